@@ -1,0 +1,3 @@
+"""stillhouse: a workbench for knowledge-distillation research."""
+
+__version__ = "0.1.0"

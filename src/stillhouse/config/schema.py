@@ -1,0 +1,141 @@
+"""The round file, as typed models. Validation needs no torch."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+Augmentation = Literal["pad_crop", "flip", "random_resized_crop"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Total = Literal["reference", "convex", "additive"]
+Count = Annotated[int, Field(ge=0, strict=True)]
+Positive = Annotated[int, Field(gt=0, strict=True)]
+Rate = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Strict(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(Strict):
+    """The recipe: the same for every arm unless an override says otherwise."""
+
+    epochs: Positive = 150
+    batch_size: Positive = 128
+    optimizer: Literal["sgd"] = "sgd"
+    learning_rate: Rate = 0.1
+    momentum: Fraction = 0.9
+    nesterov: StrictBool = False
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    milestones: tuple[Positive, ...] = ()
+    warmup_epochs: Count = 0
+    label_smoothing: Fraction = 0.0
+    augmentation: tuple[Augmentation, ...] = ()
+    crop_padding: Positive = 4
+    train_images: Positive | None = None
+    validation: Count = 0
+    precision: Precision = "fp32"
+    threads: Positive = 1
+    deterministic: StrictBool = True
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Training:
+        if self.schedule == "step" and not self.milestones:
+            raise ValueError("schedule 'step' needs milestones, the epochs after which lr is / 10")
+        if self.milestones and self.schedule != "step":
+            raise ValueError("milestones are only used by schedule 'step'")
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError("warmup_epochs must be smaller than epochs")
+        return self
+
+
+class Distillation(Strict):
+    """How cross entropy and the method's loss are weighed."""
+
+    total: Total = "reference"
+    alpha: Fraction | None = None
+
+
+class Overrides(Strict):
+    """Deviations, flat: any training or distillation field; for a method, its own parameters too.
+
+    They apply in the order dataset, model (the network that is trained), method.
+    """
+
+    datasets: dict[str, dict[str, Any]] = {}
+    models: dict[str, dict[str, Any]] = {}
+    methods: dict[str, dict[str, Any]] = {}
+
+
+class Round(Strict):
+    """One round: what is trained, how, and why it differs from the round before."""
+
+    round: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    started: date | None = None
+    status: str = ""
+    motivation: str = ""
+    known_issues: tuple[str, ...] = ()
+    compares_to: str | None = None
+    changes: dict[str, str] = {}
+    datasets: Annotated[tuple[str, ...], Field(min_length=1)]
+    teacher: str
+    students: Annotated[tuple[str, ...], Field(min_length=1)]
+    methods: Annotated[tuple[str, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
+    teacher_seeds: tuple[Count, ...] | None = None
+    teachers_from: str | None = None
+    training: Training = Training()
+    distillation: Distillation = Distillation()
+    overrides: Overrides = Overrides()
+    sweep: dict[str, Annotated[tuple[float, ...], Field(min_length=1)]] = {}
+    legacy: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Round:
+        for field in ("datasets", "students", "methods", "seeds"):
+            values = getattr(self, field)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{field} names something twice: {list(values)}")
+        if self.teacher_seeds is not None and len(self.teacher_seeds) not in (1, len(self.seeds)):
+            raise ValueError(
+                f"teacher_seeds has {len(self.teacher_seeds)} entries: expected one for all "
+                f"seeds, or one for each of the {len(self.seeds)} seeds"
+            )
+        return self
+
+
+class Teacher(Strict):
+    """Which trained network teaches a run."""
+
+    model: str
+    seed: Count
+    source: str | None = None
+
+
+class RunConfig(Strict):
+    """Everything that decides a run's numbers: its identity."""
+
+    dataset: str
+    method: str
+    model: str
+    seed: Count
+    teacher: Teacher | None = None
+    axes: dict[str, float] = {}
+    training: Training = Training()
+    distillation: Distillation = Distillation()
+    parameters: dict[str, Any] = {}
+
+    @property
+    def path(self) -> str:
+        """The run's folder below `experiments/`, as in `Cifar10/rkd/ResNet112_to_ResNet56/0`."""
+        if self.teacher is None:
+            return f"{self.dataset}/{self.method}/{self.model}/{self.seed}"
+        axes = "".join(f"{name}_{value:g}/" for name, value in sorted(self.axes.items()))
+        pair = f"{self.teacher.model}_to_{self.model}"
+        return f"{self.dataset}/{self.method}/{axes}{pair}/{self.seed}"

@@ -1,0 +1,46 @@
+"""The errors a user can meet: one line that says what is wrong, one that says how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class StillhouseError(Exception):
+    """Base of every error meant for the user; the CLI prints it without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class ConfigError(StillhouseError):
+    """A round file or an option is wrong (exit code 2: used wrongly)."""
+
+    exit_code = 2
+
+
+class DataError(StillhouseError):
+    """A dataset is missing, damaged or not what its name promises."""
+
+
+class RunError(StillhouseError):
+    """A run could not be started, resumed or finished."""
+
+
+class TrainingError(RunError):
+    """Training itself went wrong (non-finite loss, a collapse); named by `reason`."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """An error for an unknown name that lists the known ones and the nearest match."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return ConfigError(f"unknown {kind} '{name}'", f"{hint}known: {', '.join(known)}")

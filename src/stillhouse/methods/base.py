@@ -1,0 +1,108 @@
+"""The one interface between a distillation method and the training loop.
+
+A method is an `nn.Module`: its parameters are trained with the student's and its buffers travel
+in the checkpoint. It returns named, unweighted loss terms; how they are weighed against cross
+entropy is data (`Reference`, `weights`), so the loop knows no method by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from stillhouse.data.base import Batch
+from stillhouse.models.base import Network, Outputs, Shapes
+
+Need = Literal["teacher", "teacher_head", "instance_ids"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The published total loss, `ce * CE + sum(weights[term] * term)`.
+
+    `alpha` is the value at which the convex form `(1 - alpha) CE + alpha w L` has the same
+    L : CE ratio (0.5 unless the paper itself is convex).
+    """
+
+    ce: float
+    weights: dict[str, float]
+    alpha: float = 0.5
+
+
+class MethodConfig(BaseModel):
+    """Base of every method's own parameters; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A part trained once per teacher, before distillation, and shared by all its students.
+
+    `key` names everything but the teacher and the data that decides the result. `module`, a
+    submodule of the method, is trained in place by `train(teacher, epochs)`, where `epochs`
+    yields `key["epochs"]` iterables of batches. The loop caches its state by teacher and key.
+    """
+
+    key: dict[str, Any]
+    module: nn.Module
+    train: Callable[[Network, Iterable[Iterable[Batch]]], None]
+
+
+class Method(nn.Module):
+    """A distillation method. Subclasses live one to a file, named like the method.
+
+    `needs` says what the loop must provide beyond the student's own outputs. `label` is the row
+    name in tables.
+    """
+
+    label: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset({"teacher"})
+
+    class Config(MethodConfig):
+        """The method's parameters and their defaults."""
+
+    def __init__(self, config: MethodConfig, student: Shapes, teacher: Shapes | None) -> None:
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def reference(cls, config: MethodConfig) -> Reference:
+        """The published total for this configuration."""
+        raise NotImplementedError
+
+    def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """The unweighted loss terms, each a float32 scalar.
+
+        Called outside autocast with float32 outputs, and only if `needs` has `teacher`.
+        """
+        raise NotImplementedError
+
+    def task_loss(self, student: Outputs, batch: Batch, label_smoothing: float) -> Tensor:
+        """The term called `ce`; a method may replace it."""
+        return F.cross_entropy(student.logits, batch.labels, label_smoothing=label_smoothing)
+
+    def weights(self, coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
+        """The coefficient of `ce` and of each term in this epoch (0-based): phases, warm-ups.
+
+        `coefficients` are those of the chosen total. A term with coefficient 0 stays out of the
+        total, so that parameters only it reaches are left alone (no weight decay either).
+        """
+        return coefficients
+
+    def pretraining(self) -> Pretraining | None:
+        """What must be trained on the teacher first, or None."""
+        return None
+
+    def bind_teacher_head(self, head: nn.Module) -> None:
+        """Receive the teacher's frozen classifier (only if `needs` has `teacher_head`)."""
+        raise NotImplementedError
+
+    def inference_model(self, student: Network) -> nn.Module:
+        """The network that is evaluated and saved: the student unless the method says else."""
+        return student

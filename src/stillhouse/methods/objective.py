@@ -1,0 +1,37 @@
+"""How cross entropy and a method's terms are weighed: the published total, or the study's form."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from stillhouse.errors import ConfigError
+from stillhouse.methods.base import Reference
+
+Total = Literal["reference", "convex", "additive"]
+
+
+def coefficients(reference: Reference, total: Total, alpha: float | None) -> dict[str, float]:
+    """The coefficient of `ce` and of every term.
+
+    `reference` is the published total. `convex` is `(1 - alpha) CE + alpha w L`, with w set so
+    that at `reference.alpha` the ratio L : CE is the published one. `additive` is the convex
+    form divided by (1 - alpha): the same ratio, with CE (and so the effective learning rate)
+    unscaled. `alpha=None` means `reference.alpha`.
+    """
+    if total == "reference":
+        return {"ce": reference.ce, **reference.weights}
+    if alpha is None:
+        alpha = reference.alpha
+    if not 0 <= alpha < 1:
+        raise ConfigError(f"loss weight alpha is {alpha}", "expected 0 <= alpha < 1")
+    odds = (1 - reference.alpha) / reference.alpha
+    unit = {name: weight / reference.ce * odds for name, weight in reference.weights.items()}
+    if total == "convex":
+        return {"ce": 1 - alpha, **{name: alpha * w for name, w in unit.items()}}
+    return {"ce": 1.0, **{name: alpha / (1 - alpha) * w for name, w in unit.items()}}
+
+
+def effective_ratio(weights: dict[str, float]) -> dict[str, float]:
+    """Each term's coefficient divided by that of CE (infinite where CE has none)."""
+    ce = weights["ce"]
+    return {k: w / ce if ce else float("inf") for k, w in weights.items() if k != "ce"}

@@ -1,0 +1,48 @@
+"""The networks a round can name. Importing this package does not import torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stillhouse.errors import unknown_name
+
+if TYPE_CHECKING:
+    from stillhouse.models.base import Network, Shapes
+
+BLOCKS_A_GROUP = {"ResNet112": 18, "ResNet56": 9, "ResNet20": 3, "ResNetBaby": 1}
+
+
+def names() -> list[str]:
+    """The names a round file may use, from large to small."""
+    return list(BLOCKS_A_GROUP)
+
+
+def build(name: str, classes: int, channels: int) -> Network:
+    """A freshly initialised network; the global torch generator decides its weights.
+
+    Raises ConfigError for an unknown name.
+    """
+    from stillhouse.models.resnet import ResNet
+
+    if name not in BLOCKS_A_GROUP:
+        raise unknown_name("model", name, names())
+    return ResNet(BLOCKS_A_GROUP[name], classes, channels)
+
+
+def shapes(network: Network, channels: int, size: int) -> Shapes:
+    """The shapes of a network's outputs for one image of (channels, size, size).
+
+    Runs in eval mode on zeros, so batch-norm statistics are left as they are.
+    """
+    import torch
+
+    from stillhouse.models.base import Shapes
+
+    training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        outputs = network(torch.zeros(1, channels, size, size, device=device))
+    network.train(training)
+    features = {name: tuple(value.shape[1:]) for name, value in outputs.features.items()}
+    return Shapes(outputs.logits.shape[1], features, network.groups)
