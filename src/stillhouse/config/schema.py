@@ -12,8 +12,9 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Total = Literal["reference", "convex", "additive"]
 Count = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[int, Field(gt=0, strict=True)]
-Rate = Annotated[float, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Rate = Annotated[Real, Field(gt=0)]
+Fraction = Annotated[Real, Field(ge=0, lt=1)]
 
 
 class Strict(BaseModel):
@@ -31,7 +32,7 @@ class Training(Strict):
     learning_rate: Rate = 0.1
     momentum: Fraction = 0.9
     nesterov: StrictBool = False
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    weight_decay: Annotated[Real, Field(ge=0)] = 5e-4
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     milestones: tuple[Positive, ...] = ()
     warmup_epochs: Count = 0
@@ -93,7 +94,7 @@ class Round(Strict):
     training: Training = Training()
     distillation: Distillation = Distillation()
     overrides: Overrides = Overrides()
-    sweep: dict[str, Annotated[tuple[float, ...], Field(min_length=1)]] = {}
+    sweep: dict[str, Annotated[tuple[Real, ...], Field(min_length=1)]] = {}
     legacy: dict[str, str] = {}
 
     @model_validator(mode="after")

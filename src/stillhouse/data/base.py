@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stillhouse.data.specs import DatasetSpec
+from stillhouse.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -62,3 +63,27 @@ class Batch:
     images: Tensor
     labels: Tensor
     ids: Tensor
+
+
+def make_dataset(
+    spec: DatasetSpec, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]
+) -> Dataset:
+    """A dataset from (images, labels) pairs. Raises DataError if they are not what `spec` says."""
+    return Dataset(
+        spec,
+        _make_split(spec, "training", spec.train_images, *train),
+        _make_split(spec, "test", spec.test_images, *test),
+    )
+
+
+def _make_split(
+    spec: DatasetSpec, kind: str, count: int, images: Tensor, labels: Tensor
+) -> Split:
+    expected = (count, spec.channels, spec.size, spec.size)
+    if tuple(images.shape) != expected or len(labels) != count:
+        raise DataError(
+            f"{spec.name}: the {kind} images are {tuple(images.shape)} with {len(labels)} labels, "
+            f"expected {expected}",
+            f"remove its files and repeat `stillhouse data fetch {spec.name}`",
+        )
+    return Split(images.contiguous(), labels.to(torch.int64), torch.arange(count))

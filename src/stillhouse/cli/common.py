@@ -1,0 +1,29 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RoundArgument = Annotated[
+    str,
+    typer.Argument(metavar="ROUND", help="A round file, or the name of a round in the workspace."),
+]
+RootOption = Annotated[Path, typer.Option("--root", help="The workspace; experiments/ lies in it.")]
+DataRootOption = Annotated[
+    Path | None,
+    typer.Option(help="Where datasets lie (default: $STILLHOUSE_DATA or the user's cache folder)."),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or any torch device.")]
+OnlyOption = Annotated[
+    str | None,
+    typer.Option(help="A part of the matrix, as in dataset=SVHN,method=rkd,method=nst,seed=0."),
+]
+HERE = Path()
+
+
+def again(command: str, round_: str, root: Path) -> str:
+    """The command line of another command for the same round and workspace."""
+    return f"stillhouse {command} {round_}" + (f" --root {root}" if root != HERE else "")

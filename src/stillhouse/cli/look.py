@@ -1,0 +1,74 @@
+"""Looking at a round: `plan`, `status`, `table`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stillhouse.cli.common import HERE, DeviceOption, OnlyOption, RootOption, RoundArgument, again
+from stillhouse.cli.output import Format, show
+
+FormatOption = Annotated[Format, typer.Option(help="How the table is written.")]
+
+
+def plan(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    device: DeviceOption = "auto",
+    format: FormatOption = Format.rich,
+) -> None:
+    """Show the matrix of a round: what is done, what waits for which teacher, what it costs."""
+    from stillhouse.config.load import check_parameters
+    from stillhouse.rounds.plan import plan as make_plan
+    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.workspace import open_round
+
+    workspace, loaded, file = open_round(root, round_)
+    check_parameters(loaded, file)
+    show(make_plan(survey(workspace, loaded, only), device), format, again("run", round_, root))
+
+
+def status(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    format: FormatOption = Format.rich,
+) -> None:
+    """Show the state of every run, and the reason of every failure."""
+    from stillhouse.rounds.status import status_table
+    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.workspace import open_round
+
+    workspace, loaded, _ = open_round(root, round_)
+    seen = survey(workspace, loaded, only)
+    finished = seen.count("done") == len(seen.cells)
+    show(status_table(seen), format, again("table" if finished else "run", round_, root))
+
+
+def table(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    accuracy: Annotated[
+        str | None, typer.Option(help="final (default) or best: which epoch's accuracy.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A round whose published results stand beside.")
+    ] = None,
+    format: FormatOption = Format.rich,
+) -> None:
+    """Show test accuracies: a column per seed, mean and sample standard deviation."""
+    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.workspace import open_round
+    from stillhouse.stats.results import against_tables, seed_tables
+
+    workspace, loaded, file = open_round(root, round_)
+    seen = survey(workspace, loaded)
+    if against:
+        tables = against_tables(seen, against, file.parent, accuracy)
+    else:
+        tables = seed_tables(seen, accuracy or "final")
+    for one in tables[:-1]:
+        show(one, format)
+    show(tables[-1], format, again("status", round_, root))

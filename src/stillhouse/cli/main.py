@@ -1,0 +1,34 @@
+"""The command `stillhouse`. Each command imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from stillhouse.cli import data, look, train
+from stillhouse.cli.diff import diff
+from stillhouse.errors import StillhouseError
+
+app = typer.Typer(
+    help="Knowledge-distillation rounds: one round file in, trained networks and tables out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(look.plan)
+app.command()(train.run)
+app.command()(look.status)
+app.command()(look.table)
+app.command()(diff)
+app.command()(train.train)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; a known error is one message and its exit code, not a traceback."""
+    try:
+        app()
+    except StillhouseError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)

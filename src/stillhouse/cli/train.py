@@ -1,0 +1,109 @@
+"""Training: `run` for a whole round, `train` for some of its runs in this process."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from stillhouse.cli.common import (
+    HERE,
+    DataRootOption,
+    DeviceOption,
+    OnlyOption,
+    RootOption,
+    RoundArgument,
+    again,
+)
+from stillhouse.errors import ConfigError
+
+
+def run(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Workers (default: one per GPU, or per core).")
+    ] = None,
+    only: OnlyOption = None,
+    data_root: DataRootOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train what is missing of a round on this machine, teachers first."""
+    from rich.console import Console
+
+    from stillhouse import data
+    from stillhouse.rounds.local import Local, worker_command
+    from stillhouse.rounds.preflight import check_round
+    from stillhouse.rounds.progress import Progress
+    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.workspace import open_round
+
+    workspace, loaded, file = open_round(root, round_)
+    images = data.data_root(data_root)
+    check_round(workspace, loaded, file, only, images)
+    workspace.activate(loaded, file)
+    gpus = _gpus(device)
+    with Progress(Console()) as progress:
+        local = Local(
+            look=lambda: survey(workspace, loaded, only),
+            command=worker_command(file, root, images, device),
+            jobs=jobs or gpus or max(1, (os.cpu_count() or 1) // loaded.training.threads),
+            progress=progress,
+            gpus=gpus,
+        )
+        seen = local.run()
+    done = seen.count("done")
+    typer.echo(f"{done} of {len(seen.cells)} runs done; they are in {workspace.experiments}")
+    finished = done == len(seen.cells)
+    typer.echo(f"next: {again('table' if finished else 'status', round_, root)}")
+    raise typer.Exit(0 if finished else 1)
+
+
+def train(
+    round_: RoundArgument,
+    runs: Annotated[list[str], typer.Argument(help="Run folders below experiments/.")],
+    root: RootOption = HERE,
+    data_root: DataRootOption = None,
+    device: DeviceOption = "auto",
+    parent: Annotated[int | None, typer.Option(help="Stop when this process is gone.")] = None,
+) -> None:
+    """Train some runs of a round as one cohort, in this process."""
+    from stillhouse import data
+    from stillhouse.config.expand import expand
+    from stillhouse.errors import unknown_name
+    from stillhouse.rounds.preflight import refuse_legacy
+    from stillhouse.rounds.resolve import resolve
+    from stillhouse.rounds.schedule import shared
+    from stillhouse.rounds.workspace import open_round
+    from stillhouse.training.worker import work
+
+    workspace, loaded, _ = open_round(root, round_)
+    refuse_legacy(loaded)
+    matrix = {one.path: one for one in expand(loaded)}
+    for path in runs:
+        if path not in matrix:
+            raise unknown_name("run", path, matrix)
+    configs = [resolve(matrix[path]) for path in runs]
+    if len({(*shared(one), one.teacher) for one in configs if one.teacher}) > 1:
+        raise ConfigError("these runs do not share dataset, seed, recipe and teacher")
+    folders = (workspace.experiments, workspace.teachers(loaded))
+    raise typer.Exit(
+        work(
+            configs,
+            *folders,
+            data.data_root(data_root),
+            device,
+            parent,
+            say=typer.echo,
+            complain=lambda text: typer.echo(text, err=True),
+        )
+    )
+
+
+def _gpus(device: str) -> int:
+    if device not in ("auto", "cuda"):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

@@ -1,0 +1,137 @@
+"""What changed from one round to another, with the reasons the newer round gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from stillhouse.config import legacy, names
+from stillhouse.config.schema import Distillation, Round, Training
+from stillhouse.errors import ConfigError
+from stillhouse.tables import Table
+
+MATRIX = ("datasets", "teacher", "students", "methods", "seeds", "teacher_seeds", "teachers_from")
+LABELS = {"alpha": "loss weight alpha"}
+TEXTS: dict[str, dict[str | None, str]] = {
+    "teacher_seeds": {None: "the student's"},
+    "teachers_from": {None: "trained here"},
+    "alpha": {None: "—"},
+    "train_images": {None: "all"},
+    "total": {
+        "reference": "each method's published total",
+        "convex": "(1 - alpha) * CE + alpha * w * L",
+        "additive": "CE + alpha / (1 - alpha) * w * L",
+    },
+}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A parameter in which the rounds differ; `changes` may name it by `field` or `label`."""
+
+    field: str
+    label: str
+    a: str
+    b: str
+
+
+def diff_rounds(a: Round, b: Round) -> Table:
+    """The table "What Changed From A": Parameter, A, B, Rationale.
+
+    Rationales are those of `b.changes`, used if `b` compares to `a` or to nothing in particular.
+    Raises ConfigError if one of them matches no difference.
+    """
+    rows = list(_rows(a, b))
+    changes = b.changes if b.compares_to in (None, a.round) else {}
+    _all_used(changes, rows, a, b)
+    notes = []
+    if b.changes and not changes:
+        notes.append(f"{b.round} gives its reasons relative to {b.compares_to}: none shown.")
+    return Table(
+        title=f"What Changed From {_heading(a)}",
+        columns=("Parameter", _heading(a), _heading(b), "Rationale"),
+        rows=tuple(
+            (row.label, row.a, row.b, changes.get(row.label, changes.get(row.field)))
+            for row in rows
+        ),
+        notes=tuple(notes),
+    )
+
+
+def changeable(round_: Round) -> list[str]:
+    """The keys that `changes` may have, apart from an override's `(name)` behind them."""
+    own = (parameter for method in round_.methods for parameter in _parameters(method))
+    return list(dict.fromkeys([*MATRIX, *names.FLAT, "sweep", *own, *legacy.keys()]))
+
+
+def _parameters(method: str) -> tuple[str, ...]:
+    return names.parameters(method) if method in names.distillers() else ()
+
+
+def _rows(a: Round, b: Round) -> Iterator[_Row]:
+    for field in MATRIX:
+        yield from _row(field, LABELS.get(field, field), getattr(a, field), getattr(b, field))
+    for field in names.FLAT:
+        yield from _row(field, LABELS.get(field, field), _base(a, field), _base(b, field))
+    yield from _override_rows(a, b)
+    for axis in dict.fromkeys([*a.sweep, *b.sweep]):
+        label = f"sweep ({LABELS.get(axis, axis)})"
+        yield from _row("sweep", label, a.sweep.get(axis), b.sweep.get(axis))
+    for key in dict.fromkeys([*a.legacy, *b.legacy]):
+        yield from _row(key, key, legacy.practice(a, key), legacy.practice(b, key))
+
+
+def _override_rows(a: Round, b: Round) -> Iterator[_Row]:
+    """Overrides in effect, for what both rounds train (else the matrix says it all)."""
+    reach_a, reach_b = names.universe(a), names.universe(b)
+    for kind in ("datasets", "models", "methods"):
+        left, right = getattr(a.overrides, kind), getattr(b.overrides, kind)
+        for name in dict.fromkeys([*left, *right]):
+            if name not in reach_a[kind] or name not in reach_b[kind]:
+                continue
+            for field in dict.fromkeys([*left.get(name, {}), *right.get(name, {})]):
+                values = (
+                    section.get(name, {}).get(field, _base(round_, field))
+                    for round_, section in ((a, left), (b, right))
+                )
+                yield from _row(field, f"{LABELS.get(field, field)} ({name})", *values)
+
+
+def _base(round_: Round, field: str) -> Any:
+    """The value without overrides; None for a method's own parameter (its default)."""
+    if field in Training.model_fields:
+        return getattr(round_.training, field)
+    return getattr(round_.distillation, field) if field in Distillation.model_fields else None
+
+
+def _row(field: str, label: str, a: Any, b: Any) -> Iterator[_Row]:
+    texts = _text(field, a), _text(field, b)
+    if texts[0] != texts[1]:
+        yield _Row(field, label, *texts)
+
+
+def _text(field: str, value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(field, item) for item in value) or "none"
+    if value is None or isinstance(value, str):
+        return TEXTS.get(field, {}).get(value, "default" if value is None else value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _heading(round_: Round) -> str:
+    return round_.round[:1].upper() + round_.round[1:]
+
+
+def _all_used(changes: dict[str, str], rows: list[_Row], a: Round, b: Round) -> None:
+    usable = {row.label for row in rows} | {row.field for row in rows}
+    unused = [key for key in changes if key not in usable]
+    if unused:
+        differ = ", ".join(dict.fromkeys(row.field for row in rows)) or "nothing"
+        raise ConfigError(
+            f"round {b.round}: changes gives a reason for {', '.join(unused)}, "
+            f"in which it does not differ from round {a.round}",
+            f"remove it or correct its name; what differs: {differ}",
+        )

@@ -1,0 +1,124 @@
+"""From a round to its runs. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import Any
+
+from stillhouse.config import names
+from stillhouse.config.schema import Distillation, Round, RunConfig, Teacher, Training
+
+PURE = "pure"
+
+
+def expand(round_: Round) -> list[RunConfig]:
+    """Every run of a round: by dataset, in it the teachers first, then by seed and method.
+
+    With `teachers_from` the teachers are another round's and not listed. A student of the
+    teacher's architecture shares its pure run with the teacher.
+    """
+    return [run for dataset in round_.datasets for run in _of_dataset(round_, dataset)]
+
+
+def teacher_path(run: RunConfig) -> str | None:
+    """The folder of a run's teacher below its round's `experiments/`; None without a teacher."""
+    if run.teacher is None:
+        return None
+    return f"{run.dataset}/{PURE}/{run.teacher.model}/{run.teacher.seed}"
+
+
+def teacher_of(run: RunConfig, runs: Iterable[RunConfig]) -> RunConfig | None:
+    """The run among `runs` that trains a run's teacher; None if it has none or not here."""
+    if run.teacher is None or run.teacher.source is not None:
+        return None
+    wanted = (run.dataset, PURE, run.teacher.model, run.teacher.seed)
+    return next((r for r in runs if (r.dataset, r.method, r.model, r.seed) == wanted), None)
+
+
+def teacher_seed(round_: Round, seed: int) -> int:
+    """The seed of the teacher that teaches students of `seed`."""
+    if round_.teacher_seeds is None:
+        return seed
+    if len(round_.teacher_seeds) == 1:
+        return round_.teacher_seeds[0]
+    return round_.teacher_seeds[round_.seeds.index(seed)]
+
+
+def settings(
+    round_: Round, dataset: str, model: str, method: str
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Training, distillation and method parameters after the overrides, not yet validated.
+
+    Later overrides win: dataset, then model, then method.
+    """
+    training = dict(round_.training)
+    distillation = dict(round_.distillation)
+    parameters: dict[str, Any] = {}
+    sections = (
+        round_.overrides.datasets.get(dataset, {}),
+        round_.overrides.models.get(model, {}),
+        round_.overrides.methods.get(method, {}),
+    )
+    for key, value in ((k, v) for section in sections for k, v in section.items()):
+        home = (
+            training
+            if key in Training.model_fields
+            else distillation
+            if key in Distillation.model_fields
+            else parameters
+        )
+        home[key] = value
+    return training, distillation, parameters
+
+
+def sweep_points(round_: Round, method: str) -> Iterator[dict[str, float]]:
+    """The combinations of the sweep axes that apply to a method; one empty point if none do.
+
+    `alpha` applies to every distillation method, a parameter to the methods that have it.
+    """
+    own = () if method == PURE else ("alpha", *names.parameters(method))
+    axes = {name: values for name, values in round_.sweep.items() if name in own}
+    for point in product(*axes.values()):
+        yield dict(zip(axes, point, strict=True))
+
+
+def _of_dataset(round_: Round, dataset: str) -> Iterator[RunConfig]:
+    listed: set[tuple[str, int]] = set()
+    if round_.teachers_from is None:
+        for seed in dict.fromkeys(teacher_seed(round_, seed) for seed in round_.seeds):
+            listed.add((round_.teacher, seed))
+            yield _run(round_, dataset, round_.teacher, PURE, seed, {})
+    for seed, method, student in product(round_.seeds, round_.methods, round_.students):
+        if method == PURE and (student, seed) in listed:
+            continue
+        for point in sweep_points(round_, method):
+            yield _run(round_, dataset, student, method, seed, point)
+
+
+def _run(
+    round_: Round, dataset: str, model: str, method: str, seed: int, point: dict[str, float]
+) -> RunConfig:
+    training, distillation, parameters = settings(round_, dataset, model, method)
+    teacher = None
+    if method == PURE:
+        distillation = {}
+    else:
+        teacher = Teacher(
+            model=round_.teacher, seed=teacher_seed(round_, seed), source=round_.teachers_from
+        )
+        for axis, value in point.items():
+            (distillation if axis == "alpha" else parameters)[axis] = value
+        if distillation["total"] == "reference":
+            distillation["alpha"] = None
+    return RunConfig(
+        dataset=dataset,
+        method=method,
+        model=model,
+        seed=seed,
+        teacher=teacher,
+        axes=point,
+        training=Training(**training),
+        distillation=Distillation(**distillation),
+        parameters=parameters,
+    )

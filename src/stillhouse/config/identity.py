@@ -1,0 +1,73 @@
+"""Which settings make a run what it is: two runs of one identity have the same numbers.
+
+Every field of `RunConfig` counts, except, because they cannot change a number:
+
+- `axes`: a sweep's values, which stand in `distillation` or `parameters` as well;
+- `distillation` and `parameters` of a run without a teacher;
+- `distillation.alpha` where the total is the published one;
+- `training.crop_padding` where `pad_crop` is not among the augmentations.
+
+`counted` is the only place that knows this. Whole floats equal their integers (4.0 is 4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+from stillhouse.config.schema import RunConfig
+
+
+def counted(config: RunConfig) -> dict[str, Any]:
+    """The fields that count, as plain JSON values."""
+    fields: dict[str, Any] = config.model_dump(mode="json", exclude={"axes"})
+    if config.teacher is None:
+        del fields["distillation"], fields["parameters"]
+    elif config.distillation.total == "reference":
+        del fields["distillation"]["alpha"]
+    if "pad_crop" not in config.training.augmentation:
+        del fields["training"]["crop_padding"]
+    plain: dict[str, Any] = _plain(fields)
+    return plain
+
+
+def canonical(config: RunConfig) -> str:
+    """The fields that count as canonical JSON: sorted keys, no spaces, ASCII."""
+    return json.dumps(counted(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def identity(config: RunConfig) -> str:
+    """SHA-256 of `canonical`, 64 hexadecimal digits."""
+    return sha256(canonical(config).encode()).hexdigest()
+
+
+def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The dotted fields in which two nested dicts differ, with both values (None if absent)."""
+    left, right = dict(flatten(a)), dict(flatten(b))
+    keys = dict.fromkeys([*left, *right])
+    return [
+        (key, left.get(key), right.get(key))
+        for key in keys
+        if key not in left or key not in right or _plain(left[key]) != _plain(right[key])
+    ]
+
+
+def flatten(fields: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a nested dict as (dotted field, value); an empty dict has none."""
+    for key, value in fields.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,33 @@
+"""What an imported round did that stillhouse does not repeat, and what stillhouse does instead.
+
+A `legacy` note is keyed by a method (its loss was another) or by one of `PRACTICES`.
+"""
+
+from __future__ import annotations
+
+from stillhouse.config import names
+from stillhouse.config.schema import Round
+
+PRACTICES = {
+    "loss_weights": "the published ratio of the method's loss to cross entropy",
+    "test_view": "the unaltered image",
+    "reported_accuracy": "final epoch (best epoch kept beside it)",
+    "teacher_weights": "final epoch",
+}
+ON_VALIDATION = "best epoch on the validation split"
+
+
+def keys() -> list[str]:
+    """The keys a legacy note may have."""
+    return [*PRACTICES, *names.distillers()]
+
+
+def practice(round_: Round, key: str) -> str:
+    """What a round does about `key`: its own note, or else what stillhouse does."""
+    if key in round_.legacy:
+        return round_.legacy[key]
+    if key == "teacher_weights" and round_.training.validation:
+        return ON_VALIDATION
+    if key in PRACTICES:
+        return PRACTICES[key]
+    return f"as published: {names.summary(key)}"

@@ -1,0 +1,164 @@
+"""Read a round file: YAML, types, then names and values. Every mistake is found in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from stillhouse.config import legacy, names
+from stillhouse.config.diff import changeable
+from stillhouse.config.expand import PURE, settings, sweep_points
+from stillhouse.config.problems import Problem, choose, error, from_pydantic
+from stillhouse.config.schema import Distillation, Round, Training
+from stillhouse.config.yaml_file import Path_, read_yaml
+
+
+def load_round(path: Path) -> Round:
+    """The round in a file.
+
+    Raises ConfigError that lists every mistake with file, line, field, what was given and what
+    is allowed. The values of method parameters need torch: `check_parameters` looks at them.
+    """
+    source = read_yaml(path)
+    try:
+        round_ = Round.model_validate(source.data)
+    except ValidationError as invalid:
+        raise error(source, map(from_pydantic, invalid.errors(include_url=False))) from None
+    for check in (_names, _override_fields, _combinations):
+        problems = list(check(round_))
+        if problems:
+            raise error(source, problems)
+    return round_
+
+
+def check_parameters(round_: Round, path: Path) -> None:
+    """Validate the method parameters a round sets or sweeps; imports torch if there are any.
+
+    Raises ConfigError like `load_round`, from whose file the lines are read.
+    """
+    problems: dict[Path_, Problem] = {}
+    for dataset, model, method in product(round_.datasets, round_.students, round_.methods):
+        if method == PURE:
+            continue
+        _, _, parameters = settings(round_, dataset, model, method)
+        for point in sweep_points(round_, method):
+            chosen = parameters | {k: v for k, v in point.items() if k != "alpha"}
+            for problem in _parameter_problems(method, chosen, set(point)):
+                problems[problem.where] = problem
+    if problems:
+        raise error(read_yaml(path), problems.values())
+
+
+def _parameter_problems(
+    method: str, parameters: dict[str, Any], swept: set[str]
+) -> Iterator[Problem]:
+    if not parameters:
+        return
+    from stillhouse import methods
+
+    try:
+        methods.load(method).Config.model_validate(parameters)
+    except ValidationError as invalid:
+        for details in invalid.errors(include_url=False):
+            field = details["loc"][:1]
+            within = ("sweep",) if field and field[0] in swept else ("overrides", "methods", method)
+            yield from_pydantic(details, (*within, *field))
+
+
+def _names(round_: Round) -> Iterator[Problem]:
+    """Unknown datasets, models, methods, sweep axes, legacy and changes keys."""
+    for field, known in (
+        ("datasets", names.datasets),
+        ("students", names.networks),
+        ("methods", names.distillers),
+    ):
+        for index, name in enumerate(getattr(round_, field)):
+            yield from _unknown((field, index), name, known)
+    yield from _unknown(("teacher",), round_.teacher, names.networks)
+    for key in round_.legacy:
+        yield from _unknown(("legacy", key), key, legacy.keys)
+    for key in round_.changes:
+        yield from _unknown(("changes", key), key.split(" (")[0], lambda: changeable(round_))
+    for field, reachable in names.universe(round_).items():
+        for name in getattr(round_.overrides, field):
+            if name not in reachable:
+                why = f"given '{name}', which this round does not train"
+                yield Problem(("overrides", field, name), why, choose(name, reachable))
+
+
+def _unknown(where: Path_, name: str, known: Callable[[], list[str]]) -> Iterator[Problem]:
+    if name not in known():
+        yield Problem(where, f"given '{name}'", choose(name, known()))
+
+
+def _override_fields(round_: Round) -> Iterator[Problem]:
+    """Override keys that name no field, their values, and the sweep axes."""
+    for field in ("datasets", "models", "methods"):
+        for name, section in getattr(round_.overrides, field).items():
+            own = names.parameters(name) if field == "methods" else ()
+            for key, value in section.items():
+                where = ("overrides", field, name, key)
+                if key in names.FLAT:
+                    yield from _field_problems(where, key, value)
+                elif key not in own:
+                    yield Problem(where, "unknown field", choose(key, [*names.FLAT, *own]))
+    yield from _axes(round_)
+
+
+def _field_problems(where: Path_, key: str, value: Any) -> Iterator[Problem]:
+    model = Training if key in Training.model_fields else Distillation
+    try:
+        model.model_validate({key: value})
+    except ValidationError as invalid:
+        for details in invalid.errors(include_url=False):
+            # Without a location it concerns several fields: `_combinations` sees them together.
+            if details["loc"]:
+                yield from_pydantic(details, (*where, *details["loc"][1:]))
+
+
+def _axes(round_: Round) -> Iterator[Problem]:
+    distilling = [method for method in round_.methods if method != PURE]
+    allowed = ["alpha", *{p: None for method in distilling for p in names.parameters(method)}]
+    for axis, values in round_.sweep.items():
+        where = ("sweep", axis)
+        if axis not in allowed:
+            yield Problem(where, "not an axis of this round's methods", choose(axis, allowed))
+        if len({f"{value:g}" for value in values}) < len(values):
+            yield Problem(where, f"names a value twice: {list(values)}", "list each value once")
+        if axis == "alpha":
+            for index, value in enumerate(values):
+                yield from _field_problems((*where, index), "alpha", value)
+
+
+def _combinations(round_: Round) -> Iterator[Problem]:
+    """What only shows once overrides are applied."""
+    seen = set()
+    reach = names.universe(round_)
+    for dataset, model, method in product(*(reach[k] for k in ("datasets", "models", "methods"))):
+        training, distillation, _ = settings(round_, dataset, model, method)
+        try:
+            Training.model_validate(training)
+        except ValidationError as invalid:
+            for details in invalid.errors(include_url=False):
+                problem = from_pydantic(details, ("overrides",))
+                if problem.what not in seen:
+                    what = f"for {method} of {model} on {dataset}: {problem.what}"
+                    yield Problem(problem.where, what)
+                seen.add(problem.what)
+        if method != PURE and distillation["total"] == "reference" and "alpha" not in seen:
+            if "alpha" in round_.sweep:
+                where: Path_ = ("sweep", "alpha")
+            elif distillation["alpha"] is not None:
+                where = ("distillation", "alpha")
+            else:
+                continue
+            seen.add("alpha")
+            yield Problem(
+                where,
+                f"has no effect on {method}: its total is `reference`, the published one",
+                "set `total: convex` or `total: additive` under `distillation:`",
+            )

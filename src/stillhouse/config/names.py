@@ -1,0 +1,68 @@
+"""The names a round file may use, found without importing torch.
+
+A method's parameters and summary are read from the source text of its file, because importing
+the file would import torch.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from stillhouse import data, methods, models
+from stillhouse.config.schema import Distillation, Round, Training
+
+FLAT = (*Training.model_fields, *Distillation.model_fields)
+
+
+def datasets() -> list[str]:
+    """The datasets a round may name."""
+    return list(data.names())
+
+
+def networks() -> list[str]:
+    """The models a round may name."""
+    return list(models.names())
+
+
+def distillers() -> list[str]:
+    """The methods a round may name, `pure` included."""
+    return list(methods.names())
+
+
+@cache
+def parameters(method: str) -> tuple[str, ...]:
+    """The names of a method's own parameters: the fields of its nested `Config`."""
+    for node in ast.walk(_tree(method)):
+        if isinstance(node, ast.ClassDef) and node.name == methods.class_name(method):
+            return tuple(
+                field.target.id
+                for inner in node.body
+                if isinstance(inner, ast.ClassDef) and inner.name == "Config"
+                for field in inner.body
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            )
+    return ()
+
+
+@cache
+def summary(method: str) -> str:
+    """The first line of a method's documentation: what it is and which paper it follows."""
+    return (ast.get_docstring(_tree(method)) or method).splitlines()[0].rstrip(".")
+
+
+def universe(round_: Round) -> dict[str, list[str]]:
+    """What a round trains: the datasets, models and methods an override can reach."""
+    own_teacher = [] if round_.teachers_from else [round_.teacher]
+    teacher_method = [] if round_.teachers_from else ["pure"]
+    return {
+        "datasets": list(round_.datasets),
+        "models": list(dict.fromkeys([*own_teacher, *round_.students])),
+        "methods": list(dict.fromkeys([*teacher_method, *round_.methods])),
+    }
+
+
+def _tree(method: str) -> ast.Module:
+    path = Path(methods.__file__).parent / f"{method}.py"
+    return ast.parse(path.read_text(encoding="utf-8"))

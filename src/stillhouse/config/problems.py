@@ -1,0 +1,115 @@
+"""What is wrong with a round file, collected into one error with file, line, field and cure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from stillhouse.config.schema import Distillation, Overrides, Round, Training
+from stillhouse.config.yaml_file import Path_, Source
+from stillhouse.errors import ConfigError
+
+MODELS: Mapping[Path_, type[BaseModel]] = {
+    (): Round,
+    ("training",): Training,
+    ("distillation",): Distillation,
+    ("overrides",): Overrides,
+}
+EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text (quote it if it looks like a number)",
+    "bool_type": "true or false",
+    "tuple_type": "a list such as [a, b], or [] for none",
+    "dict_type": "fields, one to a line and indented",
+    "mapping_type": "fields, one to a line and indented",
+    "model_type": "fields, one to a line and indented",
+    "date_from_datetime_parsing": "a date such as 2026-02-20",
+    "date_parsing": "a date such as 2026-02-20",
+    "date_type": "a date such as 2026-02-20",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where it is (a path of keys), what it is, how to mend it."""
+
+    where: Path_
+    what: str
+    cure: str = ""
+
+    @property
+    def field(self) -> str:
+        """The dotted field, as in `training.epochs` or `seeds[1]`."""
+        text = ""
+        for part in self.where:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        return text.lstrip(".")
+
+
+def error(source: Source, problems: Iterable[Problem]) -> ConfigError:
+    """All problems as one ConfigError; several are listed in the order of their lines."""
+    ordered = sorted(problems, key=lambda problem: source.line(problem.where))
+    lines = [
+        f"{source.path}:{source.line(p.where)}: " + (f"{p.field}: " if p.field else "") + p.what
+        for p in ordered
+    ]
+    if len(ordered) == 1:
+        return ConfigError(lines[0], ordered[0].cure)
+    listed = [
+        f"  {line}" + (f" ({p.cure})" if p.cure else "")
+        for line, p in zip(lines, ordered, strict=True)
+    ]
+    return ConfigError("\n".join([f"{source.path}: {len(ordered)} problems", *listed]))
+
+
+def choose(given: object, allowed: Iterable[str]) -> str:
+    """The cure for a word that is none of `allowed`: the nearest one and the whole list."""
+    allowed = list(allowed)
+    near = get_close_matches(str(given), allowed, n=1, cutoff=0.5)
+    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(allowed)}"
+
+
+def show(value: Any) -> str:
+    """A given value, short enough for a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def from_pydantic(details: ErrorDetails, where: Path_ | None = None) -> Problem:
+    """One pydantic error, in words; `where` replaces its own location."""
+    own = tuple(details["loc"])
+    where = own if where is None else where
+    kind, given, context = details["type"], details["input"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_field(where)
+    if kind == "missing":
+        return Problem(where, "this field is missing", f"add `{where[-1]}: ...`")
+    if kind == "literal_error":
+        allowed = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return Problem(where, f"given {show(given)}", choose(given, allowed))
+    if kind == "value_error":
+        return Problem(where, details["msg"].removeprefix("Value error, "))
+    if kind == "string_pattern_mismatch":
+        cure = "use letters, digits, '.', '_' and '-', and begin with a letter or digit"
+        return Problem(where, f"given {show(given)}", cure)
+    fallback = details["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return Problem(where, f"given {show(given)}", f"expected {EXPECTED.get(kind, fallback)}")
+
+
+def _unknown_field(where: Path_) -> Problem:
+    name, section = str(where[-1]), where[:-1]
+    homes = [
+        ".".join(map(str, path))
+        for path, model in MODELS.items()
+        if path and path != section and name in model.model_fields
+    ]
+    if homes:
+        return Problem(where, "unknown field here", f"it belongs under `{homes[0]}:`")
+    return Problem(where, "unknown field", choose(name, MODELS[section].model_fields))

@@ -1,0 +1,97 @@
+"""The datasets a round can name. Importing this package does not import torch.
+
+One module a family holds `load`, `fetch` and `check`; nothing but `fetch` uses the network.
+"""
+
+from __future__ import annotations
+
+from http.client import HTTPException
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.data.places import data_root, fetch_command
+from stillhouse.data.specs import SPECS, DatasetSpec
+from stillhouse.errors import DataError, unknown_name
+
+if TYPE_CHECKING:
+    from stillhouse.data.base import Dataset
+
+__all__ = ["DatasetSpec", "check", "data_root", "fetch", "load", "names", "spec"]
+
+FAMILIES = {
+    "Cifar10": "cifar",
+    "Cifar100": "cifar",
+    "SVHN": "svhn",
+    "TinyImageNet": "tiny_imagenet",
+    "FashionMNIST": "fashion_mnist",
+    "Digits": "digits",
+}
+PACKAGES = {
+    "Cifar10": {"torchvision.datasets": "torchvision"},
+    "Cifar100": {"torchvision.datasets": "torchvision"},
+    "SVHN": {"torchvision.datasets": "torchvision", "scipy.io": "scipy"},
+    "TinyImageNet": {"torchvision.datasets": "torchvision", "PIL.Image": "pillow"},
+    "FashionMNIST": {"torchvision.datasets": "torchvision"},
+    "Digits": {"sklearn.datasets": "scikit-learn"},
+}
+
+
+def names() -> list[str]:
+    """The names a round file may use."""
+    return list(SPECS)
+
+
+def spec(name: str) -> DatasetSpec:
+    """What is known of a dataset without loading it. Raises ConfigError for an unknown name."""
+    if name not in SPECS:
+        raise unknown_name("dataset", name, names())
+    return SPECS[name]
+
+
+def load(name: str, root: Path) -> Dataset:
+    """A dataset in memory, never downloaded. Raises DataError as `check` does."""
+    check(name, root)
+    dataset: Dataset = _family(name).load(spec(name), root)
+    return dataset
+
+
+def fetch(name: str, root: Path) -> None:
+    """Put a dataset below `root`, unless it is there. Raises DataError if it cannot be had."""
+    facts = spec(name)
+    _require_packages(name)
+    try:
+        _family(name).fetch(facts, root)
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise DataError(
+            f"{name}: could not be fetched into {root} ({error})",
+            f"repeat `{fetch_command(name, root)}`; on a machine without a network, copy the "
+            "data folder of one that has it and name it with --data-root",
+        ) from error
+    check(name, root)
+
+
+def check(name: str, root: Path) -> None:
+    """Raise DataError with the cure unless `load` would find its files and packages.
+
+    Compares the published checksums of the files, where there are any; unpacks nothing.
+    """
+    facts = spec(name)
+    _require_packages(name)
+    _family(name).check(facts, root)
+
+
+def _family(name: str) -> Any:
+    return import_module(f"stillhouse.data.{FAMILIES[name]}")
+
+
+def _require_packages(name: str) -> None:
+    # Imported rather than looked for: a package that is there but broken fails a job all the same.
+    for module, package in PACKAGES[name].items():
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise DataError(
+                f"{name}: needs the package {package}, which does not import ({error})",
+                f"pip install {package}",
+            ) from error

@@ -1,0 +1,83 @@
+"""Fashion-MNIST (Xiao et al., 2017) from Debian's package dataset-fashion-mnist, else downloaded.
+
+Both hold the same four gzipped IDX files. Debian compresses them anew, so the published MD5 hold
+for the downloaded ones only; gzip's own checksum guards the reading of both.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.datasets import FashionMNIST
+from torchvision.datasets.utils import check_integrity, download_url
+
+from stillhouse.data.base import Dataset, make_dataset
+from stillhouse.data.places import unusable
+from stillhouse.data.specs import DatasetSpec
+from stillhouse.errors import DataError
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+UINT8 = 8
+
+
+def load(spec: DatasetSpec, root: Path) -> Dataset:
+    """The images as uint8, in the order of the files."""
+    folder = _debian() or _downloaded(root)
+    return make_dataset(spec, _read(folder, "train"), _read(folder, "t10k"))
+
+
+def fetch(spec: DatasetSpec, root: Path) -> None:
+    """Download the files to where torchvision keeps them, unless Debian's are installed."""
+    if _debian():
+        return
+    for name, md5 in FashionMNIST.resources:
+        download_url(FashionMNIST.mirrors[0] + name, _downloaded(root), name, md5)
+
+
+def check(spec: DatasetSpec, root: Path) -> None:
+    """Raise DataError unless Debian's files are there, or files with their published MD5."""
+    if _debian():
+        return
+    for name, md5 in FashionMNIST.resources:
+        path = _downloaded(root) / name
+        if not path.is_file():
+            raise unusable(spec.name, root, path, "is missing")
+        if not check_integrity(path, md5):
+            raise unusable(spec.name, root, path, "is damaged (its MD5 is not the published one)")
+
+
+def read_idx(path: Path) -> Tensor:
+    """The bytes in a gzipped IDX file, in its shape. Raises DataError if it is damaged.
+
+    IDX: two zero bytes, the type, the number of axes, big-endian sizes, then the values.
+    """
+    try:
+        data = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not readable as gzip ({error})", "restore the file") from error
+    axes = data[3] if len(data) > 3 else 0
+    start = 4 + 4 * axes
+    sizes = [int.from_bytes(data[at : at + 4], "big") for at in range(4, start, 4)]
+    if data[:3] != bytes([0, 0, UINT8]) or len(data) != start + prod(sizes):
+        raise DataError(f"{path}: not an IDX file of bytes, or a part of one", "restore the file")
+    return torch.from_numpy(np.frombuffer(data, np.uint8, offset=start).reshape(sizes).copy())
+
+
+def _read(folder: Path, part: str) -> tuple[Tensor, Tensor]:
+    images = read_idx(folder / f"{part}-images-idx3-ubyte.gz")
+    return images.unsqueeze(1), read_idx(folder / f"{part}-labels-idx1-ubyte.gz")
+
+
+def _debian() -> Path | None:
+    found = all((DEBIAN / name).is_file() for name, _ in FashionMNIST.resources)
+    return DEBIAN if found else None
+
+
+def _downloaded(root: Path) -> Path:
+    return root / "FashionMNIST" / "raw"

@@ -1,0 +1,132 @@
+"""What methods that match feature maps share: pairing layers, equal map sizes, the regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stillhouse.errors import ConfigError, unknown_name
+from stillhouse.models.base import Shapes
+
+MapShape = tuple[int, int, int]
+LayerPair = tuple[str, str]
+
+
+def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Make a loss run outside autocast, its half-precision tensors as float32.
+
+    Squares of features overflow float16 from 256 on, and 1e-12 is 0 in it.
+    """
+
+    @wraps(loss)
+    def run(*inputs: Tensor, **options: float) -> Tensor:
+        with torch.autocast(inputs[0].device.type, enabled=False):
+            return loss(*map(_at_least_float32, inputs), **options)
+
+    return run
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def pool_to_smaller(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Average-pool (batch, channels, h, w) maps to the smaller height and the smaller width."""
+    size = (min(student.shape[2], teacher.shape[2]), min(student.shape[3], teacher.shape[3]))
+    return _pool(student, size), _pool(teacher, size)
+
+
+def _pool(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return x if x.shape[2:] == size else F.adaptive_avg_pool2d(x, size)
+
+
+def pair_groups(
+    student: Shapes, teacher: Shapes, layers: Iterable[LayerPair] | None = None
+) -> list[LayerPair]:
+    """Which student map learns from which teacher map, from input to output.
+
+    `layers` as given, else the networks' groups: one to one where both have as many. Where one
+    has more, the n groups of the other meet every (m / n)-th of its m groups, the last with the
+    last: of five groups, three meet the second, the fourth and the fifth. Raises ConfigError if
+    a name is unknown, is not a feature map, or a student layer is named twice.
+    """
+    pairs = list(layers) if layers else _spread(student.groups, teacher.groups)
+    for student_layer, teacher_layer in pairs:
+        map_shape(student, student_layer, "student")
+        map_shape(teacher, teacher_layer, "teacher")
+    if not pairs or len({name for name, _ in pairs}) < len(pairs):
+        raise ConfigError(
+            f"the layer pairs are {pairs}", "expected at least one, each student layer once"
+        )
+    return pairs
+
+
+def _spread(student: tuple[str, ...], teacher: tuple[str, ...]) -> list[LayerPair]:
+    pairs = min(len(student), len(teacher))
+
+    def pick(groups: tuple[str, ...]) -> list[str]:
+        return [groups[-(-(i + 1) * len(groups) // pairs) - 1] for i in range(pairs)]
+
+    return list(zip(pick(student), pick(teacher), strict=True))
+
+
+def middle_pair(student: Shapes, teacher: Shapes) -> LayerPair:
+    """The middle pair of groups (the later one of an even number): layer2 of three."""
+    pairs = pair_groups(student, teacher)
+    return pairs[len(pairs) // 2]
+
+
+def map_shape(shapes: Shapes, layer: str, network: str) -> MapShape:
+    """(channels, height, width) of a network's feature map; ConfigError if it is not one."""
+    if layer not in shapes.features:
+        raise unknown_name(f"{network} layer", layer, shapes.features)
+    shape = shapes.features[layer]
+    if len(shape) != 3:
+        maps = [name for name, s in shapes.features.items() if len(s) == 3]
+        raise ConfigError(
+            f"{network} layer '{layer}' has shape {shape}, not (channels, height, width)",
+            f"feature maps are: {', '.join(maps)}",
+        )
+    channels, height, width = shape
+    return channels, height, width
+
+
+def per_pair(coefficients: dict[str, float], term: str, names: Iterable[str]) -> dict[str, float]:
+    """The coefficients with that of `term` given to each of the terms `names` in its place."""
+    others = {name: value for name, value in coefficients.items() if name != term}
+    return others | dict.fromkeys(names, coefficients[term])
+
+
+class ConvRegressor(nn.Module):
+    """Regress a student's map to a teacher's: convolution, batch norm (if `norm`), ReLU.
+
+    The kernel is the CRD benchmark's (RepDistiller, `models/util.py`, ConvReg): 3x3 with stride
+    2 from twice the teacher's size, 4x4 transposed from half of it, else unpadded and as large
+    as the sizes differ plus 1 (Romero et al. 2015, section 2.2), so 1x1 at equal sizes. Other
+    smaller sizes, and those beyond twice the teacher's, where that kernel would have more
+    weights than the student, are pooled to the smaller size and regressed 1x1.
+    """
+
+    def __init__(self, student: MapShape, teacher: MapShape, norm: bool = True) -> None:
+        super().__init__()
+        channels, size, target = (student[0], teacher[0]), student[1:], teacher[1:]
+        excess = [s - t for s, t in zip(size, target, strict=True)]
+        self.conv: nn.Module
+        if size == (2 * target[0], 2 * target[1]):
+            self.conv = nn.Conv2d(*channels, 3, stride=2, padding=1)
+        elif target == (2 * size[0], 2 * size[1]):
+            self.conv = nn.ConvTranspose2d(*channels, 4, stride=2, padding=1)
+        elif all(0 <= e <= t for e, t in zip(excess, target, strict=True)):
+            self.conv = nn.Conv2d(*channels, (1 + excess[0], 1 + excess[1]))
+        else:
+            smaller = (min(size[0], target[0]), min(size[1], target[1]))
+            self.conv = nn.Sequential(nn.AdaptiveAvgPool2d(smaller), nn.Conv2d(*channels, 1))
+        self.norm = nn.BatchNorm2d(teacher[0]) if norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, *student) to (batch, *teacher), or less high and wide where pooled."""
+        return F.relu(self.norm(self.conv(x)))

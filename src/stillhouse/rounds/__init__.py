@@ -1,0 +1,1 @@
+"""Rounds: finding them, planning them, running them on this machine."""

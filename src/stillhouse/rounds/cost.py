@@ -1,0 +1,78 @@
+"""What a round will cost: recorded times where there are any, else one measured step a network."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+
+from stillhouse import data, models
+from stillhouse.config.schema import RunConfig
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.training.precision import configure, pick_device, settle
+
+PROBE_IMAGES = 8
+FORWARD_SHARE = 1 / 3
+
+
+def estimate(seen: Survey, device: str) -> dict[str, float]:
+    """Seconds still needed by each unfinished run (by path), alone on `device`.
+
+    A finished run of the same dataset, method and network gives its time per epoch; otherwise one
+    training step of the network, and the teacher's forward pass, are timed here and now on
+    random images. What a method adds is then left out.
+    """
+    recorded = _recorded(seen.cells)
+    probes: dict[tuple[str, str], float] = {}
+    costs = {}
+    for cell in seen.cells:
+        if cell.state.name == "done":
+            continue
+        run, left = cell.config, cell.config.training.epochs - cell.state.epoch
+        known = recorded.get((run.dataset, run.method, run.model))
+        costs[run.path] = left * (known if known else _probed(run, probes, device))
+    return costs
+
+
+def _recorded(cells: list[Cell]) -> dict[tuple[str, str, str], float]:
+    times: dict[tuple[str, str, str], list[float]] = {}
+    for cell in cells:
+        if cell.state.result is not None:
+            key = (cell.config.dataset, cell.config.method, cell.config.model)
+            times.setdefault(key, []).append(cell.state.result["final"]["time"]["seconds"])
+    return {key: median(values) for key, values in times.items()}
+
+
+def _probed(run: RunConfig, probes: dict[tuple[str, str], float], device: str) -> float:
+    """Seconds of one epoch: training images, one pass over the test images, the teacher's pass."""
+    configure(run.training.threads, run.training.deterministic)
+
+    def step(model: str) -> float:
+        if (run.dataset, model) not in probes:
+            probes[run.dataset, model] = _seconds_per_image(run.dataset, model, device)
+        return probes[run.dataset, model]
+
+    spec = data.spec(run.dataset)
+    images = run.training.train_images or spec.train_images - run.training.validation
+    seconds = step(run.model) * (images + FORWARD_SHARE * spec.test_images)
+    if run.teacher is not None:
+        seconds += step(run.teacher.model) * FORWARD_SHARE * images
+    return seconds
+
+
+def _seconds_per_image(dataset: str, model: str, device_name: str) -> float:
+    device, spec = pick_device(device_name), data.spec(dataset)
+    network = models.build(model, spec.classes, spec.channels)
+    settle(network, device)
+    images = torch.randn(PROBE_IMAGES, spec.channels, spec.size, spec.size, device=device)
+    labels = torch.zeros(PROBE_IMAGES, dtype=torch.int64, device=device)
+    times: list[float] = []
+    for _ in range(3):
+        started = time.perf_counter()
+        torch.autograd.backward(F.cross_entropy(network(images).logits, labels))
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return min(times) / PROBE_IMAGES

@@ -1,0 +1,129 @@
+"""Running a round on this machine: one worker process per cohort, teachers first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from stillhouse.rounds.progress import Progress
+from stillhouse.rounds.schedule import cohorts, parts_for, ready_groups, split
+from stillhouse.rounds.survey import Cell, Survey
+
+POLL_SECONDS = 0.5
+TRIES = 2
+
+
+@dataclass
+class Worker:
+    """A running process, the runs it trains, and where its complaints go."""
+
+    process: subprocess.Popen[bytes]
+    cells: list[Cell]
+    complaints: IO[bytes]
+    slot: int
+
+
+@dataclass
+class Local:
+    """Keeps `jobs` workers busy until nothing is left that can be trained.
+
+    `look` surveys the round; `command` makes a worker's command line for some runs.
+    """
+
+    look: Callable[[], Survey]
+    command: Callable[[list[Cell]], list[str]]
+    jobs: int
+    progress: Progress
+    gpus: int = 0
+    workers: list[Worker] = field(default_factory=list)
+    tries: dict[str, int] = field(default_factory=dict)
+    stopping: bool = False
+
+    def run(self) -> Survey:
+        """Train what is missing; a signal stops the workers cleanly. Returns the last survey."""
+        handlers = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            seen = self.look()
+            unfinished = [cell for cell in seen.cells if cell.state.name != "done"]
+            groups = [group for group in cohorts(unfinished) if group[0].config.teacher]
+            parts = parts_for(len(groups), self.jobs)
+            while self._launch(seen, parts) or self.workers:
+                time.sleep(POLL_SECONDS)
+                self._reap()
+                seen = self.look()
+                self.progress.update(seen)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return seen
+
+    def _launch(self, seen: Survey, parts: int) -> bool:
+        """Start workers on free slots; whether any was started."""
+        if self.stopping:
+            return False
+        busy = {cell.config.path for worker in self.workers for cell in worker.cells}
+        left = [cell for cell in seen.cells if self._wanted(cell, busy)]
+        queue = [part for group in ready_groups(left) for part in split(group, parts)]
+        free = sorted(set(range(self.jobs)) - {worker.slot for worker in self.workers})
+        for slot, cells in zip(free, queue, strict=False):
+            self._start(slot, cells)
+        return bool(free and queue)
+
+    def _wanted(self, cell: Cell, busy: set[str]) -> bool:
+        path = cell.config.path
+        if path in busy or cell.state.name in ("done", "running", "unreadable"):
+            return False
+        tried = self.tries.get(path, 0)
+        return tried == 0 or (tried < TRIES and cell.state.name in ("lost", "missing"))
+
+    def _start(self, slot: int, cells: list[Cell]) -> None:
+        environment = dict(os.environ)
+        if self.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = str(slot % self.gpus)
+        complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the worker is reaped
+        process = subprocess.Popen(
+            self.command(cells),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            env=environment,
+        )
+        for cell in cells:
+            self.tries[cell.config.path] = self.tries.get(cell.config.path, 0) + 1
+        self.workers.append(Worker(process, cells, complaints, slot))
+
+    def _reap(self) -> None:
+        for worker in [w for w in self.workers if w.process.poll() is not None]:
+            self.workers.remove(worker)
+            worker.complaints.seek(0)
+            if text := worker.complaints.read().decode(errors="replace").strip():
+                self.progress.say(text)
+            worker.complaints.close()
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+        for worker in self.workers:
+            worker.process.terminate()
+
+
+def worker_command(
+    file: Path, root: Path, data_root: Path, device: str
+) -> Callable[[list[Cell]], list[str]]:
+    """The command line that trains some runs of a round, which a person could type as well."""
+
+    def command(cells: list[Cell]) -> list[str]:
+        runs = [cell.config.path for cell in cells]
+        options = ["--root", str(root), "--data-root", str(data_root), "--device", device]
+        start = [sys.executable, "-m", "stillhouse", "train", str(file), *runs]
+        return [*start, *options, "--parent", str(os.getpid())]
+
+    return command

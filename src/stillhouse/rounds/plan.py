@@ -1,0 +1,87 @@
+"""`stillhouse plan`: the matrix, what waits for what, how losses are weighed, what it costs."""
+
+from __future__ import annotations
+
+from stillhouse import methods
+from stillhouse.config.schema import RunConfig
+from stillhouse.methods.objective import coefficients, effective_ratio
+from stillhouse.rounds.cost import estimate
+from stillhouse.rounds.resolve import resolve
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.tables import Table
+
+COLUMNS = (
+    "Dataset",
+    "Method",
+    "Network",
+    "Seeds",
+    "Runs",
+    "Done",
+    "Left",
+    "Waits for",
+    "Loss",
+    "Cost",
+)
+
+
+def plan(seen: Survey, device: str) -> Table:
+    """One row per dataset, method, sweep point and network. Validates every method's parameters."""
+    costs = estimate(seen, device)
+    rows: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in seen.cells:
+        run = cell.config
+        axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
+        rows.setdefault((run.dataset, f"{run.method} {axes}".strip(), run.model), []).append(cell)
+    done = seen.count("done")
+    total = len(seen.cells)
+    title = f"round {seen.round.round}: {total} runs, {done} done, {total - done} left"
+    notes = (
+        f"cost: {_hours(sum(costs.values()))} of one {device} device for all that is left, by the "
+        "recorded epoch times where there are any, else by one step timed here; "
+        "students of one seed share their teacher's pass and need less",
+        "loss: coefficients of cross entropy and of each unweighted term, "
+        "and in brackets the effective ratio to cross entropy",
+    )
+    table = tuple((*key, *_row(cells, costs)) for key, cells in rows.items())
+    return Table(title, COLUMNS, table, notes)
+
+
+def _row(cells: list[Cell], costs: dict[str, float]) -> tuple[str | int, ...]:
+    first = resolve(cells[0].config)
+    done = sum(cell.state.name == "done" for cell in cells)
+    waiting = [cell for cell in cells if not cell.ready]
+    waits = ""
+    if waiting:
+        seeds = sorted({cell.config.teacher.seed for cell in waiting if cell.config.teacher})
+        assert first.teacher is not None
+        waits = f"{first.teacher.model} {','.join(map(str, seeds))}"
+    seconds = sum(costs.get(cell.config.path, 0.0) for cell in cells)
+    seeds_text = ",".join(str(cell.config.seed) for cell in cells)
+    return (
+        seeds_text,
+        len(cells),
+        done,
+        len(cells) - done,
+        waits,
+        loss_text(first),
+        _hours(seconds) if done < len(cells) else "",
+    )
+
+
+def loss_text(run: RunConfig) -> str:
+    """`0.1 ce + 0.9 kd (kd : ce = 9)` for a resolved run."""
+    kind = methods.load(run.method)
+    reference = kind.reference(kind.Config(**run.parameters))
+    weighing = run.distillation
+    weights = coefficients(reference, weighing.total, weighing.alpha)
+    text = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
+    ratios = effective_ratio(weights)
+    if not ratios:
+        return text
+    return f"{text} ({', '.join(f'{name} : ce = {r:g}' for name, r in ratios.items())})"
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,57 @@
+"""What is checked before a round starts, so that no worker dies of it later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stillhouse import data
+from stillhouse.config.identity import counted, difference
+from stillhouse.config.load import check_parameters
+from stillhouse.config.schema import Round, RunConfig
+from stillhouse.errors import RunError
+from stillhouse.rounds.resolve import resolve
+from stillhouse.rounds.survey import survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.files import read_json
+
+SHOWN = 5
+
+
+def check_round(
+    workspace: Workspace, round_: Round, file: Path, only: str | None, data_root: Path
+) -> None:
+    """Raise StillhouseError if the round cannot be trained here as it stands.
+
+    Checked: legacy notes, method parameters, datasets and their packages, and that runs which
+    have started still have the configuration they started with.
+    """
+    refuse_legacy(round_)
+    check_parameters(round_, file)
+    seen = survey(workspace, round_, only)
+    unfinished = {cell.config.dataset for cell in seen.cells if cell.state.name != "done"}
+    for dataset in sorted(unfinished):
+        data.check(dataset, data_root)
+    changed = []
+    for cell in seen.cells:
+        if cell.state.name != "unreadable" and cell.folder.run.exists():
+            was = counted(RunConfig(**read_json(cell.folder.run)["config"]))
+            found = difference(was, counted(resolve(cell.config)))
+            changed += [f"{cell.config.path}: {field}: {a!r} -> {b!r}" for field, a, b in found]
+    if changed:
+        more = f"\n    and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise RunError(
+            "runs were started with another configuration:\n    "
+            + "\n    ".join(changed[:SHOWN])
+            + more,
+            "restore the round file, or move these run folders away to train them anew",
+        )
+
+
+def refuse_legacy(round_: Round) -> None:
+    """Raise RunError if a round did what stillhouse does not repeat."""
+    if round_.legacy:
+        notes = "".join(f"\n    {name}: {note}" for name, note in round_.legacy.items())
+        raise RunError(
+            f"round '{round_.round}' is a record of what was done and cannot be run:{notes}",
+            "copy it without its legacy notes to train the published methods instead",
+        )

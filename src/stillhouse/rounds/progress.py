@@ -1,0 +1,95 @@
+"""What a person sees while a round trains: bars on a terminal, one line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+
+from stillhouse.rounds.survey import Cell, Survey
+
+
+class Progress:
+    """Follows the runs' own records, so it shows what is on disk and nothing else."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._started = time.monotonic()
+        self._epochs: dict[str, int] = {}
+        self._at_start: int | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._bars: Bars | None = None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self._bars = Bars(*columns, TextColumn("{task.fields[note]}"), console=console)
+
+    def __enter__(self) -> Progress:
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def say(self, text: str) -> None:
+        """Print a message above the bars."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def update(self, seen: Survey) -> None:
+        """Show what has changed since the last call."""
+        done = sum(_epoch(cell) for cell in seen.cells)
+        total = sum(cell.config.training.epochs for cell in seen.cells)
+        if self._at_start is None:
+            self._at_start = done
+        remaining = self._remaining(done - self._at_start, total - done)
+        for cell in seen.cells:
+            self._update_cell(cell, remaining)
+        if self._bars:
+            self._bar("whole round", done, total, remaining)
+
+    def _update_cell(self, cell: Cell, remaining: str) -> None:
+        path, epoch = cell.config.path, _epoch(cell)
+        before = self._epochs.get(path)
+        self._epochs[path] = epoch
+        if self._bars:
+            if cell.state.name == "running":
+                self._bar(path, epoch, cell.config.training.epochs, "")
+            elif path in self._tasks:
+                self._bars.remove_task(self._tasks.pop(path))
+        elif before is not None and epoch > before:
+            self.say(
+                f"{path}: epoch {epoch}/{cell.config.training.epochs}{_score(cell)} {remaining}"
+            )
+        if cell.state.name == "failed" and before is not None:
+            self._report_once(path, cell.state.reason)
+
+    def _report_once(self, path: str, reason: str) -> None:
+        key = f"failed {path}"
+        if key not in self._epochs:
+            self._epochs[key] = 0
+            self.say(f"{path}: FAILED: {reason}")
+
+    def _bar(self, name: str, done: int, total: int, note: str) -> None:
+        assert self._bars is not None
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, note=note)
+        self._bars.update(self._tasks[name], completed=done, note=note)
+
+    def _remaining(self, gained: int, left: int) -> str:
+        if gained == 0 or left == 0:
+            return ""
+        seconds = (time.monotonic() - self._started) / gained * left
+        return f"(about {timedelta(seconds=round(seconds))} left)"
+
+
+def _epoch(cell: Cell) -> int:
+    return cell.config.training.epochs if cell.state.name == "done" else cell.state.epoch
+
+
+def _score(cell: Cell) -> str:
+    records = cell.folder.records()
+    return f" test {records[-1]['test']['accuracy']:.2f} %" if records else ""

@@ -1,0 +1,33 @@
+"""From the matrix to exact configurations: every parameter of every method spelt out."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from stillhouse import methods
+from stillhouse.config.schema import RunConfig
+from stillhouse.errors import ConfigError
+
+
+def resolve(run: RunConfig) -> RunConfig:
+    """Fill in the method's defaults and its loss weight alpha; imports torch.
+
+    Raises ConfigError naming the method's parameter that is wrong.
+    """
+    kind = methods.load(run.method)
+    try:
+        config = kind.Config(**run.parameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        known = ", ".join(kind.Config.model_fields) or "none"
+        raise ConfigError(
+            f"method {run.method}: parameter '{field}': {first['msg']}", f"parameters: {known}"
+        ) from error
+    weighing = run.distillation
+    if weighing.total == "reference":
+        weighing = weighing.model_copy(update={"alpha": None})
+    elif weighing.alpha is None:
+        weighing = weighing.model_copy(update={"alpha": kind.reference(config).alpha})
+    parameters = config.model_dump(mode="json")
+    return run.model_copy(update={"parameters": parameters, "distillation": weighing})

@@ -1,0 +1,29 @@
+"""`stillhouse status`: the grid of states, and every failure with its reason. No torch."""
+
+from __future__ import annotations
+
+from stillhouse.rounds.survey import Cell, Survey, failures
+from stillhouse.tables import Table
+
+
+def status_table(seen: Survey) -> Table:
+    """A row per dataset, method and network, a column per seed; failures stand below."""
+    seeds = sorted({cell.config.seed for cell in seen.cells})
+    rows: dict[tuple[str, str, str], dict[int, str]] = {}
+    for cell in seen.cells:
+        run = cell.config
+        axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
+        key = (run.dataset, f"{run.method} {axes}".strip(), run.model)
+        rows.setdefault(key, {})[run.seed] = _word(cell)
+    words = ("done", "running", "stopped", "lost", "queued", "waiting", "failed", "unreadable")
+    counts = ", ".join(f"{seen.count(word)} {word}" for word in words if seen.count(word))
+    grid = tuple((*key, *(by_seed.get(seed) for seed in seeds)) for key, by_seed in rows.items())
+    notes = [f"{c.config.path}: {c.state.name}: {c.state.reason}" for c in failures(seen.cells)]
+    columns = ("Dataset", "Method", "Network", *(f"Seed {seed}" for seed in seeds))
+    return Table(f"round {seen.round.round}: {counts}", columns, grid, tuple(notes))
+
+
+def _word(cell: Cell) -> str:
+    if cell.shown in ("running", "stopped", "lost"):
+        return f"{cell.shown} {cell.state.epoch}/{cell.config.training.epochs}"
+    return cell.shown

@@ -1,0 +1,102 @@
+"""Where every run of a round stands, read from its files. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from stillhouse.config.expand import expand, teacher_path
+from stillhouse.config.schema import Round, RunConfig
+from stillhouse.errors import ConfigError
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.state import RunState, state_of
+
+FILTERS = ("dataset", "method", "model", "seed")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the matrix: its configuration, its folder, its state, its teacher's state."""
+
+    config: RunConfig
+    folder: RunFolder
+    state: RunState
+    teacher: RunState | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether its teacher, if it has one, is done."""
+        return self.teacher is None or self.teacher.name == "done"
+
+    @property
+    def shown(self) -> str:
+        """The state in a word: `waiting` for its teacher, `queued`, or what its files say."""
+        if self.state.name != "missing":
+            return self.state.name
+        return "queued" if self.ready else "waiting"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A round's runs in the order of its matrix."""
+
+    round: Round
+    cells: list[Cell] = field(default_factory=list)
+
+    def count(self, name: str) -> int:
+        """How many runs are in a state (see `Cell.shown`)."""
+        return sum(cell.shown == name for cell in self.cells)
+
+
+def survey(workspace: Workspace, round_: Round, only: str | None = None) -> Survey:
+    """Read the state of every run, or of those that `only` selects and their teachers.
+
+    Raises ConfigError for a filter that selects nothing.
+    """
+    runs = select(expand(round_), only)
+    teachers = workspace.teachers(round_) if round_.teachers_from else workspace.experiments
+    states: dict[str, RunState] = {}
+
+    def state(path: str, folder: RunFolder) -> RunState:
+        if path not in states:
+            states[path] = state_of(folder)
+        return states[path]
+
+    cells = []
+    for run in runs:
+        taught_by = teacher_path(run)
+        teacher = state(taught_by, RunFolder(teachers / taught_by)) if taught_by else None
+        folder = workspace.folder(run)
+        cells.append(Cell(run, folder, state(run.path, folder), teacher))
+    return Survey(round_, cells)
+
+
+def select(runs: list[RunConfig], only: str | None) -> list[RunConfig]:
+    """The runs that a filter such as `dataset=SVHN,method=rkd,method=nst,seed=0` selects.
+
+    Values of one key are alternatives; the teachers of the selected runs are included.
+    """
+    if only is None:
+        return runs
+    wanted = _parse(only)
+    chosen = [r for r in runs if all(str(getattr(r, key)) in wanted[key] for key in wanted)]
+    if not chosen:
+        raise ConfigError(f"--only {only} selects no run", "see the matrix with: stillhouse plan")
+    needed = {run.path for run in chosen} | {teacher_path(run) for run in chosen}
+    return [run for run in runs if run.path in needed]
+
+
+def _parse(only: str) -> dict[str, set[str]]:
+    wanted: dict[str, set[str]] = {}
+    for part in only.split(","):
+        key, equals, value = part.partition("=")
+        if not equals or key not in FILTERS:
+            raise ConfigError(f"--only: '{part}' is not key=value", f"keys: {', '.join(FILTERS)}")
+        wanted.setdefault(key, set()).add(value)
+    return wanted
+
+
+def failures(cells: Iterable[Cell]) -> list[Cell]:
+    """The runs that need attention, each with a reason in its state."""
+    return [cell for cell in cells if cell.state.name in ("failed", "unreadable", "lost")]

@@ -1,0 +1,95 @@
+"""The folder a round lives in: `experiments/` below a root, one active round at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stillhouse.config.load import load_round
+from stillhouse.config.schema import Round, RunConfig
+from stillhouse.errors import ConfigError, RunError
+from stillhouse.runs.files import dump_json, read_json, write_atomic, write_once
+from stillhouse.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """All paths of a workspace; only `activate` writes."""
+
+    root: Path
+
+    @property
+    def experiments(self) -> Path:
+        """Where the active round's runs are."""
+        return self.root / "experiments"
+
+    @property
+    def marker(self) -> Path:
+        """Which round is active here."""
+        return self.experiments / "round.json"
+
+    def folder(self, run: RunConfig) -> RunFolder:
+        """A run's folder."""
+        return RunFolder(self.experiments / run.path)
+
+    def find(self, name: str) -> Path:
+        """The round file meant by a path, or by the name of a round in this workspace.
+
+        A name is looked for as `rounds/NAME.yaml` and `NAME.yaml` below the root, and as the
+        active round. Raises ConfigError listing what was looked for.
+        """
+        tried = [Path(name), self.root / "rounds" / f"{name}.yaml", self.root / f"{name}.yaml"]
+        for path in tried:
+            if path.is_file():
+                return path
+        active = self.active()
+        if active and active["round"] == name and Path(active["file"]).is_file():
+            return Path(active["file"])
+        looked = ", ".join(str(path) for path in tried)
+        raise ConfigError(f"no round file for '{name}'", f"looked for {looked}")
+
+    def active(self) -> dict[str, str] | None:
+        """The active round's name and file, or None."""
+        return read_json(self.marker) if self.marker.exists() else None
+
+    def activate(self, round_: Round, file: Path) -> None:
+        """Make a round the active one. Raises RunError if another one is."""
+        self.experiments.mkdir(parents=True, exist_ok=True)
+        marker = dump_json({"round": round_.round, "file": str(file.resolve())})
+        if write_once(self.marker, marker):
+            return
+        active = read_json(self.marker)
+        if active["round"] != round_.round:
+            raise RunError(
+                f"round '{active['round']}' is active in {self.root.resolve()}, "
+                f"so round '{round_.round}' cannot start there",
+                "give it a workspace of its own with --root",
+            )
+        write_atomic(self.marker, marker)
+
+    def teachers(self, round_: Round) -> Path:
+        """The experiments folder that holds the round's teachers.
+
+        `teachers_from` names a workspace, an experiments folder, or a round whose archive is in
+        `analysis/experiment_NAME/`. Raises ConfigError if there is none of these.
+        """
+        source = round_.teachers_from
+        if source is None:
+            return self.experiments
+        tried = [
+            self.root / source / "experiments",
+            self.root / source,
+            self.root / "analysis" / f"experiment_{source}" / "experiments",
+        ]
+        for path in tried:
+            if path.is_dir():
+                return path
+        looked = ", ".join(str(path) for path in tried)
+        raise ConfigError(f"teachers_from: no round '{source}' found", f"looked for {looked}")
+
+
+def open_round(root: Path, name: str) -> tuple[Workspace, Round, Path]:
+    """The workspace at `root`, and a round found in it by path or name."""
+    workspace = Workspace(root)
+    file = workspace.find(name)
+    return workspace, load_round(file), file

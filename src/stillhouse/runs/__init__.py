@@ -1,0 +1,1 @@
+"""Run folders: plain files, one writer each, whose state is derived by the reader."""

@@ -1,0 +1,117 @@
+"""One writer a run: an attempt is claimed by creating its numbered folder, which is exclusive.
+
+No lock is held, so nothing has to be released on a network file system. A writer that was
+suspended and wakes up after its successor has started finds a higher number and leaves; until
+then it has only written into its own attempt's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stillhouse.errors import RunError
+from stillhouse.runs.files import dump_json, read_json, write_atomic
+from stillhouse.runs.folder import Attempt, RunFolder
+
+BEAT_SECONDS = 10.0
+EXPIRY_SECONDS = 300.0
+
+
+class Busy(RunError):
+    """Another process is writing this run."""
+
+
+@dataclass
+class Claim:
+    """The right to write one attempt of a run."""
+
+    folder: RunFolder
+    attempt: Attempt
+    beaten: float = field(default=0.0)
+
+    @classmethod
+    def take(cls, folder: RunFolder) -> Claim:
+        """Start the next attempt. Raises Busy if the newest one is alive or was just taken."""
+        attempts = folder.attempts()
+        if attempts and (holder := alive(attempts[-1])):
+            raise Busy(f"{folder.path} is being trained by {holder}")
+        attempt = folder.attempt(attempts[-1].number + 1 if attempts else 1)
+        attempt.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            attempt.path.mkdir()
+        except FileExistsError as error:
+            raise Busy(f"{folder.path} was taken by another process just now") from error
+        write_atomic(attempt.claim, dump_json(_identity()))
+        return cls(folder, attempt)
+
+    def superseded(self) -> bool:
+        """Whether a later attempt has started, so this one must not write any more."""
+        return self.folder.attempt(self.attempt.number + 1).path.exists()
+
+    def write_status(self, state: str, **facts: Any) -> None:
+        """Replace the attempt's status; `state` is running, stopped, failed or finished."""
+        status = {"state": state, "heartbeat": time.time(), **facts}
+        write_atomic(self.attempt.status, dump_json(status))
+        self.beaten = time.monotonic()
+
+    def beat(self, **facts: Any) -> None:
+        """Show that the attempt is alive, at most every `BEAT_SECONDS`."""
+        if time.monotonic() - self.beaten >= BEAT_SECONDS:
+            self.write_status("running", **facts)
+
+
+def alive(attempt: Attempt, now: float | None = None) -> str | None:
+    """Who is writing this attempt, or None if it has ended or its writer is gone.
+
+    On the writer's own host its process is looked up; elsewhere the heartbeat decides.
+    """
+    status = attempt.read_status()
+    if status["state"] != "running":
+        return None
+    claim = read_json(attempt.claim) if attempt.claim.exists() else {}
+    if claim.get("host") == socket.gethostname():
+        here = process_started(claim["pid"]) == claim["started"]
+        return f"process {claim['pid']} on this machine" if here else None
+    heartbeat = status.get("heartbeat", attempt.path.stat().st_mtime)
+    age = (time.time() if now is None else now) - heartbeat
+    return (
+        f"{claim.get('host', 'an unknown host')} ({age:.0f} s ago)"
+        if age < EXPIRY_SECONDS
+        else None
+    )
+
+
+def process_started(pid: int) -> str | None:
+    """When a process of this machine started, as an opaque text; None if there is none.
+
+    Together with the pid it tells a process from a later one that was given the same number.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "unknown"
+    return "unknown"
+
+
+def _identity() -> dict[str, Any]:
+    job = os.environ.get("PBS_JOBID") or os.environ.get("SLURM_JOB_ID")
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": process_started(os.getpid()),
+        "job": job,
+        "time": time.time(),
+    }

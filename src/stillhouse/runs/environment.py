@@ -1,0 +1,69 @@
+"""Which code, packages and machine a run was trained with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import stillhouse
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetensors")
+GIT_SECONDS = 10
+
+
+def code() -> dict[str, Any]:
+    """The stillhouse version and, in a git checkout, its commit and a hash of what differs."""
+    folder = Path(stillhouse.__file__).parent
+    found: dict[str, Any] = {"version": stillhouse.__version__, "commit": None, "difference": None}
+    if (commit := _git(folder, "rev-parse", "HEAD")) is not None:
+        found["commit"] = commit.strip()
+        difference = _git(folder, "diff", "HEAD", "--", str(folder)) or ""
+        found["difference"] = sha256(difference.encode()).hexdigest() if difference else None
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """Packages, Python, processor and host (no torch needed)."""
+    return {
+        "packages": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "host": platform.node(),
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

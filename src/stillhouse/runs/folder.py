@@ -1,0 +1,132 @@
+"""Where everything of a run lies.
+
+experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
+    run.json             what is trained, by which code, from which teacher
+    attempts/001/        one folder an attempt, written by that attempt alone:
+        claim.json       who writes here (host, process, job)
+        status.json      how far it is, its heartbeat, how it ended
+        metrics.jsonl    one record an epoch
+        train.log        what a person reads
+        checkpoint.pt    the state to resume from, and the one before it
+    metrics.jsonl, final.safetensors, best.safetensors, method.safetensors
+    result.json          written last: the only mark of completion
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stillhouse.errors import RunError
+from stillhouse.runs.files import read_json, read_lines
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt's folder."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        """1 for the first attempt."""
+        return int(self.path.name)
+
+    @property
+    def claim(self) -> Path:
+        """Who writes here."""
+        return self.path / "claim.json"
+
+    @property
+    def status(self) -> Path:
+        """Progress, heartbeat and end."""
+        return self.path / "status.json"
+
+    def read_status(self) -> dict[str, Any]:
+        """The status as last written; an attempt that wrote none yet is running."""
+        return read_json(self.status) if self.status.exists() else {"state": "running"}
+
+    @property
+    def metrics(self) -> Path:
+        """Every epoch's record so far."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """The plain log."""
+        return self.path / "train.log"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest resumable state."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def previous(self) -> Path:
+        """The resumable state before the newest."""
+        return self.path / "checkpoint.previous.pt"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder; nothing is created until something is written."""
+
+    path: Path
+
+    @property
+    def run(self) -> Path:
+        """The resolved configuration and provenance."""
+        return self.path / "run.json"
+
+    @property
+    def result(self) -> Path:
+        """The completion marker."""
+        return self.path / "result.json"
+
+    @property
+    def final(self) -> Path:
+        """Final weights of the inference network."""
+        return self.path / "final.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best epoch (by validation, else by test accuracy)."""
+        return self.path / "best.safetensors"
+
+    @property
+    def method(self) -> Path:
+        """Final weights of the method's own modules, where it has any."""
+        return self.path / "method.safetensors"
+
+    def attempts(self) -> list[Attempt]:
+        """All attempts, oldest first."""
+        folders = (self.path / "attempts").glob("[0-9][0-9][0-9]")
+        return [Attempt(folder) for folder in sorted(folders)]
+
+    def attempt(self, number: int) -> Attempt:
+        """The folder of attempt `number` (from 1)."""
+        return Attempt(self.path / "attempts" / f"{number:03d}")
+
+    def metrics(self) -> Path | None:
+        """The metrics file to read: of the completed run, else of the newest attempt with one."""
+        files = [attempt.metrics for attempt in self.attempts()] + [self.path / "metrics.jsonl"]
+        return next((file for file in reversed(files) if file.exists()), None)
+
+    def records(self) -> list[dict[str, Any]]:
+        """One record per finished epoch."""
+        file = self.metrics()
+        return read_lines(file) if file else []
+
+    def completed(self) -> dict[str, Any] | None:
+        """The result of a completed run, or None.
+
+        Raises RunError if `result.json` is there but is not a result.
+        """
+        if not self.result.exists():
+            return None
+        result = read_json(self.result)
+        for field in ("identity", "final", "best", "weights"):
+            if field not in result:
+                raise RunError(f"{self.result}: the field '{field}' is missing")
+        return result

@@ -1,0 +1,51 @@
+"""What a run's files say about it. States are derived here and never written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stillhouse.errors import RunError
+from stillhouse.runs.claim import alive
+from stillhouse.runs.folder import RunFolder
+
+Name = Literal["done", "running", "failed", "stopped", "lost", "missing", "unreadable"]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """`done`, `running`, `failed` (with a reason), `stopped` (cleanly, resumable), `lost` (its
+    process vanished; resumable), `missing` (never started) or `unreadable`.
+    """
+
+    name: Name
+    reason: str = ""
+    epoch: int = 0
+    result: dict[str, Any] | None = None
+    attempts: int = 0
+
+
+def state_of(folder: RunFolder) -> RunState:
+    """Derive a run's state; a damaged file makes that run `unreadable` and nothing else."""
+    try:
+        return _derive(folder)
+    except RunError as error:
+        return RunState("unreadable", error.message)
+
+
+def _derive(folder: RunFolder) -> RunState:
+    attempts = folder.attempts()
+    if result := folder.completed():
+        return RunState(
+            "done", epoch=result["final"]["epoch"], result=result, attempts=len(attempts)
+        )
+    if not attempts:
+        return RunState("missing")
+    newest = attempts[-1]
+    status = newest.read_status()
+    epoch = status.get("epoch", 0)
+    if status["state"] != "running":
+        return RunState(status["state"], status.get("reason", ""), epoch, None, len(attempts))
+    if holder := alive(newest):
+        return RunState("running", holder, epoch, None, len(attempts))
+    return RunState("lost", "its process ended without a word", epoch, None, len(attempts))

@@ -1,0 +1,219 @@
+"""The document's result tables: accuracies by method and seed, and two rounds side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from stillhouse import data
+from stillhouse.config import names
+from stillhouse.errors import ConfigError
+from stillhouse.published import (
+    Kind,
+    PublishedResult,
+    read_reported,
+    read_results,
+    recompute,
+    reported_file,
+)
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs.state import RunState
+from stillhouse.stats.summary import Summary, summarise
+from stillhouse.tables import Table
+
+Which = Literal["final", "best"]
+ORDER = (
+    "pure",
+    "logit",
+    "factor_transfer",
+    "attention_transfer",
+    "fitnets",
+    "nst",
+    "rkd",
+)
+KINDS: dict[str, Kind] = {"final": "final_epoch", "best": "best_epoch"}
+FAILED = "FAILED"
+Row = tuple[str, str, str]
+
+
+def accuracy_of(state: RunState, which: Which) -> float | None:
+    """A completed run's test accuracy in percent: of its final epoch, or of its best.
+
+    The best epoch is chosen on the validation images where there are some, else on the test
+    images themselves.
+    """
+    if state.result is None:
+        return None
+    if which == "final":
+        return float(state.result["final"]["test"]["accuracy"])
+    return float(state.result["best"]["test_accuracy"])
+
+
+def seed_tables(seen: Survey, which: str) -> list[Table]:
+    """One table per dataset: a row per method and network, a column per seed, mean ± std.
+
+    Raises ConfigError unless `which` is `final` or `best`.
+    """
+    kind = _which(which)
+    return [_seed_table(seen, dataset, kind) for dataset in seen.round.datasets]
+
+
+def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
+    seeds = sorted({cell.config.seed for cell in seen.cells})
+    groups = _rows(cell for cell in seen.cells if cell.config.dataset == dataset)
+    rows = []
+    for row in sorted(groups, key=lambda row: _place(row, seen)):
+        by_seed = {cell.config.seed: cell for cell in groups[row]}
+        shown = [_shown(by_seed.get(seed), which) for seed in seeds]
+        summary = _summary(groups[row], which)
+        planned = f"{summary.n}/{len(groups[row])}"
+        rows.append((_label(row, seen), *shown, summary.text(), planned))
+    columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), "Mean ± Std", "n")
+    title = (
+        f"round {seen.round.round}, {data.spec(dataset).label}: test accuracy (%), {which} epoch"
+    )
+    return Table(title, columns, tuple(rows), _notes(seen, dataset, which))
+
+
+def _notes(seen: Survey, dataset: str, which: Which) -> tuple[str, ...]:
+    notes = ["Std: sample standard deviation over seeds (ddof = 1). n: completed of planned runs."]
+    if which == "best":
+        validated = bool(seen.round.training.validation)
+        on = "validation images" if validated else "test images, which flatters it"
+        notes.append(f"The best epoch was chosen on the {on}.")
+    for cell in seen.cells:
+        if cell.config.dataset == dataset and cell.state.name in ("failed", "unreadable"):
+            notes.append(f"{cell.config.path}: {cell.state.reason}")
+    return tuple(notes)
+
+
+def against_tables(seen: Survey, other: str, folder: Path, which: str | None) -> list[Table]:
+    """The round beside published results (`OTHER_results.csv` in the round file's folder).
+
+    Both sides show the same kind of accuracy; asking for another kind than was published raises
+    ConfigError, for best-epoch and final-epoch accuracies must not be compared.
+    """
+    file = folder / f"{other}.yaml"
+    published = read_results(folder / f"{other}_results.csv")
+    kinds = {row.kind for row in published}
+    if which is None and len(kinds) == 1:
+        which = next(name for name, kind in KINDS.items() if kind in kinds)
+    kind = _which(which or "final")
+    if kinds != {KINDS[kind]}:
+        found = ", ".join(sorted(kinds))
+        raise ConfigError(
+            f"round {other} has {found} accuracies, which cannot be compared with {KINDS[kind]}",
+            "leave --accuracy out to show the same kind on both sides",
+        )
+    note = _estimator_note(other, file, published)
+    return [
+        _against(seen, other, published, dataset, kind, note) for dataset in seen.round.datasets
+    ]
+
+
+def _against(
+    seen: Survey,
+    other: str,
+    published: list[PublishedResult],
+    dataset: str,
+    which: Which,
+    note: tuple[str, ...],
+) -> Table:
+    groups = _rows(cell for cell in seen.cells if cell.config.dataset == dataset)
+    theirs: dict[tuple[str, str], list[PublishedResult]] = {}
+    for result in published:
+        if result.dataset == dataset:
+            theirs.setdefault((result.method, result.model), []).append(result)
+    rows = []
+    for row in sorted(groups, key=lambda row: _place(row, seen)):
+        before, now = theirs.get(row[:2], []), _summary(groups[row], which)
+        earlier = summarise(_counted(before))
+        difference = None
+        if now.mean is not None and earlier.mean is not None:
+            difference = f"{now.mean - earlier.mean:+.2f}"
+        rows.append(
+            (
+                _label(row, seen),
+                _published(before, earlier),
+                earlier.n,
+                now.text(),
+                now.n,
+                difference,
+            )
+        )
+    mine = seen.round.round
+    columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
+    title = f"{data.spec(dataset).label}: test accuracy (%), {KINDS[which]} on both sides"
+    return Table(title, columns, tuple(rows), (*_notes(seen, dataset, which), *note))
+
+
+def _published(results: list[PublishedResult], summary: Summary) -> str | None:
+    if summary.n or not results:
+        return summary.text()
+    found = results[0]
+    word = FAILED if found.status == "failed" else found.status.replace("_", " ")
+    return word if found.accuracy is None else f"{word} ({found.accuracy:.2f})"
+
+
+def _counted(results: list[PublishedResult]) -> list[float]:
+    return [r.accuracy for r in results if r.status == "completed" and r.accuracy is not None]
+
+
+def _estimator_note(other: str, file: Path, published: list[PublishedResult]) -> tuple[str, ...]:
+    reported = reported_file(file)
+    if not reported.exists():
+        return ()
+    cells = recompute(read_reported(reported), published)
+    found = [cell.estimator for cell in cells]
+    return (
+        f"Of the {len(found)} standard deviations that round {other} reported, "
+        f"{found.count('ddof=1')} are the sample one (ddof = 1), {found.count('ddof=0')} have "
+        f"ddof = 0 and {found.count('neither')} are neither; all are recomputed here.",
+    )
+
+
+def _rows(cells: Iterable[Cell]) -> dict[Row, list[Cell]]:
+    groups: dict[Row, list[Cell]] = {}
+    for cell in cells:
+        run = cell.config
+        axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
+        groups.setdefault((run.method, run.model, axes), []).append(cell)
+    return groups
+
+
+def _place(row: Row, seen: Survey) -> tuple[int, int, str, str]:
+    method, model, axes = row
+    teacher = method == "pure" and model == seen.round.teacher
+    known = ORDER.index(method) if method in ORDER else len(ORDER)
+    return (0 if teacher else 1, known, model, axes)
+
+
+def _label(row: Row, seen: Survey) -> str:
+    method, model, axes = row
+    if method == "pure":
+        return f"{'Teacher' if model == seen.round.teacher else 'Student pure'} ({model})"
+    several = f" ({model})" if len(seen.round.students) > 1 else ""
+    return f"{names.label(method)}{several} {axes}".strip()
+
+
+def _shown(cell: Cell | None, which: Which) -> str | None:
+    if cell is None:
+        return None
+    if cell.state.name in ("failed", "unreadable"):
+        return FAILED
+    accuracy = accuracy_of(cell.state, which)
+    return None if accuracy is None else f"{accuracy:.2f}"
+
+
+def _summary(cells: Iterable[Cell], which: Which) -> Summary:
+    values = [accuracy_of(cell.state, which) for cell in cells]
+    return summarise([value for value in values if value is not None])
+
+
+def _which(text: str) -> Which:
+    if text == "final":
+        return "final"
+    if text == "best":
+        return "best"
+    raise ConfigError(f"--accuracy {text}", "expected final or best")

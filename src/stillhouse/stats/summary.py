@@ -1,0 +1,30 @@
+"""Mean and sample standard deviation over seeds: one estimator, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`n` values, their mean, and their sample standard deviation (ddof = 1; None below n = 2)."""
+
+    n: int
+    mean: float | None
+    std: float | None
+
+    def text(self, decimals: int = 2) -> str | None:
+        """`93.20 ± 0.09`, or `93.20` for one value, or None for none."""
+        if self.mean is None:
+            return None
+        spread = "" if self.std is None else f" ± {self.std:.{decimals}f}"
+        return f"{self.mean:.{decimals}f}{spread}"
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """The summary of some values; of none, `Summary(0, None, None)`."""
+    if not values:
+        return Summary(0, None, None)
+    return Summary(len(values), mean(values), stdev(values) if len(values) > 1 else None)

@@ -1,0 +1,190 @@
+"""The one table type and its renderer: every table of the program goes through `render`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+Cell = str | int | float | None
+MISSING = "—"
+LONG = 40
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "—": "---",
+    "–": "--",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "→": r"$\rightarrow$",
+    "−": r"$-$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "\n": " ",
+}
+
+
+class Format(StrEnum):
+    """How a table is written."""
+
+    rich = "rich"
+    md = "md"
+    csv = "csv"
+    latex = "latex"
+    json = "json"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, named columns, rows as wide as the columns, and notes that stand below.
+
+    A cell of None is a missing value: "—" for readers, empty in csv, null in json.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"a row of {len(row)} cells for {len(self.columns)} columns")
+
+    def numeric(self, column: int) -> bool:
+        """Whether a column has numbers and no text."""
+        cells = [row[column] for row in self.rows if row[column] is not None]
+        return bool(cells) and not any(isinstance(cell, str) for cell in cells)
+
+
+def render(
+    table: Table, format: Format | str, width: int | None = None, color: bool = False
+) -> str:
+    """The table as text that ends in a newline.
+
+    `rich` is for people: `width` columns of a terminal (None: no limit), `color` with styles.
+    `csv` holds the columns and rows alone; `json` is {title, columns, rows, notes}.
+    """
+    match Format(format):
+        case Format.rich:
+            return _rich(table, width, color)
+        case Format.md:
+            return _markdown(table)
+        case Format.csv:
+            return _csv(table)
+        case Format.latex:
+            return _latex(table)
+        case Format.json:
+            return _json(table)
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return MISSING
+    return f"{cell:g}" if isinstance(cell, float) else str(cell)
+
+
+def _rich(table: Table, width: int | None, color: bool) -> str:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    grid = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD)
+    for index, column in enumerate(table.columns):
+        justify = "right" if table.numeric(index) else "left"
+        grid.add_column(Text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in table.rows:
+        grid.add_row(*(Text(_text(cell)) for cell in row))
+    # Never wider than what was asked for; a pipe has no width, so nothing is wrapped there.
+    console = Console(
+        file=io.StringIO(),
+        width=width or 10_000,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+    )
+    console.print(grid)
+    for note in table.notes:
+        console.print(Text(note))
+    written: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in written.splitlines()) + "\n"
+
+
+def _markdown(table: Table) -> str:
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cells) + " |"
+
+    def escape(text: str) -> str:
+        return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+    rules = ["---:" if table.numeric(i) else "---" for i in range(len(table.columns))]
+    lines = [f"**{table.title}**", "", line([escape(column) for column in table.columns])]
+    lines.append("|" + "|".join(rules) + "|")
+    lines += [line([escape(_text(cell)) for cell in row]) for row in table.rows]
+    for note in table.notes:
+        lines += ["", note]
+    return "\n".join(lines) + "\n"
+
+
+def _csv(table: Table) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in table.rows)
+    return out.getvalue()
+
+
+def _latex(table: Table) -> str:
+    def line(cells: list[str]) -> str:
+        # "[" after a row's end would be read as the optional argument of "\\".
+        text = " & ".join(cells)
+        return ("{}" if text.startswith("[") else "") + text + r" \\"
+
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.title)}}}"]
+    spec = "".join(_column(table, index) for index in range(len(table.columns)))
+    lines += [rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
+    lines += [line([_tex(column) for column in table.columns]), r"\midrule"]
+    lines += [line([_tex(_text(cell)) for cell in row]) for row in table.rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\footnotesize {_tex(note)}" for note in table.notes]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _column(table: Table, index: int) -> str:
+    if table.numeric(index):
+        return "r"
+    long = any(len(_text(row[index])) > LONG for row in table.rows)
+    return rf"p{{{0.8 / len(table.columns):.2f}\linewidth}}" if long else "l"
+
+
+def _tex(text: str) -> str:
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def _json(table: Table) -> str:
+    def plain(cell: Cell) -> Cell:
+        # JSON has no infinity.
+        return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+    fields = {
+        "title": table.title,
+        "columns": table.columns,
+        "rows": [[plain(cell) for cell in row] for row in table.rows],
+        "notes": table.notes,
+    }
+    return json.dumps(fields, ensure_ascii=False, indent=2, allow_nan=False) + "\n"

@@ -1,0 +1,215 @@
+"""Opening a cohort: data, teacher, and one claimed, resumed, recorded member per run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stillhouse import data, methods, models
+from stillhouse.config.identity import counted, difference, identity
+from stillhouse.config.schema import RunConfig
+from stillhouse.data.base import Dataset, Split
+from stillhouse.data.loader import TrainBatches
+from stillhouse.data.split import stratified
+from stillhouse.errors import RunError, StillhouseError
+from stillhouse.runs import environment
+from stillhouse.runs.claim import Claim
+from stillhouse.runs.files import dump_json, read_json, write_once
+from stillhouse.runs.folder import RunFolder
+from stillhouse.seeding import derive
+from stillhouse.training import checkpoint
+from stillhouse.training.loop import Cohort, Member
+from stillhouse.training.precision import configure, settle
+from stillhouse.training.pretrain import pretrain
+from stillhouse.training.recorder import FORMAT, Recorder
+from stillhouse.training.teacher import TrainedTeacher, hand_over
+from stillhouse.training.trainee import Trainee
+
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cohort trains: `experiments` takes the runs, `teachers` holds their teachers."""
+
+    experiments: Path
+    teachers: Path
+    data_root: Path
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The images of a recipe on the device: `data.train` is what is trained on."""
+
+    data: Dataset
+    validation: Split | None
+    content: str
+
+
+def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str], None]) -> Cohort:
+    """Claim, build and resume every run; those that cannot be are told to `complain`.
+
+    `configs` are resolved and agree in everything a cohort shares. Raises StillhouseError if
+    what they share, data or teacher, is not there.
+    """
+    first = configs[0]
+    configure(first.training.threads, first.training.deterministic)
+    prepared = prepare_data(first, place.data_root, place.device)
+    taught = next((config for config in configs if config.teacher), None)
+    cohort = Cohort(
+        members=[],
+        batches=train_batches(prepared.data, first),
+        data=prepared.data,
+        validation=prepared.validation,
+        teacher=_teacher(taught, place, prepared.data) if taught else None,
+    )
+    for config in configs:
+        try:
+            cohort.members.append(_open_member(config, place, cohort, prepared.content))
+        except StillhouseError as error:
+            complain(f"{config.path}: {error}")
+            cohort.failures += 1
+    return cohort
+
+
+def prepare_data(config: RunConfig, root: Path, device: torch.device) -> Prepared:
+    """Load a dataset, hold validation images out, then take `train_images` of the rest.
+
+    Both splits are stratified and the same for every seed.
+    """
+    dataset, recipe = data.load(config.dataset, root), config.training
+    train, validation = dataset.train, None
+    if recipe.validation:
+        train, validation = stratified(train, recipe.validation, SPLIT_SEED)
+        validation = validation.to(device)
+    if recipe.train_images:
+        _, train = stratified(train, recipe.train_images, SPLIT_SEED)
+    moved = Dataset(dataset.spec, train.to(device), dataset.test.to(device))
+    return Prepared(moved, validation, dataset.content_hash())
+
+
+def train_batches(dataset: Dataset, config: RunConfig) -> TrainBatches:
+    """The batches that every run of this dataset, seed and recipe sees, in the same order."""
+    recipe = config.training
+    return TrainBatches(
+        dataset.train,
+        dataset.spec,
+        seed=config.seed,
+        batch_size=recipe.batch_size,
+        augmentation=recipe.augmentation,
+        padding=recipe.crop_padding,
+    )
+
+
+def make_trainee(
+    config: RunConfig, dataset: Dataset, steps: int, teacher: TrainedTeacher | None, place: Place
+) -> Trainee:
+    """A trainee at its first step; its initial weights depend on seed and architecture only."""
+    spec = dataset.spec
+    torch.manual_seed(derive("init", config.seed, config.model))
+    network = models.build(config.model, spec.classes, spec.channels)
+    shapes = models.shapes(network, spec.channels, spec.size)
+    kind = methods.load(config.method)
+    torch.manual_seed(derive("method", config.seed, config.method, config.model))
+    taught = teacher.shapes if teacher and config.teacher else None
+    method = kind(kind.Config(**config.parameters), shapes, taught)
+    settle(network, place.device)
+    return Trainee(config, network, method.to(place.device), steps, place.device)
+
+
+def _teacher(config: RunConfig, place: Place, dataset: Dataset) -> TrainedTeacher:
+    assert config.teacher is not None
+    path = f"{config.dataset}/pure/{config.teacher.model}/{config.teacher.seed}"
+    folder = RunFolder(place.teachers / path)
+    return hand_over(config.teacher, folder, dataset, config.training.precision, place.device)
+
+
+def _open_member(config: RunConfig, place: Place, cohort: Cohort, content: str) -> Member:
+    folder = RunFolder(place.experiments / config.path)
+    teacher = cohort.teacher if config.teacher else None
+    facts = {
+        "identity": identity(config),
+        "teacher": teacher.facts if teacher else None,
+        "data": content,
+    }
+    folder.path.mkdir(parents=True, exist_ok=True)
+    check_same(folder, config, facts)
+    recorder = Recorder(folder, Claim.take(folder))
+    try:
+        trainee = make_trainee(config, cohort.data, cohort.batches.steps, teacher, place)
+        _write_run(folder, config, facts, trainee)
+        _resume(trainee, folder, recorder, teacher, cohort, place)
+    except Exception as error:
+        recorder.fail(error)
+        raise
+    recorder.start(trainee)
+    return Member(trainee, recorder, {**facts, "cost": _cost(trainee)})
+
+
+def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> None:
+    """Raise RunError, showing the difference, if the folder holds another configuration."""
+    if not folder.run.exists():
+        return
+    run = read_json(folder.run)
+    changed = difference(counted(RunConfig(**run["config"])), counted(config))
+    for name in ("data", "teacher"):
+        changed += difference({name: run[name]}, {name: facts[name]})
+    if changed:
+        lines = [f"{field}: {was!r} -> {now!r}" for field, was, now in changed]
+        raise RunError(
+            f"{folder.path} was started with another configuration:\n    " + "\n    ".join(lines),
+            "restore the configuration, or move the folder away to train it anew",
+        )
+
+
+def _write_run(folder: RunFolder, config: RunConfig, facts: dict[str, Any], t: Trainee) -> None:
+    machine = {**environment.machine(), "device": str(t.device), "threads": torch.get_num_threads()}
+    if t.device.type == "cuda":
+        machine["gpu"] = torch.cuda.get_device_name(t.device)
+    run = {
+        "format": FORMAT,
+        "config": config.model_dump(mode="json"),
+        **facts,
+        "coefficients": t.coefficients,
+        "code": environment.code(),
+        "machine": machine,
+    }
+    write_once(folder.run, dump_json(run))
+
+
+def _resume(
+    trainee: Trainee,
+    folder: RunFolder,
+    recorder: Recorder,
+    teacher: TrainedTeacher | None,
+    cohort: Cohort,
+    place: Place,
+) -> None:
+    state, warnings = checkpoint.load_newest(folder)
+    for warning in warnings:
+        recorder.log.warning("%s", warning)
+    if state is not None:
+        trainee.load(state)
+    elif teacher is not None:
+        pretrain(
+            trainee.method,
+            trainee.config.method,
+            teacher,
+            cohort.batches,
+            place.experiments / "pretrained",
+            lambda: recorder.beat(trainee),
+        )
+
+
+def _cost(trainee: Trainee) -> dict[str, int]:
+    """Parameter counts: of the network that is used, and extra ones trained for the method."""
+    own = [p for p in trainee.method.parameters() if p.requires_grad]
+    return {
+        "parameters": sum(p.numel() for p in trainee.network.parameters()),
+        "method_parameters": sum(p.numel() for p in own),
+    }

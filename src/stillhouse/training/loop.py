@@ -1,0 +1,152 @@
+"""The training loop: one batch, one look by the teacher, one step of every student.
+
+A member's weights do not depend on who else is in the cohort: every draw follows from the
+member's own seed and position, the teacher is frozen, and nothing else is shared.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from stillhouse.data.base import Batch, Dataset, Split
+from stillhouse.data.loader import TrainBatches, plain_batches
+from stillhouse.models.base import Outputs
+from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
+from stillhouse.training.recorder import Recorder, Superseded
+from stillhouse.training.stop import Stop
+from stillhouse.training.teacher import TrainedTeacher
+from stillhouse.training.trainee import Record, Trainee
+
+
+@dataclass
+class Member:
+    """One run of a cohort: what trains, who writes it down, and the facts for its result."""
+
+    trainee: Trainee
+    recorder: Recorder
+    facts: Record
+
+
+@dataclass
+class Cohort:
+    """Runs that share dataset, seed, batch order and teacher.
+
+    `data.train` is what is trained on; `validation` is held out of it. `failures` counts the
+    members that left with an error.
+    """
+
+    members: list[Member]
+    batches: TrainBatches
+    data: Dataset
+    validation: Split | None
+    teacher: TrainedTeacher | None
+    failures: int = field(default=0)
+
+
+def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -> str | None:
+    """Train every member to its end; return the reason if asked to stop before.
+
+    The members furthest behind step first, so a resumed member catches up with the others.
+    `tell` is called with each finished epoch's record.
+    """
+    _finish_completed(cohort)
+    while cohort.members:
+        position = min(member.trainee.position for member in cohort.members)
+        active = [m for m in cohort.members if m.trainee.position == position]
+        if reason := stop.reason():
+            _stop(cohort, reason)
+            return reason
+        batch = cohort.batches.batch(*position)
+        taught = _teach(cohort.teacher, active, batch)
+        for member in active:
+            with _isolated(cohort, member):
+                _step(member, batch, taught)
+        if position[1] + 1 == cohort.batches.steps:
+            if cohort.teacher:
+                cohort.teacher.check_unchanged()
+            for member in active:
+                with _isolated(cohort, member):
+                    tell(member.trainee, _end_epoch(cohort, member))
+            _finish_completed(cohort)
+    return None
+
+
+def _teach(teacher: TrainedTeacher | None, active: list[Member], batch: Batch) -> Outputs | None:
+    needed = any(member.trainee.needs_teacher for member in active)
+    return teacher(batch) if teacher and needed else None
+
+
+def _step(member: Member, batch: Batch, taught: Outputs | None) -> None:
+    started = time.perf_counter()
+    member.trainee.step(batch, taught)
+    member.trainee.tally.seconds += time.perf_counter() - started
+    member.recorder.beat(member.trainee)
+
+
+def _end_epoch(cohort: Cohort, member: Member) -> Record:
+    trainee, spec = member.trainee, cohort.data.spec
+    started = time.perf_counter()
+    teacher = cohort.teacher.test if cohort.teacher and trainee.needs_teacher else None
+    network = trainee.method.inference_model(trainee.network)
+
+    def measure(split: Split, teacher_too: bool) -> Record:
+        batches = plain_batches(split, spec, EVALUATION_BATCH)
+        evaluation = evaluate(network, batches, lambda: member.recorder.beat(trainee))
+        return summarise(evaluation, teacher if teacher_too else None)
+
+    measured = {"test": measure(cohort.data.test, True)}
+    if cohort.validation is not None:
+        measured["validation"] = measure(cohort.validation, False)
+    training = trainee.tally.seconds
+    evaluating = time.perf_counter() - started
+    timing = {
+        "seconds": training + evaluating,
+        "images_per_second": trainee.tally.seen / training,
+        "peak_memory": peak_memory(trainee.device),
+        "ended": time.time(),
+    }
+    record = trainee.end_epoch(measured, timing)
+    member.recorder.epoch(trainee, record)
+    return record
+
+
+def _finish_completed(cohort: Cohort) -> None:
+    for member in [m for m in cohort.members if m.trainee.finished]:
+        with _isolated(cohort, member):
+            member.recorder.finish(member.trainee, member.facts)
+            cohort.members.remove(member)
+
+
+def _stop(cohort: Cohort, reason: str) -> None:
+    for member in list(cohort.members):
+        with _isolated(cohort, member):
+            member.recorder.stop(member.trainee, reason)
+
+
+@contextmanager
+def _isolated(cohort: Cohort, member: Member) -> Iterator[None]:
+    """Let a member that fails leave with its reason while the others go on."""
+    try:
+        yield
+    except Superseded as error:
+        member.recorder.log.warning("%s", error)
+        cohort.members.remove(member)
+    except Exception as error:  # noqa: BLE001 - a method is foreign code and may raise anything
+        member.recorder.fail(error)
+        cohort.failures += 1
+        cohort.members.remove(member)
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory used so far in bytes: the GPU's, or this process's on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

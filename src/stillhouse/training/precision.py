@@ -1,0 +1,46 @@
+"""Autocast and gradient scaling for fp32, bf16 and fp16, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from stillhouse.config.schema import Precision
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """The context in which networks run; does nothing for fp32."""
+    dtype = DTYPES.get(precision)
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+
+
+def full_precision(device: torch.device) -> torch.autocast:
+    """The float32 island in which every loss is computed."""
+    return torch.autocast(device.type, enabled=False)
+
+
+def make_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
+    """A gradient scaler, active for fp16 only."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+
+def configure(threads: int, deterministic: bool) -> None:
+    """Set this process's thread count and determinism switches, as the run's record says."""
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = not deterministic
+
+
+def settle(network: nn.Module, device: torch.device) -> None:
+    """Move a network to its device in channels-last layout, the faster one for convolutions."""
+    network.to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU; any torch device name works too."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

@@ -1,0 +1,63 @@
+"""Parts that a method trains on the teacher first: trained once a teacher, kept, shared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from stillhouse.data.base import Batch
+from stillhouse.data.loader import TrainBatches
+from stillhouse.methods.base import Method
+from stillhouse.runs.files import write_atomic
+from stillhouse.seeding import derive
+from stillhouse.training.teacher import TrainedTeacher
+
+
+def pretrain(
+    method: Method,
+    name: str,
+    teacher: TrainedTeacher,
+    batches: TrainBatches,
+    cache: Path,
+    beat: Callable[[], None],
+) -> None:
+    """Give a method its pretrained module: from the cache, or trained now and put there.
+
+    The result depends on the teacher's weights, the method's own key and the training batches
+    only; two processes that train it at once write the same bytes.
+    """
+    work = method.pretraining()
+    if work is None:
+        return
+    key = {"teacher": teacher.facts["sha256"], "data": batches.facts(), **work.key}
+    text = json.dumps(key, sort_keys=True)
+    path = cache / f"{name}-{sha256(text.encode()).hexdigest()[:16]}.safetensors"
+    if path.exists():
+        work.module.load_state_dict(safetensors.torch.load_file(path))
+        return
+    torch.manual_seed(derive("pretraining", text))
+    for part in work.module.modules():
+        if callable(reset := getattr(part, "reset_parameters", None)):
+            reset()
+    work.train(teacher.network, _epochs(batches, work.key["epochs"], beat))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {name: value.cpu().contiguous() for name, value in work.module.state_dict().items()}
+    write_atomic(path, safetensors.torch.save(state, metadata={"key": text}))
+
+
+def _epochs(
+    batches: TrainBatches, epochs: int, beat: Callable[[], None]
+) -> Iterator[Iterator[Batch]]:
+    for epoch in range(epochs):
+        yield _steps(batches, epoch, beat)
+
+
+def _steps(batches: TrainBatches, epoch: int, beat: Callable[[], None]) -> Iterator[Batch]:
+    for step in range(batches.steps):
+        beat()
+        yield batches.batch(epoch, step)

@@ -1,0 +1,147 @@
+"""The one writer of a run's folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from stillhouse.errors import RunError, StillhouseError
+from stillhouse.runs.claim import Claim
+from stillhouse.runs.files import dump_json, file_hash, write_atomic, write_once
+from stillhouse.runs.folder import RunFolder
+from stillhouse.training import checkpoint
+from stillhouse.training.trainee import Record, Trainee
+
+FORMAT = 1
+
+
+class Superseded(RunError):
+    """A later attempt has taken over; this one must not write any more."""
+
+
+class Recorder:
+    """Writes what a trainee does: metrics, log, checkpoints, weights and result."""
+
+    def __init__(self, folder: RunFolder, claim: Claim) -> None:
+        self.folder, self.claim, self.attempt = folder, claim, claim.attempt
+        self.log = logging.getLogger(f"stillhouse.run.{folder.path}.{self.attempt.number}")
+        self.log.setLevel(logging.INFO)
+        self.log.propagate = False
+        handler = logging.FileHandler(self.attempt.log)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self.log.addHandler(handler)
+        self._position = (0, 0)
+        self.claim.write_status("running", epoch=0, step=0)
+
+    def start(self, trainee: Trainee) -> None:
+        """Note where the attempt starts and lay down the records so far."""
+        lines = [json.dumps(record, allow_nan=False) + "\n" for record in trainee.records]
+        write_atomic(self.attempt.metrics, "".join(lines).encode())
+        epoch, step = trainee.position
+        self.log.info("attempt %d starts at epoch %d step %d", self.attempt.number, epoch, step)
+        self.beat(trainee)
+
+    def beat(self, trainee: Trainee) -> None:
+        """Show that the run is alive and where it is."""
+        self._position = trainee.position
+        self.claim.beat(epoch=trainee.position[0], step=trainee.position[1])
+
+    def epoch(self, trainee: Trainee, record: Record) -> None:
+        """Append an epoch's record, then save the checkpoint that holds it."""
+        self._check_claim()
+        with self.attempt.metrics.open("ab") as file:
+            file.write((json.dumps(record, allow_nan=False) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self.log.info("%s", epoch_line(record, trainee.config.training.epochs))
+        self.save(trainee)
+
+    def save(self, trainee: Trainee) -> None:
+        """Write a checkpoint and drop those of earlier attempts."""
+        self._check_claim()
+        checkpoint.save(self.attempt, trainee.state())
+        checkpoint.discard(self.folder, before=self.attempt.number)
+        self._position = trainee.position
+        self.claim.write_status("running", epoch=trainee.position[0], step=trainee.position[1])
+
+    def stop(self, trainee: Trainee, reason: str) -> None:
+        """Leave cleanly, to be resumed."""
+        self.save(trainee)
+        self.log.info("stopped: %s", reason)
+        self._end("stopped", reason)
+
+    def fail(self, error: Exception) -> None:
+        """Leave with a reason; the traceback of an unforeseen error goes to the log."""
+        unforeseen = not isinstance(error, StillhouseError)
+        reason = f"{type(error).__name__}: {error}" if unforeseen else str(error)
+        self.log.error("failed: %s", reason, exc_info=error if unforeseen else None)
+        self._end("failed", reason)
+
+    def finish(self, trainee: Trainee, facts: dict[str, Any]) -> None:
+        """Write weights and metrics, then the result, then drop what only resuming needs."""
+        self._check_claim()
+        network = trainee.method.inference_model(trainee.network)
+        weights = {"final": _write_weights(self.folder.final, network.state_dict())}
+        weights["best"] = _write_weights(self.folder.best, trainee.best["weights"])
+        if own := trainee.method.state_dict():
+            weights["method"] = _write_weights(self.folder.method, own)
+        lines = "".join(json.dumps(record) + "\n" for record in trainee.records)
+        write_atomic(self.folder.path / "metrics.jsonl", lines.encode())
+        result = {
+            "format": FORMAT,
+            **facts,
+            "final": trainee.records[-1],
+            "best": {name: value for name, value in trainee.best.items() if name != "weights"},
+            "weights": weights,
+            "attempts": self.attempt.number,
+            "finished": time.time(),
+        }
+        write_once(self.folder.result, dump_json(result))
+        checkpoint.discard(self.folder)
+        self.log.info("finished")
+        self._end("finished", "")
+        for attempt in self.folder.attempts():
+            attempt.metrics.unlink(missing_ok=True)
+
+    def _end(self, state: str, reason: str) -> None:
+        epoch, step = self._position
+        self.claim.write_status(state, reason=reason, epoch=epoch, step=step)
+        for handler in list(self.log.handlers):
+            handler.close()
+            self.log.removeHandler(handler)
+
+    def _check_claim(self) -> None:
+        if self.claim.superseded():
+            raise Superseded(f"{self.folder.path}: a later attempt has taken over")
+
+
+def epoch_line(record: Record, epochs: int) -> str:
+    """One line for the log: `epoch 3/8 lr 0.04 ce 0.52 kd 1.3 train 81.2 test 83.0 12.1 s`."""
+    train = dict(record["train"])
+    accuracy = train.pop("accuracy")
+    terms = " ".join(f"{name} {value:.4g}" for name, value in train.items())
+    held_out = f"val {record['validation']['accuracy']:.2f} " if "validation" in record else ""
+    return (
+        f"epoch {record['epoch']}/{epochs} lr {record['lr']:.4g} {terms} train {accuracy:.2f} "
+        f"{held_out}test {record['test']['accuracy']:.2f} {record['time']['seconds']:.1f} s"
+    )
+
+
+def _write_weights(path: Any, weights: dict[str, Tensor]) -> str:
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    write_atomic(path, safetensors.torch.save(tensors))
+    return file_hash(path)
+
+
+def load_weights(path: Any, expected: str) -> dict[str, Tensor]:
+    """Weights whose file still has the hash that was recorded. Raises RunError otherwise."""
+    if not path.exists() or file_hash(path) != expected:
+        raise RunError(f"{path} is not the file that was recorded", "restore it or train it again")
+    loaded: dict[str, Tensor] = safetensors.torch.load_file(path)
+    return loaded

@@ -1,0 +1,31 @@
+"""When a worker should leave: a signal, or the end of the process that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+
+class Stop:
+    """Asked before every step; `reason()` is None while training may go on."""
+
+    def __init__(self, parent: int | None = None) -> None:
+        self._parent = parent
+        self._signal: str | None = None
+
+    def listen(self) -> None:
+        """Turn SIGTERM and SIGINT into a clean stop at the next step."""
+        signal.signal(signal.SIGTERM, self._note)
+        signal.signal(signal.SIGINT, self._note)
+
+    def reason(self) -> str | None:
+        """Why to stop, if to stop."""
+        if self._signal:
+            return f"received {self._signal}"
+        if self._parent is not None and os.getppid() != self._parent:
+            return "the process that started this one is gone"
+        return None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._signal = signal.Signals(number).name

@@ -1,0 +1,95 @@
+"""The hand-over: a student learns from a finished teacher whose weights are the recorded ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import torch
+
+from stillhouse import models
+from stillhouse.config.schema import Precision, Teacher
+from stillhouse.data.base import Batch, Dataset
+from stillhouse.data.loader import plain_batches
+from stillhouse.errors import RunError
+from stillhouse.models.base import Network, Outputs, Shapes
+from stillhouse.runs.folder import RunFolder
+from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
+from stillhouse.training.precision import autocast, settle
+from stillhouse.training.recorder import load_weights
+
+ACCURACY_TOLERANCE = 0.2
+
+
+@dataclass(frozen=True)
+class TrainedTeacher:
+    """A frozen network in eval mode.
+
+    `facts` go into each student's `run.json`; `test` is its evaluation on the test images.
+    """
+
+    network: Network
+    shapes: Shapes
+    facts: dict[str, Any]
+    test: Evaluation
+    precision: Precision
+    device: torch.device
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Outputs:
+        """The teacher's float32 outputs for a batch."""
+        with autocast(self.precision, self.device):
+            outputs: Outputs = self.network(batch.images)
+        return outputs.float()
+
+    def check_unchanged(self) -> None:
+        """Raise RunError if a weight or a batch-norm statistic moved since loading."""
+        if fingerprint(self.network) != self.facts["fingerprint"]:
+            raise RunError("the teacher changed while it taught; its students cannot be trusted")
+
+
+def hand_over(
+    teacher: Teacher, folder: RunFolder, data: Dataset, precision: Precision, device: torch.device
+) -> TrainedTeacher:
+    """Load a finished teacher, verify its weights' hash and its accuracy on the test images.
+
+    Raises RunError if it is not finished, its weights are not the recorded ones, or its accuracy
+    is not the recorded one (to 0.2 points, which covers other hardware).
+    """
+    result = folder.completed()
+    if result is None:
+        raise RunError(f"the teacher in {folder.path} is not finished", "train it first")
+    which = "best" if result["best"]["chosen_on"] == "validation" else "final"
+    file = {"best": folder.best, "final": folder.final}[which]
+    network = models.build(teacher.model, data.spec.classes, data.spec.channels)
+    network.load_state_dict(load_weights(file, result["weights"][which]))
+    network.requires_grad_(False).eval()
+    settle(network, device)
+    test = evaluate(network, plain_batches(data.test, data.spec, EVALUATION_BATCH))
+    if which == "final" and abs(test.accuracy - result["final"]["test"]["accuracy"]) > (
+        ACCURACY_TOLERANCE
+    ):
+        raise RunError(
+            f"the teacher in {folder.path} measures {test.accuracy:.2f} % on the test images, "
+            f"but {result['final']['test']['accuracy']:.2f} % was recorded"
+        )
+    facts = {
+        "model": teacher.model,
+        "seed": teacher.seed,
+        "identity": result["identity"],
+        "weights": which,
+        "sha256": result["weights"][which],
+        "accuracy": test.accuracy,
+        "fingerprint": fingerprint(network),
+    }
+    shape = models.shapes(network, data.spec.channels, data.spec.size)
+    return TrainedTeacher(network, shape, facts, test, precision, device)
+
+
+def fingerprint(network: torch.nn.Module) -> str:
+    """SHA-256 over every parameter and buffer, in order."""
+    digest = sha256()
+    for value in network.state_dict().values():
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

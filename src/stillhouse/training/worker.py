@@ -1,0 +1,44 @@
+"""One process that trains one cohort from a round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from stillhouse.config.schema import RunConfig
+from stillhouse.training.cohort import Place, open_cohort
+from stillhouse.training.loop import train
+from stillhouse.training.precision import pick_device
+from stillhouse.training.recorder import epoch_line
+from stillhouse.training.stop import Stop
+from stillhouse.training.trainee import Record, Trainee
+
+STOPPED = 3
+
+
+def work(
+    configs: list[RunConfig],
+    experiments: Path,
+    teachers: Path,
+    data_root: Path,
+    device: str,
+    parent: int | None,
+    say: Callable[[str], None],
+    complain: Callable[[str], None],
+) -> int:
+    """Train resolved configurations as one cohort.
+
+    Returns 0 if all finished, 1 if one failed, 3 if asked to stop before the end.
+    """
+    stop = Stop(parent)
+    stop.listen()
+    place = Place(experiments, teachers, data_root, pick_device(device))
+    cohort = open_cohort(configs, place, complain)
+
+    def tell(trainee: Trainee, record: Record) -> None:
+        say(f"{trainee.config.path}: {epoch_line(record, trainee.config.training.epochs)}")
+
+    reason = train(cohort, stop, tell)
+    if cohort.failures:
+        return 1
+    return STOPPED if reason else 0

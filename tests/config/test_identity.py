@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stillhouse.config.identity import canonical, counted, difference, identity
+from stillhouse.config.schema import RunConfig, Training
+
+TAUGHT: dict[str, Any] = {
+    "dataset": "Cifar10",
+    "method": "logit",
+    "model": "ResNet56",
+    "seed": 0,
+    "teacher": {"model": "ResNet112", "seed": 0},
+    "training": {"augmentation": ["pad_crop"]},
+    "distillation": {"total": "convex", "alpha": 0.5},
+    "parameters": {"temperature": 4.0},
+}
+PURE = {**TAUGHT, "method": "pure", "teacher": None, "parameters": {}, "distillation": {}}
+
+
+def make(base: dict[str, Any], **fields: Any) -> RunConfig:
+    return RunConfig.model_validate(base | fields)
+
+
+OTHER_TRAINING = {
+    "epochs": 7,
+    "batch_size": 7,
+    "learning_rate": 0.7,
+    "momentum": 0.7,
+    "nesterov": True,
+    "weight_decay": 0.7,
+    "schedule": "constant",
+    "warmup_epochs": 7,
+    "label_smoothing": 0.7,
+    "augmentation": ["pad_crop", "flip"],
+    "crop_padding": 7,
+    "train_images": 7,
+    "validation": 7,
+    "precision": "bf16",
+    "threads": 7,
+    "deterministic": False,
+}
+
+
+def test_every_training_field_counts() -> None:
+    tried = {*OTHER_TRAINING, "optimizer", "milestones"}
+    assert tried == set(Training.model_fields)
+    for field, value in OTHER_TRAINING.items():
+        changed = make(TAUGHT, training=TAUGHT["training"] | {field: value})
+        assert identity(changed) != identity(make(TAUGHT)), field
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dataset": "SVHN"},
+        {"method": "rkd"},
+        {"model": "ResNet20"},
+        {"seed": 1},
+        {"teacher": {"model": "ResNet112", "seed": 1}},
+        {"teacher": {"model": "ResNet112", "seed": 0, "source": "beta"}},
+        {"distillation": {"total": "additive", "alpha": 0.5}},
+        {"distillation": {"total": "convex", "alpha": 0.25}},
+        {"parameters": {"temperature": 2.0}},
+    ],
+)
+def test_what_changes_a_number_counts(fields: dict[str, Any]) -> None:
+    assert identity(make(TAUGHT, **fields)) != identity(make(TAUGHT))
+
+
+def test_what_cannot_change_a_number_does_not_count() -> None:
+    assert identity(make(TAUGHT, axes={"alpha": 0.5})) == identity(make(TAUGHT))
+    assert identity(make(TAUGHT, parameters={"temperature": 4})) == identity(make(TAUGHT))
+    convex = make(PURE, distillation={"total": "convex", "alpha": 0.5})
+    assert identity(convex) == identity(make(PURE))
+    plain = {"training": {"augmentation": ["flip"]}}
+    padded = {"training": {"augmentation": ["flip"], "crop_padding": 7}}
+    assert identity(make(PURE, **plain)) == identity(make(PURE, **padded))
+    low = make(TAUGHT, distillation={"total": "reference", "alpha": 0.1})
+    assert identity(low) == identity(make(TAUGHT, distillation={"total": "reference"}))
+
+
+def test_canonical_is_json_and_survives_a_round_trip() -> None:
+    text = canonical(make(TAUGHT))
+    assert json.loads(text) == counted(make(TAUGHT))
+    assert " " not in text
+    again = RunConfig.model_validate_json(make(TAUGHT).model_dump_json())
+    assert identity(again) == identity(make(TAUGHT))
+    assert len(identity(again)) == 64
+
+
+@settings(deadline=None)
+@given(st.permutations(list(TAUGHT.items())))
+def test_the_order_of_fields_does_not_matter(items: list[tuple[str, Any]]) -> None:
+    assert canonical(RunConfig.model_validate(dict(items))) == canonical(make(TAUGHT))
+
+
+def test_difference_names_dotted_fields() -> None:
+    a = {"x": {"y": 1, "z": [1, 2]}, "only_a": 3, "same": 4.0}
+    b = {"x": {"y": 2, "z": [1, 2]}, "only_b": 5, "same": 4}
+    assert difference(a, b) == [("x.y", 1, 2), ("only_a", 3, None), ("only_b", None, 5)]
+    assert difference(a, a) == []
+
+
+def test_difference_sees_a_teacher_come_and_go() -> None:
+    fields = [key for key, _, _ in difference(counted(make(PURE)), counted(make(TAUGHT)))]
+    assert {"method", "teacher", "teacher.model", "teacher.seed"} <= set(fields)

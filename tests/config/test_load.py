@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stillhouse.config import names
+from stillhouse.config.load import check_parameters, load_round
+from stillhouse.errors import ConfigError
+
+Write = Callable[[str], Path]
+
+GOOD = """\
+round: trial
+datasets: [Cifar10, SVHN]
+teacher: ResNet20
+students: [ResNetBaby]
+methods: [pure, logit, rkd]
+seeds: [0, 1]
+training:
+  epochs: 4
+  learning_rate: 5e-2
+"""
+DATASETS = "Cifar10, Cifar100, Digits, FashionMNIST, SVHN, TinyImageNet"
+MODELS = "ResNet112, ResNet56, ResNet20, ResNetBaby"
+METHODS = "attention_transfer, factor_transfer, fitnets, logit, nst, pure, rkd"
+TRAINING = (
+    "epochs, batch_size, optimizer, learning_rate, momentum, nesterov, weight_decay, schedule, "
+    "milestones, warmup_epochs, label_smoothing, augmentation, crop_padding, train_images, "
+    "validation, precision, threads, deterministic"
+)
+FLAT = f"{TRAINING}, total, alpha"
+
+# What was typed instead of what, and the whole message.
+MISTAKES = {
+    "misspelt field": (
+        ("epochs: 4", "epoch: 4"),
+        "round.yaml:8: training.epoch: unknown field\n"
+        f"  hint: did you mean 'epochs'? allowed: {TRAINING}",
+    ),
+    "field in the wrong place": (
+        ("seeds: [0, 1]", "seeds: [0, 1]\nbatch_size: 64"),
+        "round.yaml:7: batch_size: unknown field here\n  hint: it belongs under `training:`",
+    ),
+    "field forgotten": (
+        ("teacher: ResNet20\n", ""),
+        "round.yaml:1: teacher: this field is missing\n  hint: add `teacher: ...`",
+    ),
+    "choice misspelt": (
+        ("epochs: 4", "schedule: cosin"),
+        "round.yaml:8: training.schedule: given 'cosin'\n"
+        "  hint: did you mean 'cosine'? allowed: cosine, step, constant",
+    ),
+    "augmentation misspelt": (
+        ("epochs: 4", "augmentation:\n    - flip\n    - padcrop"),
+        "round.yaml:10: training.augmentation[1]: given 'padcrop'\n"
+        "  hint: did you mean 'pad_crop'? allowed: pad_crop, flip, random_resized_crop",
+    ),
+    "no list": (
+        ("epochs: 4", "augmentation: none"),
+        "round.yaml:8: training.augmentation: given 'none'\n"
+        "  hint: expected a list such as [a, b], or [] for none",
+    ),
+    "no is not false": (
+        ("epochs: 4", "nesterov: no"),
+        "round.yaml:8: training.nesterov: given 'no'\n  hint: expected true or false",
+    ),
+    "true is not 1.0": (
+        ("5e-2", "true"),
+        "round.yaml:9: training.learning_rate: given True\n  hint: expected a number",
+    ),
+    "nan": (
+        ("5e-2", "nan"),
+        "round.yaml:9: training.learning_rate: given 'nan'\n  hint: expected a number",
+    ),
+    "negative": (
+        ("5e-2", "-1"),
+        "round.yaml:9: training.learning_rate: given -1\n  hint: expected greater than 0",
+    ),
+    "fraction of an epoch": (
+        ("epochs: 4", "epochs: 4.5"),
+        "round.yaml:8: training.epochs: given 4.5\n  hint: expected a whole number",
+    ),
+    "seeds as a number": (
+        ("[0, 1]", "3"),
+        "round.yaml:6: seeds: given 3\n  hint: expected a list such as [a, b], or [] for none",
+    ),
+    "a seed twice": (
+        ("[0, 1]", "[0, 0]"),
+        "round.yaml:1: seeds names something twice: [0, 0]",
+    ),
+    "date": (
+        ("seeds:", "started: 20.2.2026\nseeds:"),
+        "round.yaml:6: started: given '20.2.2026'\n  hint: expected a date such as 2026-02-20",
+    ),
+    "number as a name": (
+        ("round: trial", "round: 1e3"),
+        "round.yaml:1: round: given 1000.0\n"
+        "  hint: expected text (quote it if it looks like a number)",
+    ),
+    "path as a name": (
+        ("round: trial", "round: ../trial"),
+        "round.yaml:1: round: given '../trial'\n"
+        "  hint: use letters, digits, '.', '_' and '-', and begin with a letter or digit",
+    ),
+    "unknown dataset": (
+        ("SVHN", "SHVN"),
+        "round.yaml:2: datasets[1]: given 'SHVN'\n"
+        f"  hint: did you mean 'SVHN'? allowed: {DATASETS}",
+    ),
+    "unknown model": (
+        ("teacher: ResNet20", "teacher: Resnet20"),
+        "round.yaml:3: teacher: given 'Resnet20'\n"
+        f"  hint: did you mean 'ResNet20'? allowed: {MODELS}",
+    ),
+    "unknown method": (
+        ("rkd]", "rdk]"),
+        f"round.yaml:5: methods[2]: given 'rdk'\n  hint: did you mean 'rkd'? allowed: {METHODS}",
+    ),
+    "several at once": (
+        ("epochs: 4\n  learning_rate: 5e-2", "epochs: four\n  precision: fp8"),
+        "round.yaml: 2 problems\n"
+        "  round.yaml:8: training.epochs: given 'four' (expected a whole number)\n"
+        "  round.yaml:9: training.precision: given 'fp8' (did you mean 'fp32'? "
+        "allowed: fp32, bf16, fp16)",
+    ),
+    "override of what is not trained": (
+        ("training:", "overrides:\n  models:\n    ResNet56: {epochs: 3}\ntraining:"),
+        "round.yaml:9: overrides.models.ResNet56: given 'ResNet56', which this round does not "
+        "train\n  hint: did you mean 'ResNet20'? allowed: ResNet20, ResNetBaby",
+    ),
+    "override misspelt": (
+        ("training:", "overrides:\n  datasets:\n    SVHN:\n      warmup: 3\ntraining:"),
+        "round.yaml:10: overrides.datasets.SVHN.warmup: unknown field\n"
+        f"  hint: did you mean 'warmup_epochs'? allowed: {FLAT}",
+    ),
+    "override value": (
+        ("training:", "overrides:\n  datasets:\n    SVHN:\n      epochs: no\ntraining:"),
+        "round.yaml:10: overrides.datasets.SVHN.epochs: given 'no'\n"
+        "  hint: expected a whole number",
+    ),
+    "override list item": (
+        ("training:", "overrides:\n  datasets:\n    SVHN: {augmentation: [crop]}\ntraining:"),
+        "round.yaml:9: overrides.datasets.SVHN.augmentation[0]: given 'crop'\n"
+        "  hint: did you mean 'pad_crop'? allowed: pad_crop, flip, random_resized_crop",
+    ),
+    "override against the rest": (
+        ("training:", "overrides:\n  models:\n    ResNet20: {warmup_epochs: 4}\ntraining:"),
+        "round.yaml:7: overrides: for pure of ResNet20 on Cifar10: "
+        "warmup_epochs must be smaller than epochs",
+    ),
+    "unknown axis": (
+        ("training:", "sweep:\n  alhpa: [0.5]\ntraining:"),
+        "round.yaml:8: sweep.alhpa: not an axis of this round's methods\n"
+        "  hint: did you mean 'alpha'? allowed: alpha, temperature",
+    ),
+    "alpha swept in vain": (
+        ("training:", "sweep:\n  alpha: [0.25, 0.5]\ntraining:"),
+        "round.yaml:8: sweep.alpha: has no effect on logit: its total is `reference`, the "
+        "published one\n  hint: set `total: convex` or `total: additive` under `distillation:`",
+    ),
+    "alpha set in vain": (
+        ("training:", "distillation:\n  alpha: 0.5\ntraining:"),
+        "round.yaml:8: distillation.alpha: has no effect on logit: its total is `reference`, the "
+        "published one\n  hint: set `total: convex` or `total: additive` under `distillation:`",
+    ),
+    "alpha out of range": (
+        ("training:", "distillation: {total: convex}\nsweep:\n  alpha: [0.5, 1]\ntraining:"),
+        "round.yaml:9: sweep.alpha[1]: given 1.0\n  hint: expected less than 1",
+    ),
+    "a sweep value twice": (
+        ("training:", "distillation: {total: convex}\nsweep:\n  alpha: [0.5, .5]\ntraining:"),
+        "round.yaml:9: sweep.alpha: names a value twice: [0.5, 0.5]\n  hint: list each value once",
+    ),
+    "unknown legacy note": (
+        ("training:", "legacy:\n  testview: resized\ntraining:"),
+        "round.yaml:8: legacy.testview: given 'testview'\n"
+        "  hint: did you mean 'test_view'? allowed: loss_weights, test_view, reported_accuracy, "
+        f"teacher_weights, {METHODS}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_message_of_a_typical_mistake(write: Write, name: str) -> None:
+    (old, new), message = MISTAKES[name]
+    assert GOOD.count(old) == 1
+    with pytest.raises(ConfigError) as caught:
+        load_round(write(GOOD.replace(old, new)))
+    assert str(caught.value) == message
+
+
+def test_a_good_file_loads(write: Write) -> None:
+    loaded = load_round(write(GOOD))
+    assert loaded.round == "trial"
+    assert loaded.seeds == (0, 1)
+    assert loaded.training.learning_rate == 0.05
+
+
+def test_an_unknown_changes_key_names_the_nearest(write: Write) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'label_smoothing'"):
+        load_round(write(GOOD + "changes:\n  label_smothing: why\n"))
+
+
+def test_changes_may_name_an_override(write: Write) -> None:
+    loaded = load_round(write(GOOD + "changes:\n  epochs (ResNet20): why\n"))
+    assert loaded.changes == {"epochs (ResNet20)": "why"}
+
+
+def test_an_override_of_a_borrowed_teacher_is_refused(write: Write) -> None:
+    text = GOOD + "overrides:\n  models:\n    ResNet20: {epochs: 3}\n"
+    load_round(write(text))
+    with pytest.raises(ConfigError, match="which this round does not train"):
+        load_round(write(text + "teachers_from: other\n"))
+
+
+def test_fields_of_two_overrides_may_need_each_other(write: Write) -> None:
+    sections = "overrides:\n  datasets:\n    SVHN: {schedule: step, milestones: [2]}\n"
+    assert load_round(write(GOOD + sections)).overrides.datasets["SVHN"]["schedule"] == "step"
+
+
+def test_parameters_need_no_torch_to_be_named(write: Write) -> None:
+    text = GOOD + "overrides:\n  methods:\n    logit: {temprature: 2}\n"
+    with pytest.raises(ConfigError) as caught:
+        load_round(write(text))
+    assert str(caught.value) == (
+        "round.yaml:12: overrides.methods.logit.temprature: unknown field\n"
+        f"  hint: did you mean 'temperature'? allowed: {FLAT}, temperature"
+    )
+
+
+def test_parameter_values_are_checked_with_their_lines(write: Write) -> None:
+    path = write(GOOD + "overrides:\n  methods:\n    logit:\n      temperature: -2\n")
+    with pytest.raises(ConfigError) as caught:
+        check_parameters(load_round(path), path)
+    assert str(caught.value) == (
+        "round.yaml:13: overrides.methods.logit.temperature: given -2\n"
+        "  hint: expected greater than 0"
+    )
+
+
+def test_swept_parameter_values_are_checked(write: Write) -> None:
+    path = write(GOOD + "sweep:\n  temperature: [4, 0]\n")
+    with pytest.raises(ConfigError, match=r"round\.yaml:11: sweep\.temperature: given 0"):
+        check_parameters(load_round(path), path)
+    path = write(GOOD + "sweep:\n  temperature: [4, 2]\n")
+    check_parameters(load_round(path), path)
+
+
+def test_parameter_names_read_from_the_source_are_the_real_ones() -> None:
+    from stillhouse import methods
+
+    for method in methods.names():
+        fields = methods.load(method).Config.model_fields
+        assert names.parameters(method) == tuple(fields), method
+
+
+def test_loading_and_expanding_import_no_torch(write: Write) -> None:
+    path = write(GOOD)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from stillhouse.config import diff, expand, identity, load\n"
+        "import stillhouse.tables, stillhouse.published\n"
+        f"round_ = load.load_round(Path({str(path.resolve())!r}))\n"
+        f"load.check_parameters(round_, Path({str(path)!r}))\n"
+        "expand.expand(round_)\n"
+        "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from stillhouse.cli.diff import diff
+from stillhouse.config.diff import diff_rounds
+from stillhouse.config.expand import expand, teacher_of
+from stillhouse.config.legacy import PRACTICES
+from stillhouse.config.load import check_parameters, load_round
+from stillhouse.config.schema import Round
+
+ROUNDS = Path(__file__).parent.parent / "rounds"
+COUNTS = {"alpha": 32, "beta": 96, "beta_gap": 168, "fashion": 24, "digits": 24}
+
+
+def load(name: str) -> Round:
+    return load_round(ROUNDS / f"{name}.yaml")
+
+
+def test_every_shipped_round_is_counted_here() -> None:
+    assert {path.stem for path in ROUNDS.glob("*.yaml")} == set(COUNTS)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_shipped_round_expands(name: str) -> None:
+    round_ = load(name)
+    check_parameters(round_, ROUNDS / f"{name}.yaml")
+    runs = expand(round_)
+    assert round_.round == name
+    assert len(runs) == len({run.path for run in runs}) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_shipped_round_is_read_in_a_minute(name: str) -> None:
+    lines = (ROUNDS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 65
+    assert max(map(len, lines)) <= 100
+    assert lines[0].startswith("# ")
+
+
+def test_round_alpha_is_the_documents_table() -> None:
+    round_ = load("alpha")
+    recipe = round_.training
+    assert (recipe.epochs, recipe.batch_size, recipe.optimizer) == (150, 128, "sgd")
+    assert (recipe.momentum, recipe.weight_decay, recipe.learning_rate) == (0.9, 5e-4, 0.1)
+    assert (recipe.schedule, recipe.label_smoothing, recipe.deterministic) == ("cosine", 0.1, True)
+    assert (round_.distillation.total, round_.distillation.alpha) == ("convex", 0.5)
+    assert (round_.teacher, round_.students, round_.seeds) == ("ResNet112", ("ResNet56",), (0,))
+    assert len(round_.datasets) == 4
+    assert len(round_.methods) == 7
+    assert set(PRACTICES) <= set(round_.legacy)
+
+
+def test_round_beta_has_what_was_decided() -> None:
+    runs = expand(load("beta"))
+    for run in runs:
+        flip = run.dataset != "SVHN"
+        assert run.training.augmentation == (("pad_crop", "flip") if flip else ("pad_crop",))
+        assert (run.training.warmup_epochs > 0) == (run.model == "ResNet112")
+        assert run.training.label_smoothing == 0
+        assert run.training.crop_padding == 4
+        assert run.distillation.total == "reference"
+        if run.teacher is not None:
+            teacher = teacher_of(run, runs)
+            assert teacher is not None
+            assert (teacher.model, teacher.seed) == ("ResNet112", run.seed)
+    assert sum(run.model == "ResNet112" for run in runs) == 12
+
+
+def test_beta_gap_trains_no_teacher_and_keeps_betas_recipe() -> None:
+    gap, beta = load("beta_gap"), load("beta")
+    assert {run.model for run in expand(gap)} == {"ResNet20", "ResNetBaby"}
+    assert gap.training == beta.training
+    assert [row[0] for row in diff_rounds(beta, gap).rows] == ["students", "teachers_from"]
+
+
+def test_what_changed_from_alpha() -> None:
+    table = diff_rounds(load("alpha"), load("beta"))
+    assert table.title == "What Changed From Alpha"
+    assert table.columns == ("Parameter", "Alpha", "Beta", "Rationale")
+    assert all(row[3] for row in table.rows)
+    found = {row[0]: row[1:3] for row in table.rows}
+    assert found["label_smoothing"] == ("0.1", "0")
+    assert found["seeds"] == ("0", "0, 1, 2")
+    assert found["augmentation"] == ("random_resized_crop, flip", "pad_crop, flip")
+    assert found["augmentation (SVHN)"] == ("random_resized_crop, flip", "pad_crop")
+    assert found["warmup_epochs (ResNet112)"] == ("0", "5")
+    assert found["total"][1] == "each method's published total"
+    assert found["test_view"][1] == "the unaltered image"
+    assert "cosine matrix" in str(found["rkd"][0])
+    assert set(load("alpha").legacy) <= set(found)
+
+
+def test_the_diff_command() -> None:
+    app = Typer()
+    app.command()(diff)
+    files = [str(ROUNDS / "alpha.yaml"), str(ROUNDS / "beta.yaml")]
+    result = CliRunner().invoke(app, [*files, "--format", "md"])
+    assert result.exit_code == 0
+    assert "| label_smoothing | 0.1 | 0 | no arm gets it" in result.stdout
+    assert result.stdout.splitlines()[-1] == f"next: stillhouse plan {files[1]}"

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stillhouse.cli.output import Format, show
+from stillhouse.tables import LATEX, Table, render
+
+TABLE = Table(
+    title="Accuracy [%]",
+    columns=("Method", "Seed 0", "n", "Mean ± std"),
+    rows=(
+        ("[bold]logit", 93.25, 3, "93.20 ± 0.08"),
+        ("rkd|a_b", None, 0, None),
+    ),
+    notes=("Kind: final epoch.",),
+)
+
+
+def test_rich() -> None:
+    assert render(TABLE, "rich").splitlines() == [
+        "Accuracy [%]",
+        "",
+        "  Method        Seed 0   n   Mean ± std",
+        " ─────────────────────────────────────────",
+        "  [bold]logit    93.25   3   93.20 ± 0.08",
+        "  rkd|a_b            —   0   —",
+        "",
+        "Kind: final epoch.",
+    ]
+
+
+def test_rich_keeps_to_the_width_and_loses_no_text() -> None:
+    narrow = render(Table("t", ("a", "b"), (("word " * 20, "x" * 60),)), "rich", width=40)
+    assert max(map(len, narrow.splitlines())) <= 40
+    assert narrow.count("word") == 20
+    assert narrow.count("x") == 60
+
+
+def test_rich_has_styles_only_if_asked() -> None:
+    assert "\x1b[" not in render(TABLE, "rich")
+    assert "\x1b[" in render(TABLE, "rich", color=True)
+
+
+def test_markdown() -> None:
+    assert render(TABLE, "md") == (
+        "**Accuracy [%]**\n\n"
+        "| Method | Seed 0 | n | Mean ± std |\n"
+        "|---|---:|---:|---|\n"
+        "| [bold]logit | 93.25 | 3 | 93.20 ± 0.08 |\n"
+        "| rkd\\|a_b | — | 0 | — |\n\n"
+        "Kind: final epoch.\n"
+    )
+
+
+def test_latex() -> None:
+    assert render(TABLE, "latex") == (
+        "\\begin{table}\n\\centering\n\\caption{Accuracy [\\%]}\n"
+        "\\begin{tabular}{lrrl}\n\\toprule\n"
+        "Method & Seed 0 & n & Mean $\\pm$ std \\\\\n\\midrule\n"
+        "{}[bold]logit & 93.25 & 3 & 93.20 $\\pm$ 0.08 \\\\\n"
+        "rkd$|$a\\_b & --- & 0 & --- \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n"
+        "\\par\\footnotesize Kind: final epoch.\n\\end{table}\n"
+    )
+
+
+def test_json() -> None:
+    fields = json.loads(render(TABLE, "json"))
+    assert fields["title"] == TABLE.title
+    assert fields["columns"] == list(TABLE.columns)
+    assert fields["rows"] == [list(row) for row in TABLE.rows]
+    assert fields["notes"] == list(TABLE.notes)
+    infinite = Table("t", ("a",), ((float("inf"),),))
+    assert json.loads(render(infinite, "json"))["rows"] == [["inf"]]
+
+
+cells = st.none() | st.integers() | st.floats(allow_nan=False) | st.text()
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(cells, cells), min_size=1))
+def test_any_table_renders_in_every_format(
+    rows: list[tuple[str | int | float | None, ...]],
+) -> None:
+    table = Table("t", ("a", "b"), tuple(rows))
+    for name in Format:
+        assert render(table, name).endswith("\n")
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.text(alphabet="a,\"'\n —|&\\"), st.integers())))
+def test_csv_reads_back(rows: list[tuple[str, int]]) -> None:
+    text = render(Table("t", ("name", "value"), tuple(rows)), "csv")
+    expected = [["name", "value"], *([name, str(value)] for name, value in rows)]
+    assert list(csv.reader(io.StringIO(text, newline=""))) == expected
+
+
+def test_csv_leaves_a_missing_value_empty() -> None:
+    assert render(TABLE, "csv").splitlines()[2] == "rkd|a_b,,0,"
+
+
+def test_rows_must_fit_the_columns() -> None:
+    with pytest.raises(ValueError, match="a row of 1 cells for 2 columns"):
+        Table("t", ("a", "b"), (("x",),))
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def test_latex_compiles(tmp_path: Path) -> None:
+    every = Table("all", ("text", "long"), tuple((key, f"{key} " * 40) for key in LATEX))
+    body = render(TABLE, "latex") + render(every, "latex")
+    text = (
+        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
+        f"{body}\\end{{document}}"
+    )
+    (tmp_path / "t.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-halt-on-error", "-interaction=batchmode", "t.tex"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("format", list(Format))
+def test_show_ends_with_the_next_command(
+    format: Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(TABLE, format, "stillhouse plan rounds/beta.yaml")
+    out, err = capsys.readouterr()
+    line = "next: stillhouse plan rounds/beta.yaml\n"
+    people = format in (Format.rich, Format.md)
+    assert out == render(TABLE, format) + (line if people else "")
+    assert err == ("" if people else line)
