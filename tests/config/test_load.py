@@ -24,7 +24,7 @@ training:
   epochs: 4
   learning_rate: 5e-2
 """
-DATASETS = "Cifar10, Cifar100, Digits, FashionMNIST, SVHN, TinyImageNet"
+DATASETS = "Cifar10, Cifar100, SVHN, TinyImageNet, FashionMNIST, Digits"
 MODELS = "ResNet112, ResNet56, ResNet20, ResNetBaby"
 METHODS = "attention_transfer, factor_transfer, fitnets, logit, nst, pure, rkd"
 TRAINING = (
@@ -32,6 +32,7 @@ TRAINING = (
     "milestones, warmup_epochs, label_smoothing, augmentation, crop_padding, train_images, "
     "validation, precision, threads, deterministic"
 )
+AXES = ", ".join(["alpha", *names.parameters("logit"), *names.parameters("rkd")])
 FLAT = f"{TRAINING}, total, alpha"
 
 # What was typed instead of what, and the whole message.
@@ -155,7 +156,7 @@ MISTAKES = {
     "unknown axis": (
         ("training:", "sweep:\n  alhpa: [0.5]\ntraining:"),
         "round.yaml:8: sweep.alhpa: not an axis of this round's methods\n"
-        "  hint: did you mean 'alpha'? allowed: alpha, temperature",
+        f"  hint: did you mean 'alpha'? allowed: {AXES}",
     ),
     "alpha swept in vain": (
         ("training:", "sweep:\n  alpha: [0.25, 0.5]\ntraining:"),
@@ -256,6 +257,7 @@ def test_parameter_names_read_from_the_source_are_the_real_ones() -> None:
     for method in methods.names():
         fields = methods.load(method).Config.model_fields
         assert names.parameters(method) == tuple(fields), method
+        assert not set(fields) & set(names.FLAT), method
 
 
 def test_loading_and_expanding_import_no_torch(write: Write) -> None:

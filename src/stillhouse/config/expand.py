@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -84,41 +86,63 @@ def sweep_points(round_: Round, method: str) -> Iterator[dict[str, float]]:
 
 
 def _of_dataset(round_: Round, dataset: str) -> Iterator[RunConfig]:
+    recipe = cache(partial(_recipe, round_, dataset))
     listed: set[tuple[str, int]] = set()
     if round_.teachers_from is None:
         for seed in dict.fromkeys(teacher_seed(round_, seed) for seed in round_.seeds):
             listed.add((round_.teacher, seed))
-            yield _run(round_, dataset, round_.teacher, PURE, seed, {})
+            yield _pure(recipe(round_.teacher, PURE), seed)
     for seed, method, student in product(round_.seeds, round_.methods, round_.students):
-        if method == PURE and (student, seed) in listed:
-            continue
-        for point in sweep_points(round_, method):
-            yield _run(round_, dataset, student, method, seed, point)
+        base = recipe(student, method)
+        if method != PURE:
+            teacher = Teacher(
+                model=round_.teacher, seed=teacher_seed(round_, seed), source=round_.teachers_from
+            )
+            for point in sweep_points(round_, method):
+                yield _taught(base, seed, teacher, point)
+        elif (student, seed) not in listed:
+            yield _pure(base, seed)
 
 
-def _run(
-    round_: Round, dataset: str, model: str, method: str, seed: int, point: dict[str, float]
-) -> RunConfig:
+@dataclass(frozen=True)
+class _Recipe:
+    """What the runs of one dataset, model and method share."""
+
+    dataset: str
+    model: str
+    method: str
+    training: Training
+    distillation: dict[str, Any]
+    parameters: dict[str, Any]
+
+
+def _recipe(round_: Round, dataset: str, model: str, method: str) -> _Recipe:
     training, distillation, parameters = settings(round_, dataset, model, method)
-    teacher = None
-    if method == PURE:
-        distillation = {}
-    else:
-        teacher = Teacher(
-            model=round_.teacher, seed=teacher_seed(round_, seed), source=round_.teachers_from
-        )
-        for axis, value in point.items():
-            (distillation if axis == "alpha" else parameters)[axis] = value
-        if distillation["total"] == "reference":
-            distillation["alpha"] = None
+    return _Recipe(dataset, model, method, Training(**training), distillation, parameters)
+
+
+def _pure(recipe: _Recipe, seed: int) -> RunConfig:
     return RunConfig(
-        dataset=dataset,
-        method=method,
-        model=model,
+        dataset=recipe.dataset,
+        method=PURE,
+        model=recipe.model,
+        seed=seed,
+        training=recipe.training,
+    )
+
+
+def _taught(recipe: _Recipe, seed: int, teacher: Teacher, point: dict[str, float]) -> RunConfig:
+    parameters = {axis: value for axis, value in point.items() if axis != "alpha"}
+    alpha = point.get("alpha", recipe.distillation["alpha"])
+    total = recipe.distillation["total"]
+    return RunConfig(
+        dataset=recipe.dataset,
+        method=recipe.method,
+        model=recipe.model,
         seed=seed,
         teacher=teacher,
         axes=point,
-        training=Training(**training),
-        distillation=Distillation(**distillation),
-        parameters=parameters,
+        training=recipe.training,
+        distillation=Distillation(total=total, alpha=None if total == "reference" else alpha),
+        parameters=recipe.parameters | parameters,
     )

@@ -14,7 +14,7 @@ from stillhouse.config.diff import changeable
 from stillhouse.config.expand import PURE, settings, sweep_points
 from stillhouse.config.problems import Problem, choose, error, from_pydantic
 from stillhouse.config.schema import Distillation, Round, Training
-from stillhouse.config.yaml_file import Path_, read_yaml
+from stillhouse.config.yaml_file import Where, read_yaml
 
 
 def load_round(path: Path) -> Round:
@@ -40,7 +40,7 @@ def check_parameters(round_: Round, path: Path) -> None:
 
     Raises ConfigError like `load_round`, from whose file the lines are read.
     """
-    problems: dict[Path_, Problem] = {}
+    problems: dict[Where, Problem] = {}
     for dataset, model, method in product(round_.datasets, round_.students, round_.methods):
         if method == PURE:
             continue
@@ -90,7 +90,7 @@ def _names(round_: Round) -> Iterator[Problem]:
                 yield Problem(("overrides", field, name), why, choose(name, reachable))
 
 
-def _unknown(where: Path_, name: str, known: Callable[[], list[str]]) -> Iterator[Problem]:
+def _unknown(where: Where, name: str, known: Callable[[], list[str]]) -> Iterator[Problem]:
     if name not in known():
         yield Problem(where, f"given '{name}'", choose(name, known()))
 
@@ -109,7 +109,7 @@ def _override_fields(round_: Round) -> Iterator[Problem]:
     yield from _axes(round_)
 
 
-def _field_problems(where: Path_, key: str, value: Any) -> Iterator[Problem]:
+def _field_problems(where: Where, key: str, value: Any) -> Iterator[Problem]:
     model = Training if key in Training.model_fields else Distillation
     try:
         model.model_validate({key: value})
@@ -151,7 +151,7 @@ def _combinations(round_: Round) -> Iterator[Problem]:
                 seen.add(problem.what)
         if method != PURE and distillation["total"] == "reference" and "alpha" not in seen:
             if "alpha" in round_.sweep:
-                where: Path_ = ("sweep", "alpha")
+                where: Where = ("sweep", "alpha")
             elif distillation["alpha"] is not None:
                 where = ("distillation", "alpha")
             else:

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from stillhouse.config.schema import Distillation, Overrides, Round, Training
-from stillhouse.config.yaml_file import Path_, Source
+from stillhouse.config.yaml_file import Source, Where
 from stillhouse.errors import ConfigError
 
-MODELS: Mapping[Path_, type[BaseModel]] = {
+MODELS: Mapping[Where, type[BaseModel]] = {
     (): Round,
     ("training",): Training,
     ("distillation",): Distillation,
@@ -40,7 +40,7 @@ EXPECTED = {
 class Problem:
     """One mistake: where it is (a path of keys), what it is, how to mend it."""
 
-    where: Path_
+    where: Where
     what: str
     cure: str = ""
 
@@ -82,7 +82,7 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def from_pydantic(details: ErrorDetails, where: Path_ | None = None) -> Problem:
+def from_pydantic(details: ErrorDetails, where: Where | None = None) -> Problem:
     """One pydantic error, in words; `where` replaces its own location."""
     own = tuple(details["loc"])
     where = own if where is None else where
@@ -103,7 +103,7 @@ def from_pydantic(details: ErrorDetails, where: Path_ | None = None) -> Problem:
     return Problem(where, f"given {show(given)}", f"expected {EXPECTED.get(kind, fallback)}")
 
 
-def _unknown_field(where: Path_) -> Problem:
+def _unknown_field(where: Where) -> Problem:
     name, section = str(where[-1]), where[:-1]
     homes = [
         ".".join(map(str, path))

@@ -27,7 +27,7 @@ SCALARS = (
     (TAG + "float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
 )
 
-Path_ = tuple[str | int, ...]
+Where = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Source:
 
     path: Path
     data: dict[str, Any]
-    lines: dict[Path_, int]
+    lines: dict[Where, int]
 
-    def line(self, where: Path_) -> int:
+    def line(self, where: Where) -> int:
         """The line of a field, or of the nearest field around it that the file has."""
         while where and where not in self.lines:
             where = where[:-1]
@@ -107,11 +107,11 @@ class _Builder:
     """Turns nodes into plain values and notes their lines."""
 
     path: Path
-    lines: dict[Path_, int] = field(default_factory=dict)
+    lines: dict[Where, int] = field(default_factory=dict)
     count: int = 0
     open: set[int] = field(default_factory=set)
 
-    def value(self, node: yaml.Node, where: Path_) -> Any:
+    def value(self, node: yaml.Node, where: Where) -> Any:
         self.count += 1
         if self.count > MAX_NODES:
             raise self.error(node, f"more than {MAX_NODES:,} values once aliases are expanded")
@@ -128,7 +128,7 @@ class _Builder:
         self.open.discard(id(node))
         return value
 
-    def mapping(self, node: yaml.MappingNode, where: Path_) -> dict[str, Any]:
+    def mapping(self, node: yaml.MappingNode, where: Where) -> dict[str, Any]:
         self.no_tag(node, "map")
         first: dict[str, int] = {}
         out = {}
@@ -150,7 +150,7 @@ class _Builder:
             out[key] = self.value(value_node, (*where, key))
         return out
 
-    def sequence(self, node: yaml.SequenceNode, where: Path_) -> list[Any]:
+    def sequence(self, node: yaml.SequenceNode, where: Where) -> list[Any]:
         self.no_tag(node, "seq")
         for index, item in enumerate(node.value):
             self.lines[(*where, index)] = item.start_mark.line + 1

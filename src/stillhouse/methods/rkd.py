@@ -60,7 +60,7 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
             use_reentrant=False,
             preserve_rng_state=False,
         )
-        for some in vertices.split(max(1, CHUNK // count**2))
+        for some in torch.split(vertices, max(1, CHUNK // count**2))
     ]
     return (torch.stack(parts).sum() / count**3).to(student.dtype)
 

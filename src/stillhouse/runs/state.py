@@ -44,6 +44,8 @@ def _derive(folder: RunFolder) -> RunState:
     newest = attempts[-1]
     status = newest.read_status()
     epoch = status.get("epoch", 0)
+    if status["state"] == "finished":
+        return RunState("lost", "its result.json is gone", epoch, None, len(attempts))
     if status["state"] != "running":
         return RunState(status["state"], status.get("reason", ""), epoch, None, len(attempts))
     if holder := alive(newest):

@@ -1,0 +1,31 @@
+# Every target works on a fresh machine with Python 3.11 or newer: the first creates .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check format clean
+
+demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
+	$(BIN)/stillhouse run rounds/digits.yaml --root demo
+	$(BIN)/stillhouse table rounds/digits.yaml --root demo
+
+test: .venv/ready          ## the default tests
+	$(BIN)/pytest
+
+check: .venv/ready         ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/ready        ## put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:                     ## remove the environment and the demo
+	rm -rf .venv demo
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stillhouse needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

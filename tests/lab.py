@@ -1,0 +1,89 @@
+"""A small laboratory for tests: real images, real folders, a few steps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stillhouse import methods
+from stillhouse.config.schema import RunConfig, Teacher, Training
+from stillhouse.rounds.resolve import resolve
+from stillhouse.runs.folder import RunFolder
+from stillhouse.training.cohort import Place, open_cohort
+from stillhouse.training.loop import Cohort, train
+
+RECIPE = Training(
+    epochs=2,
+    batch_size=64,
+    learning_rate=0.02,
+    augmentation=("pad_crop",),
+    crop_padding=1,
+    train_images=200,
+)
+
+
+class StopAfter:
+    """Asks to stop once it has been asked `steps` times."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def reason(self) -> str | None:
+        self.left -= 1
+        return "enough" if self.left < 0 else None
+
+
+@dataclass
+class Lab:
+    """A folder of experiments on scikit-learn's digits, with a trained teacher."""
+
+    experiments: Path
+    teachers: Path
+    data_root: Path
+
+    @property
+    def place(self) -> Place:
+        return Place(self.experiments, self.teachers, self.data_root, torch.device("cpu"))
+
+    def run(self, method: str, seed: int = 0, model: str = "ResNetBaby", **recipe: Any) -> RunConfig:
+        training = RECIPE.model_copy(update=recipe)
+        teacher = None if method == "pure" else Teacher(model="ResNetBaby", seed=7)
+        config = RunConfig(
+            dataset="Digits",
+            method=method,
+            model=model,
+            seed=seed,
+            teacher=teacher,
+            training=training,
+        )
+        return resolve(config)
+
+    def open(self, *configs: RunConfig) -> Cohort:
+        complaints: list[str] = []
+        cohort = open_cohort(list(configs), self.place, complaints.append)
+        assert complaints == []
+        return cohort
+
+    def train(self, *configs: RunConfig, steps: int = 10**9) -> str | None:
+        return train(self.open(*configs), StopAfter(steps), lambda trainee, record: None)
+
+    def folder(self, config: RunConfig) -> RunFolder:
+        return RunFolder(self.experiments / config.path)
+
+    def outcome(self, config: RunConfig) -> dict[str, Any]:
+        """Everything of a completed run that must be bit-identical when repeated."""
+        folder = self.folder(config)
+        result = folder.completed()
+        assert result is not None
+        records = [
+            {key: value for key, value in record.items() if key != "time"}
+            for record in map(json.loads, (folder.path / "metrics.jsonl").read_text().splitlines())
+        ]
+        return {"weights": result["weights"], "records": records, "best": result["best"]}
+
+
+ALL_METHODS = methods.names()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from stillhouse.runs.claim import EXPIRY_SECONDS, Busy, Claim, alive, process_started
+from stillhouse.runs.folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "run")
+
+
+def claim_of_another_host(folder: RunFolder, heartbeat: float) -> Claim:
+    claim = Claim.take(folder)
+    claim.write_status("running", epoch=1)
+    text = json.loads(claim.attempt.claim.read_text())
+    claim.attempt.claim.write_text(json.dumps({**text, "host": "elsewhere"}))
+    status = json.loads(claim.attempt.status.read_text())
+    claim.attempt.status.write_text(json.dumps({**status, "heartbeat": heartbeat}))
+    return claim
+
+
+def test_a_live_holder_keeps_others_out(folder: RunFolder) -> None:
+    Claim.take(folder)
+    with pytest.raises(Busy, match=str(os.getpid())):
+        Claim.take(folder)
+
+
+def test_a_claim_of_a_dead_process_is_taken_over_at_once(folder: RunFolder) -> None:
+    code = (
+        "import sys; from pathlib import Path; from stillhouse.runs.claim import Claim;"
+        "from stillhouse.runs.folder import RunFolder; Claim.take(RunFolder(Path(sys.argv[1])))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder.path)], check=True)
+    assert Claim.take(folder).attempt.number == 2
+
+
+def test_a_reused_pid_does_not_look_alive(folder: RunFolder) -> None:
+    claim = Claim.take(folder)
+    text = json.loads(claim.attempt.claim.read_text())
+    claim.attempt.claim.write_text(json.dumps({**text, "started": "0"}))
+    assert alive(claim.attempt) is None
+
+
+def test_another_hosts_heartbeat_decides(folder: RunFolder) -> None:
+    now = time.time()
+    fresh = claim_of_another_host(folder, now - EXPIRY_SECONDS / 2)
+    assert "elsewhere" in (alive(fresh.attempt) or "")
+    with pytest.raises(Busy):
+        Claim.take(folder)
+    assert alive(fresh.attempt, now + EXPIRY_SECONDS) is None
+
+
+def test_an_ended_attempt_is_followed_by_the_next(folder: RunFolder) -> None:
+    first = Claim.take(folder)
+    first.write_status("stopped", reason="asked to")
+    second = Claim.take(folder)
+    assert (first.superseded(), second.superseded()) == (True, False)
+
+
+def test_of_many_takers_one_wins(folder: RunFolder) -> None:
+    """Threads of one process race for the folder's exclusive creation, 50 times over."""
+    for _ in range(50):
+        won: list[Claim] = []
+        start = threading.Barrier(8)
+
+        def race(won: list[Claim] = won, start: threading.Barrier = start) -> None:
+            start.wait()
+            try:
+                won.append(Claim.take(folder))
+            except Busy:
+                return
+
+        threads = [threading.Thread(target=race) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        won[0].write_status("stopped", reason="next round")
+
+
+def test_a_zombie_is_not_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    deadline = time.monotonic() + 10
+    while process_started(child.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process_started(child.pid) is None
+    child.wait()

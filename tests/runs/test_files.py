@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stillhouse.errors import RunError
+from stillhouse.runs import files
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status.json"
+    files.write_atomic(path, b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_the_first_writer_of_a_file_written_once_wins(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    assert files.write_once(path, b"first")
+    assert not files.write_once(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_torn_last_record_is_left_out_and_a_torn_middle_one_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"epoch": 1}\n{"epo')
+    assert files.read_lines(path) == [{"epoch": 1}]
+    path.write_bytes(b'{"epoch": 1}\n{"epo\n{"epoch": 3}\n')
+    with pytest.raises(RunError, match=r"metrics\.jsonl:2"):
+        files.read_lines(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\x00\xff", "[" * 100_000])
+def test_what_is_not_a_json_object_is_an_error_that_names_the_file(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    with pytest.raises(RunError, match=r"run\.json"):
+        files.read_json(path)
+
+
+def test_not_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.dump_json({"loss": float("nan")})

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stillhouse.runs.claim import Claim
+from stillhouse.runs.files import dump_json
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.state import state_of
+
+RESULT = {"identity": "", "final": {"epoch": 3}, "best": {}, "weights": {}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    (tmp_path / "run").mkdir()
+    return RunFolder(tmp_path / "run")
+
+
+def test_a_run_without_files_is_missing(folder: RunFolder) -> None:
+    assert state_of(folder).name == "missing"
+
+
+def test_a_claimed_run_is_running_from_the_moment_it_is_claimed(folder: RunFolder) -> None:
+    claim = Claim.take(folder)
+    assert state_of(folder).name == "running"
+    claim.write_status("running", epoch=2, step=5)
+    assert (state_of(folder).name, state_of(folder).epoch) == ("running", 2)
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed"])
+def test_an_ended_attempt_keeps_its_reason(folder: RunFolder, state: str) -> None:
+    Claim.take(folder).write_status(state, reason="because", epoch=1)
+    assert (state_of(folder).name, state_of(folder).reason) == (state, "because")
+
+
+def test_a_run_whose_process_is_gone_is_lost_not_running(folder: RunFolder) -> None:
+    claim = Claim.take(folder)
+    claim.write_status("running", epoch=2)
+    claim.attempt.claim.write_bytes(
+        dump_json({**_read(claim), "started": "another process of the same number"})
+    )
+    assert state_of(folder).name == "lost"
+
+
+def test_only_the_result_marks_completion(folder: RunFolder) -> None:
+    claim = Claim.take(folder)
+    claim.write_status("finished", epoch=3)
+    assert state_of(folder).name != "done"
+    folder.result.write_bytes(dump_json(RESULT))
+    assert (state_of(folder).name, state_of(folder).epoch) == ("done", 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"final": {}}'])
+def test_a_damaged_result_makes_the_run_unreadable(folder: RunFolder, content: bytes) -> None:
+    folder.result.write_bytes(content)
+    state = state_of(folder)
+    assert state.name == "unreadable" and "result.json" in state.reason
+
+
+def _read(claim: Claim) -> dict[str, object]:
+    import json
+
+    return dict(json.loads(claim.attempt.claim.read_text()))
