@@ -49,7 +49,9 @@ class Lab:
     def place(self) -> Place:
         return Place(self.experiments, self.teachers, self.data_root, torch.device("cpu"))
 
-    def run(self, method: str, seed: int = 0, model: str = "ResNetBaby", **recipe: Any) -> RunConfig:
+    def run(
+        self, method: str, seed: int = 0, model: str = "ResNetBaby", **recipe: Any
+    ) -> RunConfig:
         training = RECIPE.model_copy(update=recipe)
         teacher = None if method == "pure" else Teacher(model="ResNetBaby", seed=7)
         config = RunConfig(

@@ -76,8 +76,11 @@ def test_the_training_loop_reads_in_one_go() -> None:
 def test_the_loop_names_no_method() -> None:
     names = {path.stem for path in (SOURCE / "methods").glob("*.py")} - {"__init__", "base"}
     for path in (SOURCE / "training").glob("*.py"):
-        words = {node.value for node in ast.walk(ast.parse(path.read_text()))
-                 if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        words = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
         assert words & (names - {"pure"}) == set(), path
 
 
@@ -98,6 +101,8 @@ def test_help_answers_at_once() -> None:
     times = []
     for _ in range(3):
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "stillhouse", "--help"], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "stillhouse", "--help"], check=True, capture_output=True
+        )
         times.append(time.perf_counter() - started)
     assert min(times) < 0.5

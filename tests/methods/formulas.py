@@ -65,7 +65,9 @@ def slow_kd(student: Tensor, teacher: Tensor) -> Tensor:
 def slow_pool(x: Tensor, size: int) -> Tensor:
     step = x.shape[2] // size
     rows = [x[:, :, i * step : (i + 1) * step] for i in range(size)]
-    cells = [[row[..., j * step : (j + 1) * step].mean((2, 3)) for j in range(size)] for row in rows]
+    cells = [
+        [row[..., j * step : (j + 1) * step].mean((2, 3)) for j in range(size)] for row in rows
+    ]
     return torch.stack([torch.stack(row, dim=-1) for row in cells], dim=-2)
 
 
@@ -110,12 +112,14 @@ def slow_factor(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def slow_crd_factor(student: Tensor, teacher: Tensor) -> Tensor:
-    attention = [sum(x[:, c] ** 2 for c in range(x.shape[1])) / x.shape[1] for x in (student, teacher)]
+    attention = [
+        sum(x[:, c] ** 2 for c in range(x.shape[1])) / x.shape[1] for x in (student, teacher)
+    ]
     return slow_factor(*attention)
 
 
 def smooth_l1(x: Tensor) -> Tensor:
-    return x**2 / 2 if abs(float(x)) < 1 else x.abs() - 0.5
+    return x**2 / 2 if abs(x.item()) < 1 else x.abs() - 0.5
 
 
 def slow_distance(student: Tensor, teacher: Tensor) -> Tensor:
@@ -258,7 +262,10 @@ def compare_golden(name: str) -> float:
     value, gradient = evaluate(golden_loss(name), student, teacher)
     entries = torch.tensor(golden["gradient"], dtype=torch.float64)
     first = (gradient.flatten()[: len(entries)] - entries).norm() / golden["gradient_norm"]
-    found = [float(value) / golden["value"] - 1, float(gradient.norm()) / golden["gradient_norm"] - 1]
+    found = [
+        float(value) / golden["value"] - 1,
+        float(gradient.norm()) / golden["gradient_norm"] - 1,
+    ]
     return max(*map(abs, found), float(first))
 
 

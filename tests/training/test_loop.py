@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from lab import ALL_METHODS, Lab
 
+from lab import ALL_METHODS, Lab
 from stillhouse.errors import RunError, TrainingError
 from stillhouse.runs.claim import Busy, Claim
 from stillhouse.runs.state import state_of

@@ -47,6 +47,20 @@ def parameters(method: str) -> tuple[str, ...]:
 
 
 @cache
+def label(method: str) -> str:
+    """The row name of a method in tables: its class's `label`."""
+    for node in ast.walk(_tree(method)):
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == "label"
+            and isinstance(node.value, ast.Constant)
+        ):
+            return str(node.value.value)
+    return method
+
+
+@cache
 def summary(method: str) -> str:
     """The first line of a method's documentation: what it is and which paper it follows."""
     return (ast.get_docstring(_tree(method)) or method).splitlines()[0].rstrip(".")

@@ -76,9 +76,7 @@ def make_dataset(
     )
 
 
-def _make_split(
-    spec: DatasetSpec, kind: str, count: int, images: Tensor, labels: Tensor
-) -> Split:
+def _make_split(spec: DatasetSpec, kind: str, count: int, images: Tensor, labels: Tensor) -> Split:
     expected = (count, spec.channels, spec.size, spec.size)
     if tuple(images.shape) != expected or len(labels) != count:
         raise DataError(

@@ -20,9 +20,7 @@ def data_root(option: Path | None = None) -> Path:
 
 def fetch_command(name: str, root: Path) -> str:
     """The command line that puts a dataset below `root`."""
-    return f"stillhouse data fetch {name}" + (
-        "" if root == data_root() else f" --data-root {root}"
-    )
+    return f"stillhouse data fetch {name}" + ("" if root == data_root() else f" --data-root {root}")
 
 
 def unusable(name: str, root: Path, path: Path, problem: str) -> DataError:

@@ -24,7 +24,7 @@ from stillhouse.models.base import Outputs, Shapes
 
 FLOOR = 1e-6  # the smallest distance, the root of the authors' 1e-12
 COINCIDENT = 1e-12  # squared distance, relative to the squared norms, that is rounding only
-CHUNK = 2**18  # cosines at a time
+CHUNK = 2**17  # cosines at a time
 
 
 @in_full_precision

@@ -71,7 +71,7 @@ def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -
         if position[1] + 1 == cohort.batches.steps:
             if cohort.teacher:
                 cohort.teacher.check_unchanged()
-            for member in active:
+            for member in [m for m in active if m in cohort.members]:
                 with _isolated(cohort, member):
                     tell(member.trainee, _end_epoch(cohort, member))
             _finish_completed(cohort)

@@ -36,7 +36,7 @@ def configure(threads: int, deterministic: bool) -> None:
 def settle(network: nn.Module, device: torch.device) -> None:
     """Move a network to its device in channels-last layout, the faster one for convolutions."""
     network.to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
 
 
 def pick_device(name: str) -> torch.device:

@@ -1,0 +1,136 @@
+"""Augmentation of whole batches, each image with its own random numbers.
+
+Images are uint8 (batch, channels, height, width) and stay so. Random numbers are drawn on the CPU
+from the generator given and moved to the images' device, so a GPU sees what a CPU sees. The
+distributions are torchvision's (RandomCrop, RandomHorizontalFlip, RandomResizedCrop).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from stillhouse.errors import unknown_name
+
+NAMES = ("pad_crop", "flip", "random_resized_crop")
+ATTEMPTS = 10
+
+
+def augment(images: Tensor, names: Sequence[str], padding: int, generator: Generator) -> Tensor:
+    """Apply the named augmentations in their order. Raises ConfigError for an unknown name."""
+    for name in names:
+        match name:
+            case "pad_crop":
+                images = pad_crop(images, padding, generator)
+            case "flip":
+                images = flip(images, generator)
+            case "random_resized_crop":
+                images = random_resized_crop(images, generator)
+            case _:
+                raise unknown_name("augmentation", name, NAMES)
+    return images
+
+
+def pad_crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
+    """Pad each side with `padding` black pixels, then cut the old size out at a random place.
+
+    Black is 0 before normalisation, as where the field pads the image file, not the mean colour.
+    """
+    offsets = torch.randint(0, 2 * padding + 1, (len(images), 2), generator=generator)
+    return crop(F.pad(images, (padding,) * 4), offsets, images.shape[2], images.shape[3])
+
+
+def crop(images: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
+    """Of each image the part of (height, width) whose top and left are its row of `offsets`."""
+    batch, channels = images.shape[:2]
+    top, left = offsets.to(images.device).unbind(1)
+    rows = top[:, None] + torch.arange(height, device=images.device)
+    columns = left[:, None] + torch.arange(width, device=images.device)
+    return images[
+        torch.arange(batch, device=images.device)[:, None, None, None],
+        torch.arange(channels, device=images.device)[None, :, None, None],
+        rows[:, None, :, None],
+        columns[:, None, None, :],
+    ]
+
+
+def flip(images: Tensor, generator: Generator) -> Tensor:
+    """Mirror each image left to right with probability 1/2."""
+    mirrored = torch.rand(len(images), generator=generator) < 0.5
+    return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
+
+
+def random_resized_crop(
+    images: Tensor,
+    generator: Generator,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Tensor:
+    """Enlarge a random box of each image to the whole image (bilinear)."""
+    size = (images.shape[2], images.shape[3])
+    return resize(images, boxes(len(images), size, generator, scale, ratio))
+
+
+def boxes(
+    count: int,
+    size: tuple[int, int],
+    generator: Generator,
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+) -> Tensor:
+    """Random boxes (count, 4) int64 as top, left, height, width within `size`.
+
+    Area uniform in `scale` times the image's, aspect ratio log-uniform in `ratio`; the first of
+    ten draws that fits counts, else the whole image, as torchvision does for square images.
+    """
+    height, width = size
+    draws = torch.rand(4, ATTEMPTS, count, generator=generator, dtype=torch.float64)
+    area = height * width * (scale[0] + (scale[1] - scale[0]) * draws[0])
+    low, high = math.log(ratio[0]), math.log(ratio[1])
+    aspect = torch.exp(low + (high - low) * draws[1])
+    heights = (area / aspect).sqrt().round()
+    widths = (area * aspect).sqrt().round()
+    fits = (heights >= 1) & (heights <= height) & (widths >= 1) & (widths <= width)
+    first = fits.to(torch.uint8).argmax(0, keepdim=True)
+    found = fits.any(0)
+    heights = torch.where(found, heights.gather(0, first)[0], float(height))
+    widths = torch.where(found, widths.gather(0, first)[0], float(width))
+    top = (draws[2, 0] * (height - heights + 1)).floor()
+    left = (draws[3, 0] * (width - widths + 1)).floor()
+    return torch.stack([top, left, heights, widths], dim=1).to(torch.int64)
+
+
+def resize(images: Tensor, boxes: Tensor) -> Tensor:
+    """Each image's box, stretched over the whole image (bilinear, pixel centres aligned).
+
+    A box is never larger than the image, so nothing shrinks and torchvision's antialiasing, on or
+    off, would change nothing.
+    """
+    height, width = images.shape[2:]
+    top, left, heights, widths = boxes.to(images.device, torch.float32).unbind(1)
+    rows = _positions(top, heights, height)
+    columns = _positions(left, widths, width)
+    grid = torch.stack(
+        [
+            columns[:, None, :].expand(-1, height, -1),
+            rows[:, :, None].expand(-1, -1, width),
+        ],
+        dim=3,
+    )
+    sampled = F.grid_sample(images.to(torch.float32), grid, "bilinear", "border", False)
+    return sampled.round().to(torch.uint8)
+
+
+def _positions(start: Tensor, length: Tensor, size: int) -> Tensor:
+    """Where the `size` new pixels lie on the old axis, in grid_sample's -1..1: (batch, size).
+
+    Kept inside the box, so that what lies outside it does not bleed in.
+    """
+    centres = (torch.arange(size, device=start.device) + 0.5) / size
+    inside = (centres * length[:, None] - 0.5).clamp(min=0)
+    inside = torch.minimum(inside, length[:, None] - 1)
+    return (2 * (start[:, None] + inside) + 1) / size - 1

@@ -1,0 +1,100 @@
+"""From a split in memory to the batches of a step, by counters rather than by state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stillhouse.data.augment import augment
+from stillhouse.data.base import Batch, Split
+from stillhouse.data.specs import DatasetSpec
+from stillhouse.errors import ConfigError
+from stillhouse.seeding import generator
+
+
+class TrainBatches:
+    """The training batches of one seed: any step of any epoch, in any order of asking.
+
+    The order follows from (seed, epoch), augmentation from (seed, epoch, step), and neither from
+    anything else, so every run of a seed sees the same images. The last incomplete batch of an
+    epoch is dropped, for all runs alike; other images fall out in the next epoch. Raises
+    ConfigError if the split is smaller than one batch.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        spec: DatasetSpec,
+        seed: int,
+        batch_size: int,
+        augmentation: Sequence[str] = (),
+        padding: int = 4,
+    ) -> None:
+        if len(split) < batch_size:
+            raise ConfigError(
+                f"{spec.name}: {len(split)} training images are fewer than one batch of "
+                f"{batch_size}",
+                f"set batch_size to {len(split)} or less, or train on more images",
+            )
+        self.split = split
+        self.spec = spec
+        self.seed = seed
+        self.batch_size = batch_size
+        self.augmentation = tuple(augmentation)
+        self.padding = padding
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return len(self.split) // self.batch_size
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """What is trained on in a step, on the split's device."""
+        start = step * self.batch_size
+        part = self.split.rows(self._order_of(epoch)[start : start + self.batch_size])
+        draws = generator("augment", self.seed, epoch, step)
+        images = augment(part.images, self.augmentation, self.padding, draws)
+        return Batch(normalise(images, self.spec), part.labels, part.ids)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything the batches follow from, for JSON; the images as their SHA-256."""
+        digest = sha256()
+        for tensor in (self.split.images, self.split.labels, self.split.ids):
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return {
+            "dataset": self.spec.name,
+            "mean": self.spec.mean,
+            "std": self.spec.std,
+            "sha256": digest.hexdigest(),
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "augmentation": self.augmentation,
+            "padding": self.padding,
+        }
+
+    def _order_of(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            order = torch.randperm(len(self.split), generator=generator("order", self.seed, epoch))
+            self._order = order.to(self.split.labels.device)
+            self._epoch = epoch
+        return self._order
+
+
+def plain_batches(split: Split, spec: DatasetSpec, batch_size: int) -> Iterator[Batch]:
+    """A split in row order and unaltered but for normalisation; the last batch may be smaller."""
+    for start in range(0, len(split), batch_size):
+        rows = slice(start, start + batch_size)
+        yield Batch(normalise(split.images[rows], spec), split.labels[rows], split.ids[rows])
+
+
+def normalise(images: Tensor, spec: DatasetSpec) -> Tensor:
+    """uint8 images (batch, channels, height, width) as float32, less `mean`, over `std`."""
+    mean = torch.tensor(spec.mean, device=images.device).view(-1, 1, 1)
+    std = torch.tensor(spec.std, device=images.device).view(-1, 1, 1)
+    return images.to(torch.float32).div_(255).sub_(mean).div_(std)
