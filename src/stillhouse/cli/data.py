@@ -51,7 +51,7 @@ def check(
         except DataError as error:
             problems[name] = error
     rows = tuple(
-        (name, "missing", problems[name].message, problems[name].hint)
+        (name, "not ready", problems[name].message, problems[name].hint)
         if name in problems
         else (name, "ready", "", "")
         for name in names

@@ -85,7 +85,8 @@ def train(
         if path not in matrix:
             raise unknown_name("run", path, matrix)
     configs = [resolve(matrix[path]) for path in runs]
-    if len({(*shared(one), one.teacher) for one in configs if one.teacher}) > 1:
+    taught_by = {one.teacher for one in configs if one.teacher}
+    if len({shared(one) for one in configs}) > 1 or len(taught_by) > 1:
         raise ConfigError("these runs do not share dataset, seed, recipe and teacher")
     folders = (workspace.experiments, workspace.teachers(loaded))
     raise typer.Exit(

@@ -27,7 +27,7 @@ def load(spec: DatasetSpec, root: Path) -> Dataset:
 
 def fetch(spec: DatasetSpec, root: Path) -> None:
     """Download and unpack the archive, unless all files are there."""
-    READERS[spec.name](root, download=True)
+    _open(spec, root, train=True, download=True)
 
 
 def check(spec: DatasetSpec, root: Path) -> None:
@@ -43,8 +43,12 @@ def check(spec: DatasetSpec, root: Path) -> None:
 
 
 def _read(spec: DatasetSpec, root: Path, train: bool) -> tuple[Tensor, Tensor]:
-    with warnings.catch_warnings():
-        # The pickles of 2009 write NumPy's `align` as 0, which NumPy 2.4 and later complain about.
-        warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
-        data = READERS[spec.name](root, train=train, download=False)
+    data = _open(spec, root, train, download=False)
     return torch.from_numpy(data.data).permute(0, 3, 1, 2), torch.tensor(data.targets)
+
+
+def _open(spec: DatasetSpec, root: Path, train: bool, download: bool) -> CIFAR10:
+    with warnings.catch_warnings():
+        # The pickles of 2009 write NumPy's `align` as 0; NumPy 2.4.0 to 2.4.4 complain about that.
+        warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
+        return READERS[spec.name](root, train=train, download=download)

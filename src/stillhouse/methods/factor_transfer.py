@@ -33,6 +33,7 @@ SLOPE = 0.1
 EPSILON = 1e-8
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
+GRADIENT_BOUND = 10.0  # trained teachers stay below; an untrained one can blow up without it
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,7 @@ class FactorTransfer(Method):
                 loss = distance(self.paraphraser(features), features)
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
+                nn.utils.clip_grad_norm_(parameters, GRADIENT_BOUND)
                 optimizer.step()
             if not torch.isfinite(loss):
                 raise TrainingError(f"the paraphraser's loss is {loss:g} in epoch {number}")

@@ -10,11 +10,12 @@ Gram matrix on: its cost does not grow with the dimension.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from stillhouse.data.base import Batch
 from stillhouse.errors import unknown_name
@@ -43,32 +44,38 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """Smooth L1 between the cosines of all angles of triplets of (batch, ...) embeddings.
 
     Angles at or towards a coincident point count as cosine 0, as a zero difference does in the
-    published form. The cosines are formed for some vertices at a time, and again for the
-    gradient, so memory is that of a few (batch, batch) matrices.
+    published form.
     """
-    student_gram = gram(student)
-    with torch.no_grad():
-        teacher_gram = gram(teacher)
-    count = len(student)
-    vertices = torch.arange(count, device=student.device)
-    parts = [
-        checkpoint(
-            _angle_sum,
-            student_gram,
-            teacher_gram,
-            some,
-            use_reentrant=False,
-            preserve_rng_state=False,
-        )
-        for some in torch.split(vertices, max(1, CHUNK // count**2))
-    ]
-    return (torch.stack(parts).sum() / count**3).to(student.dtype)
+    loss: Tensor = _AngleLoss.apply(gram(student), gram(teacher))
+    return loss.to(student.dtype)
 
 
-def _angle_sum(student: Tensor, teacher: Tensor, vertices: Tensor) -> Tensor:
-    with torch.no_grad():
-        target = cosines(teacher, vertices)
-    return F.smooth_l1_loss(cosines(student, vertices), target, reduction="sum")
+class _AngleLoss(torch.autograd.Function):
+    """The loss from two Gram matrices, a few vertices at a time, with its gradient at once.
+
+    So no (batch, batch, batch) tensor outlives its chunk, and none is formed twice.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, teacher: Tensor) -> Tensor:
+        count, needed = len(student), ctx.needs_input_grad[0]
+        total, gradient = student.new_zeros(()), torch.zeros_like(student)
+        leaf = student.detach().requires_grad_(needed)
+        vertices = torch.arange(count, device=student.device)
+        for some in torch.split(vertices, max(1, CHUNK // count**2)):
+            target = cosines(teacher, some)
+            with torch.set_grad_enabled(needed):
+                part = F.smooth_l1_loss(cosines(leaf, some), target, reduction="sum")
+            if needed:
+                gradient += torch.autograd.grad(part, leaf)[0]
+            total += part.detach()
+        ctx.save_for_backward(gradient / count**3)
+        return total / count**3
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return outer[0] * gradient, None
 
 
 def gram(embeddings: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import IO
 
 from stillhouse.rounds.progress import Progress
-from stillhouse.rounds.schedule import cohorts, parts_for, ready_groups, split
+from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
 from stillhouse.rounds.survey import Cell, Survey
 
 POLL_SECONDS = 0.5
@@ -55,8 +55,8 @@ class Local:
             seen = self.look()
             unfinished = [cell for cell in seen.cells if cell.state.name != "done"]
             groups = [group for group in cohorts(unfinished) if group[0].config.teacher]
-            parts = parts_for(len(groups), self.jobs)
-            while self._launch(seen, parts) or self.workers:
+            size = size_for(groups, self.jobs)
+            while self._launch(seen, size) or self.workers:
                 time.sleep(POLL_SECONDS)
                 self._reap()
                 seen = self.look()
@@ -66,13 +66,13 @@ class Local:
                 signal.signal(number, handler)
         return seen
 
-    def _launch(self, seen: Survey, parts: int) -> bool:
+    def _launch(self, seen: Survey, size: int) -> bool:
         """Start workers on free slots; whether any was started."""
         if self.stopping:
             return False
         busy = {cell.config.path for worker in self.workers for cell in worker.cells}
         left = [cell for cell in seen.cells if self._wanted(cell, busy)]
-        queue = [part for group in ready_groups(left) for part in split(group, parts)]
+        queue = [part for group in ready_groups(left) for part in split(group, size)]
         free = sorted(set(range(self.jobs)) - {worker.slot for worker in self.workers})
         for slot, cells in zip(free, queue, strict=False):
             self._start(slot, cells)

@@ -22,10 +22,11 @@ def check_round(
 ) -> None:
     """Raise StillhouseError if the round cannot be trained here as it stands.
 
-    Checked: legacy notes, method parameters, datasets and their packages, and that runs which
-    have started still have the configuration they started with.
+    Checked: legacy notes, the active round, method parameters, datasets and their packages, and
+    that runs which have started still have the configuration they started with.
     """
     refuse_legacy(round_)
+    workspace.refuse_second(round_)
     check_parameters(round_, file)
     seen = survey(workspace, round_, only)
     unfinished = {cell.config.dataset for cell in seen.cells if cell.state.name != "done"}

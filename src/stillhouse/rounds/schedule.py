@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import gcd
+from math import ceil, gcd
 
 from stillhouse.config.expand import teacher_path
 from stillhouse.config.schema import RunConfig
-from stillhouse.rounds.survey import Cell
+from stillhouse.rounds.survey import Cell, own_teacher
 
 SHARED_RECIPE = (
     "batch_size",
@@ -33,7 +33,7 @@ def cohorts(cells: Iterable[Cell]) -> list[list[Cell]]:
     A student without a teacher joins the first group that shares its seed and recipe.
     """
     cells = list(cells)
-    teaching = {teacher_path(cell.config) for cell in cells}
+    teaching = {own_teacher(cell.config) for cell in cells}
     teachers = [cell for cell in cells if cell.config.path in teaching]
     students = [cell for cell in cells if cell.config.path not in teaching]
     groups: dict[tuple[object, ...], list[Cell]] = {}
@@ -60,17 +60,19 @@ def ready_groups(cells: Iterable[Cell]) -> list[list[Cell]]:
     return ready + early
 
 
-def split(group: list[Cell], parts: int) -> list[list[Cell]]:
-    """Divide a group into at most `parts` groups of nearly equal size."""
-    parts = min(parts, len(group))
+def split(group: list[Cell], size: int) -> list[list[Cell]]:
+    """Divide a group into as few groups of at most `size` cells as possible, of equal size."""
+    parts = ceil(len(group) / size)
     return [group[i::parts] for i in range(parts)]
 
 
-def parts_for(groups: int, jobs: int) -> int:
-    """Into how many parts to split each group so that `jobs` workers end at the same time.
+def size_for(groups: list[list[Cell]], jobs: int) -> int:
+    """How many runs to train together so that `jobs` workers end at nearly the same time.
 
-    Where groups are many the end is a small part of the whole and nothing is split.
+    Each group is split into so many parts that the workers get equally many. Where groups are
+    many, the end is a small part of the whole and nothing is split.
     """
-    if groups == 0 or groups >= FEW_GROUPS * jobs:
-        return 1
-    return jobs // gcd(groups, jobs)
+    largest = max((len(group) for group in groups), default=1)
+    if not groups or len(groups) >= FEW_GROUPS * jobs:
+        return largest
+    return ceil(largest / (jobs // gcd(len(groups), jobs)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from stillhouse.config.expand import expand, teacher_path
 from stillhouse.config.schema import Round, RunConfig
@@ -55,21 +56,20 @@ def survey(workspace: Workspace, round_: Round, only: str | None = None) -> Surv
     Raises ConfigError for a filter that selects nothing.
     """
     runs = select(expand(round_), only)
-    teachers = workspace.teachers(round_) if round_.teachers_from else workspace.experiments
-    states: dict[str, RunState] = {}
-
-    def state(path: str, folder: RunFolder) -> RunState:
-        if path not in states:
-            states[path] = state_of(folder)
-        return states[path]
-
+    teachers = workspace.teachers(round_)
+    state = cache(state_of)
     cells = []
     for run in runs:
         taught_by = teacher_path(run)
-        teacher = state(taught_by, RunFolder(teachers / taught_by)) if taught_by else None
+        teacher = state(RunFolder(teachers / taught_by)) if taught_by else None
         folder = workspace.folder(run)
-        cells.append(Cell(run, folder, state(run.path, folder), teacher))
+        cells.append(Cell(run, folder, state(folder), teacher))
     return Survey(round_, cells)
+
+
+def own_teacher(run: RunConfig) -> str | None:
+    """The path of the run of the same round that trains a run's teacher, if one does."""
+    return teacher_path(run) if run.teacher and run.teacher.source is None else None
 
 
 def select(runs: list[RunConfig], only: str | None) -> list[RunConfig]:
@@ -83,7 +83,7 @@ def select(runs: list[RunConfig], only: str | None) -> list[RunConfig]:
     chosen = [r for r in runs if all(str(getattr(r, key)) in wanted[key] for key in wanted)]
     if not chosen:
         raise ConfigError(f"--only {only} selects no run", "see the matrix with: stillhouse plan")
-    needed = {run.path for run in chosen} | {teacher_path(run) for run in chosen}
+    needed = {run.path for run in chosen} | {own_teacher(run) for run in chosen}
     return [run for run in runs if run.path in needed]
 
 

@@ -58,14 +58,17 @@ class Workspace:
         marker = dump_json({"round": round_.round, "file": str(file.resolve())})
         if write_once(self.marker, marker):
             return
-        active = read_json(self.marker)
-        if active["round"] != round_.round:
+        self.refuse_second(round_)
+        write_atomic(self.marker, marker)
+
+    def refuse_second(self, round_: Round) -> None:
+        """Raise RunError if another round than this one is active."""
+        if (active := self.active()) and active["round"] != round_.round:
             raise RunError(
                 f"round '{active['round']}' is active in {self.root.resolve()}, "
                 f"so round '{round_.round}' cannot start there",
                 "give it a workspace of its own with --root",
             )
-        write_atomic(self.marker, marker)
 
     def teachers(self, round_: Round) -> Path:
         """The experiments folder that holds the round's teachers.

@@ -1,0 +1,1 @@
+"""The round file: reading, checking, expanding, comparing."""

@@ -1,0 +1,159 @@
+"""Scheduling as pure functions on cells that were never on disk."""
+
+from __future__ import annotations
+
+from math import ceil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stillhouse.config.expand import expand, teacher_path
+from stillhouse.config.schema import Round
+from stillhouse.rounds.schedule import cohorts, ready_groups, shared, size_for, split
+from stillhouse.rounds.survey import Cell
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.state import RunState
+from workbench import ROUND
+
+DONE, MISSING = RunState("done"), RunState("missing")
+Rounds = dict[str, object]
+
+
+def cells_of(done: set[str] = frozenset(), **changes: object) -> list[Cell]:
+    """The cells of a round in which the runs at the paths `done` are done."""
+    found = []
+    for run in expand(Round.model_validate(ROUND | changes)):
+        taught_by = teacher_path(run)
+        teacher = None if taught_by is None else DONE if taught_by in done else MISSING
+        state = DONE if run.path in done else MISSING
+        found.append(Cell(run, RunFolder(Path(run.path)), state, teacher))
+    return found
+
+
+def paths(groups: list[list[Cell]]) -> list[list[str]]:
+    return [[cell.config.path for cell in group] for group in groups]
+
+
+rounds = st.fixed_dictionaries(
+    {
+        "datasets": st.sampled_from([["Digits"], ["Digits", "SVHN"]]),
+        "students": st.sampled_from([["ResNetBaby"], ["ResNet20", "ResNetBaby"]]),
+        "methods": st.lists(st.sampled_from(["pure", "logit", "rkd", "nst"]), min_size=1, unique=1),
+        "seeds": st.lists(st.integers(0, 5), min_size=1, max_size=3, unique=True),
+        "overrides": st.sampled_from(
+            [
+                {},
+                {"methods": {"pure": {"batch_size": 32}}},
+                {"models": {"ResNetBaby": {"precision": "bf16"}}},
+                {"methods": {"rkd": {"augmentation": ["pad_crop"]}}},
+            ]
+        ),
+    }
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rounds)
+def test_a_cohort_shares_what_it_must_and_no_run_is_left_out(changes: Rounds) -> None:
+    cells = cells_of(**changes)
+    groups = cohorts(cells)
+    together = [path for group in paths(groups) for path in group]
+    assert sorted(together) == sorted(cell.config.path for cell in cells)
+    for group in groups:
+        assert len({shared(cell.config) for cell in group}) == 1
+        assert len({cell.config.teacher for cell in group if cell.config.teacher}) <= 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(rounds, st.integers(1, 5))
+def test_nothing_starts_before_its_teacher_is_done_and_every_round_ends(
+    changes: Rounds, size: int
+) -> None:
+    done: set[str] = set()
+    cells = cells_of(**changes)
+    while len(done) < len(cells):
+        left = [cell for cell in cells_of(done, **changes) if cell.config.path not in done]
+        queue = [part for group in ready_groups(left) for part in split(group, size)]
+        started = [cell for group in queue for cell in group]
+        assert started, f"stuck after {done}"
+        assert all(teacher_path(cell.config) in done | {None} for cell in started)
+        assert all(len(group) <= size for group in queue)
+        new = {cell.config.path for cell in started}
+        assert len(new) == len(started)
+        assert not new & done
+        done |= new
+
+
+def test_teachers_come_first_and_alone_then_students_by_teacher() -> None:
+    assert paths(cohorts(reversed(cells_of()))) == [
+        ["Digits/pure/ResNet20/1"],
+        ["Digits/pure/ResNet20/0"],
+        *(
+            [
+                f"Digits/rkd/ResNet20_to_ResNetBaby/{seed}",
+                f"Digits/logit/ResNet20_to_ResNetBaby/{seed}",
+                f"Digits/pure/ResNetBaby/{seed}",
+            ]
+            for seed in (1, 0)
+        ),
+    ]
+
+
+def test_one_teacher_for_all_seeds_does_not_mix_the_seeds() -> None:
+    groups = cohorts(cells_of(teacher_seeds=[7]))
+    assert [{cell.config.seed for cell in group} for group in groups] == [{7}, {0}, {1}]
+
+
+def test_a_student_with_a_recipe_of_its_own_trains_alone() -> None:
+    cells = cells_of(seeds=[0], overrides={"methods": {"logit": {"batch_size": 32}}})
+    assert [len(group) for group in cohorts(cells)] == [1, 1, 2]
+    assert [cell.config.method for cell in cohorts(cells)[1]] == ["logit"]
+
+
+def test_a_pure_student_waits_for_its_group_but_is_offered_last() -> None:
+    """While one teacher is missing, its pure student may only fill a worker that would idle."""
+    ready = paths(ready_groups(cells_of({"Digits/pure/ResNet20/1"})[1:]))
+    assert ready == [
+        ["Digits/pure/ResNet20/1"],
+        [
+            "Digits/logit/ResNet20_to_ResNetBaby/1",
+            "Digits/rkd/ResNet20_to_ResNetBaby/1",
+            "Digits/pure/ResNetBaby/1",
+        ],
+        ["Digits/pure/ResNetBaby/0"],
+    ]
+
+
+@given(st.integers(1, 40), st.integers(1, 12))
+def test_split_makes_few_groups_of_nearly_equal_size(count: int, size: int) -> None:
+    group = (cells_of(seeds=list(range(10))) * 2)[:count]
+    parts = split(group, size)
+    lengths = [len(part) for part in parts]
+    assert sorted(map(id, group)) == sorted(id(cell) for part in parts for cell in part)
+    assert len(parts) == ceil(count / size)
+    assert max(lengths) <= size
+    assert max(lengths) - min(lengths) <= 1
+
+
+@pytest.mark.parametrize(
+    ("groups", "runs", "jobs", "size"),
+    [
+        (3, 7, 1, 7),  # one worker takes group after group
+        (1, 7, 2, 4),  # one group for two workers: 4 + 3
+        (2, 7, 2, 7),
+        (3, 7, 2, 4),  # six halves, three for each
+        (3, 7, 3, 7),
+        (2, 7, 4, 4),
+        (12, 8, 3, 8),  # many groups: the end is a small part of the whole
+        (0, 0, 2, 1),
+    ],
+)
+def test_size_for_gives_every_worker_as_many_parts(
+    groups: int, runs: int, jobs: int, size: int
+) -> None:
+    some = [cells_of(seeds=list(range(2)))[:runs] for _ in range(groups)]
+    assert size_for(some, jobs) == size
+    parts = sum(len(split(group, size)) for group in some)
+    assert parts % jobs == 0

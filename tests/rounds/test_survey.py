@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from stillhouse.errors import ConfigError
+from stillhouse.rounds.survey import failures, select
+from workbench import LOGIT, PURE, RKD, TEACHER, Bench
+
+
+@pytest.fixture
+def mixed(bench: Bench) -> Bench:
+    """A round with a run in every state."""
+    bench.finish(f"{TEACHER}/0", 90.0)
+    bench.end(f"{TEACHER}/1", "failed", "the loss term 'ce' is not finite")
+    bench.begin(f"{LOGIT}/0")
+    bench.end(f"{RKD}/0", "stopped", "received SIGTERM")
+    bench.end(f"{PURE}/0", "lost")
+    bench.finish(f"{PURE}/1", 80.0)
+    bench.folder(f"{PURE}/1").result.write_text("{")
+    return bench
+
+
+def test_every_state_is_read_from_the_files(mixed: Bench) -> None:
+    seen = mixed.look()
+    assert {cell.config.path: cell.shown for cell in seen.cells} == {
+        f"{TEACHER}/0": "done",
+        f"{TEACHER}/1": "failed",
+        f"{PURE}/0": "lost",
+        f"{LOGIT}/0": "running",
+        f"{RKD}/0": "stopped",
+        f"{PURE}/1": "unreadable",
+        f"{LOGIT}/1": "waiting",
+        f"{RKD}/1": "waiting",
+    }
+    assert seen.count("waiting") == 2
+
+
+def test_a_student_is_queued_once_its_teacher_is_done(bench: Bench) -> None:
+    before = Counter(cell.shown for cell in bench.look().cells)
+    bench.finish(f"{TEACHER}/1", 90.0)
+    after = {cell.config.path: cell.shown for cell in bench.look().cells}
+    assert before == {"queued": 4, "waiting": 4}
+    assert (after[f"{LOGIT}/1"], after[f"{LOGIT}/0"]) == ("queued", "waiting")
+
+
+def test_what_needs_attention_has_a_reason(mixed: Bench) -> None:
+    reasons = {cell.config.path: cell.state.reason for cell in failures(mixed.look().cells)}
+    assert reasons[f"{TEACHER}/1"] == "the loss term 'ce' is not finite"
+    assert reasons[f"{PURE}/0"] == "its process ended without a word"
+    assert "result.json: not readable as JSON" in reasons[f"{PURE}/1"]
+    assert len(reasons) == 3
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        ("seed=1", {f"{TEACHER}/1", f"{PURE}/1", f"{LOGIT}/1", f"{RKD}/1"}),
+        ("method=rkd,seed=0", {f"{TEACHER}/0", f"{RKD}/0"}),
+        ("method=rkd,method=logit,seed=0", {f"{TEACHER}/0", f"{RKD}/0", f"{LOGIT}/0"}),
+        ("model=ResNet20", {f"{TEACHER}/0", f"{TEACHER}/1"}),
+        ("method=pure,model=ResNetBaby,dataset=Digits", {f"{PURE}/0", f"{PURE}/1"}),
+    ],
+)
+def test_only_selects_runs_and_their_teachers(bench: Bench, only: str, expected: set[str]) -> None:
+    assert {cell.config.path for cell in bench.look(only).cells} == expected
+    assert {run.path for run in select(list(bench.runs.values()), only)} == expected
+
+
+@pytest.mark.parametrize(
+    ("only", "message", "hint"),
+    [
+        ("method=nst", "selects no run", "stillhouse plan"),
+        ("seed=0,dataset=SVHN", "selects no run", "stillhouse plan"),
+        ("color=red", "'color=red' is not key=value", "dataset, method, model, seed"),
+        ("seed", "'seed' is not key=value", "dataset, method, model, seed"),
+        ("", "'' is not key=value", "dataset, method, model, seed"),
+    ],
+)
+def test_a_wrong_filter_is_refused(bench: Bench, only: str, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        bench.look(only)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_anothers_teacher_is_not_taken_for_the_own_pure_run_of_its_name(tmp_path: Path) -> None:
+    """Teacher and student share architecture and seed, but lie in two workspaces."""
+    Bench(tmp_path / "first").finish(f"{TEACHER}/0", 90.0)
+    later = Bench(tmp_path / "later", teachers_from="../first", students=["ResNet20"], seeds=[0])
+    assert {cell.config.path: cell.shown for cell in later.look().cells} == {
+        f"{TEACHER}/0": "queued",
+        "Digits/logit/ResNet20_to_ResNet20/0": "queued",
+        "Digits/rkd/ResNet20_to_ResNet20/0": "queued",
+    }
+    later.finish(f"{TEACHER}/0", 50.0)
+    assert later.look().cells[0].state.result["final"]["test"]["accuracy"] == 50.0
+    chosen = {cell.config.path for cell in later.look("method=rkd").cells}
+    assert chosen == {"Digits/rkd/ResNet20_to_ResNet20/0"}

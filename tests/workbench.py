@@ -1,0 +1,98 @@
+"""Rounds on paper: round files, and run folders in any state, without training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stillhouse.config.expand import expand
+from stillhouse.config.identity import identity
+from stillhouse.config.load import load_round
+from stillhouse.config.schema import RunConfig
+from stillhouse.rounds.resolve import resolve
+from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.claim import Claim
+from stillhouse.runs.files import dump_json
+from stillhouse.runs.folder import RunFolder
+
+ROUND: dict[str, Any] = {
+    "round": "tiny",
+    "datasets": ["Digits"],
+    "teacher": "ResNet20",
+    "students": ["ResNetBaby"],
+    "methods": ["pure", "logit", "rkd"],
+    "seeds": [0, 1],
+    "training": {"epochs": 2, "batch_size": 64, "learning_rate": 0.02, "train_images": 200},
+}
+TEACHER = "Digits/pure/ResNet20"
+PURE = "Digits/pure/ResNetBaby"
+LOGIT = "Digits/logit/ResNet20_to_ResNetBaby"
+RKD = "Digits/rkd/ResNet20_to_ResNetBaby"
+
+
+def write_round(path: Path, **changes: Any) -> Path:
+    """A round file: `ROUND` with some fields changed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(ROUND | changes, sort_keys=False))
+    return path
+
+
+class Bench:
+    """A workspace with one round file, whose runs are put into states by hand."""
+
+    def __init__(self, root: Path, **changes: Any) -> None:
+        self.file = write_round(root / "rounds" / "tiny.yaml", **changes)
+        self.workspace = Workspace(root)
+        self.round = load_round(self.file)
+        self.runs = {run.path: run for run in expand(self.round)}
+
+    def folder(self, path: str) -> RunFolder:
+        return RunFolder(self.workspace.experiments / path)
+
+    def look(self, only: str | None = None) -> Survey:
+        return survey(self.workspace, self.round, only)
+
+    def begin(self, path: str) -> Claim:
+        """A run that this process is training: state `running`."""
+        folder = self.folder(path)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        config = resolve(self.runs[path]).model_dump(mode="json")
+        folder.run.write_bytes(dump_json({"config": config}))
+        claim = Claim.take(folder)
+        claim.write_status("running", epoch=1, step=0)
+        return claim
+
+    def end(self, path: str, state: str, reason: str = "") -> None:
+        """A run that ended in `stopped` or `failed`, or was `lost`."""
+        claim = self.begin(path)
+        if state == "lost":
+            gone = json.loads(claim.attempt.claim.read_text()) | {"started": "long ago"}
+            claim.attempt.claim.write_bytes(dump_json(gone))
+        else:
+            claim.write_status(state, reason=reason, epoch=1, step=0)
+
+    def finish(self, path: str, final: float, best: float | None = None) -> None:
+        """A completed run with these test accuracies."""
+        claim = self.begin(path)
+        claim.write_status("finished", epoch=2, step=0)
+        self.folder(path).result.write_bytes(dump_json(result(self.runs[path], final, best)))
+
+    def finish_all(self, accuracies: Iterable[float]) -> None:
+        for path, accuracy in zip(self.runs, accuracies, strict=True):
+            self.finish(path, accuracy)
+
+
+def result(config: RunConfig, final: float, best: float | None) -> dict[str, Any]:
+    """What a `result.json` holds, as far as tables read it."""
+    chosen = final if best is None else best
+    return {
+        "identity": identity(config),
+        "final": {"epoch": 2, "test": {"accuracy": final}, "time": {"seconds": 3.0}},
+        "best": {"epoch": 1, "chosen_on": "test", "accuracy": chosen, "test_accuracy": chosen},
+        "weights": {},
+    }
