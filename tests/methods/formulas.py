@@ -263,11 +263,9 @@ def compare_golden(name: str) -> float:
     value, gradient = evaluate(golden_loss(name), student, teacher)
     entries = torch.tensor(golden["gradient"], dtype=torch.float64)
     first = (gradient.flatten()[: len(entries)] - entries).norm() / golden["gradient_norm"]
-    found = [
-        float(value) / golden["value"] - 1,
-        float(gradient.norm()) / golden["gradient_norm"] - 1,
-    ]
-    return max(*map(abs, found), float(first))
+    norm = gradient.norm().item()
+    found = [value.item() / golden["value"] - 1, norm / golden["gradient_norm"] - 1, first.item()]
+    return torch.tensor(found).abs().max().item()
 
 
 def main() -> None:

@@ -94,4 +94,3 @@ def test_a_network_is_timed_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     assert sorted(timed) == ["ResNet20", "ResNetBaby"]
     assert len(costs) == 8
     assert min(costs.values()) > 0
-

@@ -38,7 +38,7 @@ def test_a_second_round_is_refused(bench: Bench) -> None:
     workspace = bench.workspace
     workspace.activate(bench.round, bench.file)
     other = bench.round.model_copy(update={"round": "other"})
-    with pytest.raises(RunError, match="round 'tiny' is active in .* 'other' cannot start") as e:
+    with pytest.raises(RunError, match=r"'tiny' is active in .* 'other' cannot start") as e:
         workspace.activate(other, bench.file)
     assert "--root" in e.value.hint
     assert workspace.active() == {"round": "tiny", "file": str(bench.file.resolve())}

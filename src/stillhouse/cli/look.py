@@ -1,4 +1,4 @@
-"""Looking at a round: `plan`, `status`, `table`."""
+"""Looking at a round: `plan`, `status`, `table`, `terms`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from stillhouse.cli.common import HERE, DeviceOption, OnlyOption, RootOption, RoundArgument, again
+from stillhouse.cli.common import (
+    HERE,
+    DataRootOption,
+    DeviceOption,
+    OnlyOption,
+    RootOption,
+    RoundArgument,
+    again,
+)
 from stillhouse.cli.output import Format, show
 
 FormatOption = Annotated[Format, typer.Option(help="How the table is written.")]
@@ -61,7 +69,7 @@ def table(
     """Show test accuracies: a column per seed, mean and sample standard deviation."""
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
-    from stillhouse.stats.results import against_tables, seed_tables
+    from stillhouse.stats.results import against_tables, join, seed_tables
 
     workspace, loaded, file = open_round(root, round_)
     seen = survey(workspace, loaded)
@@ -69,6 +77,29 @@ def table(
         tables = against_tables(seen, against, file.parent, accuracy)
     else:
         tables = seed_tables(seen, accuracy or "final")
+    if format in (Format.csv, Format.json):
+        tables = [join(tables, loaded.datasets)]
     for one in tables[:-1]:
         show(one, format)
     show(tables[-1], format, again("status", round_, root))
+
+
+def terms(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    data_root: DataRootOption = None,
+    device: DeviceOption = "auto",
+    format: FormatOption = Format.rich,
+) -> None:
+    """Check that each method did what it claims: its own loss, of its student and of a pure one."""
+    from stillhouse import data
+    from stillhouse.rounds.claims import claims_table
+    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.workspace import open_round
+
+    workspace, loaded, _ = open_round(root, round_)
+    place = (workspace.experiments, workspace.teachers(loaded), data.data_root(data_root), device)
+    found, kept = claims_table(survey(workspace, loaded, only), *place)
+    show(found, format, again("table", round_, root))
+    raise typer.Exit(0 if kept else 1)

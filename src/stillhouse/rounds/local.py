@@ -100,6 +100,8 @@ class Local:
         for cell in cells:
             self.tries[cell.config.path] = self.tries.get(cell.config.path, 0) + 1
         self.workers.append(Worker(process, cells, complaints, slot))
+        if self.stopping:  # the signal came before this worker was listed
+            process.terminate()
 
     def _reap(self) -> None:
         for worker in [w for w in self.workers if w.process.poll() is not None]:

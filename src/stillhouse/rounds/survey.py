@@ -53,11 +53,19 @@ class Survey:
 def survey(workspace: Workspace, round_: Round, only: str | None = None) -> Survey:
     """Read the state of every run, or of those that `only` selects and their teachers.
 
-    Raises ConfigError for a filter that selects nothing.
+    Where another round is active its runs, which may have the same paths, are not taken for
+    this round's. Raises ConfigError for a filter that selects nothing.
     """
     runs = select(expand(round_), only)
     teachers = workspace.teachers(round_)
-    state = cache(state_of)
+    active = workspace.active()
+    foreign = active is not None and active["round"] != round_.round
+
+    @cache
+    def state(folder: RunFolder) -> RunState:
+        own = folder.path.is_relative_to(workspace.experiments)
+        return RunState("missing") if own and foreign else state_of(folder)
+
     cells = []
     for run in runs:
         taught_by = teacher_path(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -112,6 +112,19 @@ def against_tables(seen: Survey, other: str, folder: Path, which: str | None) ->
     ]
 
 
+def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
+    """The tables of some datasets as one, for programs: dataset and title stand in each row."""
+    columns = ("Dataset", "Title", *tables[0].columns)
+    rows = [
+        (dataset, table.title, *row)
+        for dataset, table in zip(datasets, tables, strict=True)
+        for row in table.rows
+    ]
+    notes = dict.fromkeys(note for table in tables for note in table.notes)
+    title = "; ".join(table.title for table in tables)
+    return Table(title, columns, tuple(rows), tuple(notes))
+
+
 def _against(
     seen: Survey,
     other: str,
@@ -184,15 +197,20 @@ def _rows(cells: Iterable[Cell]) -> dict[Row, list[Cell]]:
 
 def _place(row: Row, seen: Survey) -> tuple[int, int, str, str]:
     method, model, axes = row
-    teacher = method == "pure" and model == seen.round.teacher
     known = ORDER.index(method) if method in ORDER else len(ORDER)
-    return (0 if teacher else 1, known, model, axes)
+    return (0 if _teaches(row, seen) else 1, known, model, axes)
+
+
+def _teaches(row: Row, seen: Survey) -> bool:
+    method, model, _ = row
+    own = seen.round.teachers_from is None
+    return own and method == "pure" and model == seen.round.teacher
 
 
 def _label(row: Row, seen: Survey) -> str:
     method, model, axes = row
     if method == "pure":
-        return f"{'Teacher' if model == seen.round.teacher else 'Student pure'} ({model})"
+        return f"{'Teacher' if _teaches(row, seen) else 'Student pure'} ({model})"
     several = f" ({model})" if len(seen.round.students) > 1 else ""
     return f"{names.label(method)}{several} {axes}".strip()
 

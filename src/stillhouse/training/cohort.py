@@ -66,7 +66,7 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
         batches=train_batches(prepared.data, first),
         data=prepared.data,
         validation=prepared.validation,
-        teacher=_teacher(taught, place, prepared.data) if taught else None,
+        teacher=find_teacher(taught, place, prepared.data) if taught else None,
     )
     for config in configs:
         try:
@@ -122,7 +122,8 @@ def make_trainee(
     return Trainee(config, network, method.to(place.device), steps, place.device)
 
 
-def _teacher(config: RunConfig, place: Place, dataset: Dataset) -> TrainedTeacher:
+def find_teacher(config: RunConfig, place: Place, dataset: Dataset) -> TrainedTeacher:
+    """The finished teacher of a distillation run (see `hand_over`)."""
     assert config.teacher is not None
     path = f"{config.dataset}/pure/{config.teacher.model}/{config.teacher.seed}"
     folder = RunFolder(place.teachers / path)

@@ -1,0 +1,116 @@
+"""Does a method do what it claims: is its own term lower for its student than for a pure one?
+
+Both students are frozen and measured on the test images against the same teacher. Where the
+method trains modules of its own (a regressor, a translator), these are fitted afresh to each
+frozen student, in the same way and from the same start, so that neither has an advantage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stillhouse.config.schema import RunConfig
+from stillhouse.data.base import Batch
+from stillhouse.data.loader import plain_batches
+from stillhouse.errors import RunError
+from stillhouse.models.base import Outputs
+from stillhouse.runs.folder import RunFolder
+from stillhouse.training.cohort import (
+    Place,
+    Prepared,
+    find_teacher,
+    make_trainee,
+    prepare_data,
+    train_batches,
+)
+from stillhouse.training.evaluate import EVALUATION_BATCH
+from stillhouse.training.pretrain import pretrain
+from stillhouse.training.recorder import load_weights
+from stillhouse.training.teacher import TrainedTeacher
+from stillhouse.training.trainee import Trainee
+
+FIT_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A method's weighted loss, without cross entropy, of its own student and of the pure one."""
+
+    run: RunConfig
+    own: float
+    pure: float
+
+
+def compare(runs: list[RunConfig], place: Place) -> Iterator[Comparison]:
+    """Compare each completed distillation run with the completed pure run of its seed.
+
+    `runs` are resolved and completed. Raises RunError if a pure run is missing.
+    """
+    prepared: dict[str, Prepared] = {}
+    for run in runs:
+        if run.dataset not in prepared:
+            prepared[run.dataset] = prepare_data(run, place.data_root, place.device)
+        data = prepared[run.dataset].data
+        teacher = find_teacher(run, place, data)
+        pure = f"{run.dataset}/pure/{run.model}/{run.seed}"
+        own, other = (
+            _measure(
+                run, RunFolder(place.experiments / path), teacher, prepared[run.dataset], place
+            )
+            for path in (run.path, pure)
+        )
+        yield Comparison(run, own, other)
+
+
+def _measure(
+    run: RunConfig, folder: RunFolder, teacher: TrainedTeacher, prepared: Prepared, place: Place
+) -> float:
+    result = folder.completed()
+    if result is None:
+        raise RunError(f"{folder.path} is not finished", "train it first")
+    batches = train_batches(prepared.data, run)
+    trainee = make_trainee(run, prepared.data, batches.steps, teacher, place)
+    trainee.network.load_state_dict(load_weights(folder.final, result["weights"]["final"]))
+    trainee.network.requires_grad_(False).eval()
+    cache = place.experiments / "pretrained"
+    pretrain(trainee.method, run.method, teacher, batches, cache, beat=lambda: None)
+    own = [p for p in trainee.method.parameters() if p.requires_grad]
+    if own:
+        recipe = run.training
+        optimizer = torch.optim.SGD(own, recipe.learning_rate, recipe.momentum)
+        for epoch in range(FIT_EPOCHS):
+            for step in range(batches.steps):
+                batch = batches.batch(epoch, step)
+                loss = _loss(trainee, trainee.method.terms(*_look(trainee, teacher, batch), batch))
+                optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                optimizer.step()
+    return _on_test(trainee, teacher, prepared)
+
+
+@torch.no_grad()
+def _on_test(trainee: Trainee, teacher: TrainedTeacher, prepared: Prepared) -> float:
+    trainee.method.eval()
+    total, seen = 0.0, 0
+    for batch in plain_batches(prepared.data.test, prepared.data.spec, EVALUATION_BATCH):
+        terms = trainee.method.terms(*_look(trainee, teacher, batch), batch)
+        total += float(_loss(trainee, terms)) * len(batch.labels)
+        seen += len(batch.labels)
+    return total / seen
+
+
+def _look(trainee: Trainee, teacher: TrainedTeacher, batch: Batch) -> tuple[Outputs, Outputs]:
+    with torch.no_grad():
+        student: Outputs = trainee.network(batch.images)
+    return student, teacher(batch)
+
+
+def _loss(trainee: Trainee, terms: dict[str, Tensor]) -> Tensor:
+    """The weighted sum of the terms, as it counts in the last epoch."""
+    epochs = trainee.config.training.epochs
+    weights = trainee.method.weights(trainee.coefficients, epochs - 1, epochs)
+    return torch.stack([weights[name] * value for name, value in terms.items()]).sum()

@@ -1,0 +1,223 @@
+"""Whole rounds with real processes: finished, killed, stopped, doubled, failed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stillhouse.config.load import load_round
+from stillhouse.rounds.resolve import resolve
+from stillhouse.rounds.status import status_table
+from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.files import read_lines
+from stillhouse.runs.folder import RunFolder
+from stillhouse.stats.results import seed_tables
+from stillhouse.training.cohort import Place, open_cohort
+from workbench import write_round
+
+pytestmark = pytest.mark.slow
+EPOCHS = 6
+LIMIT = 240.0
+RECIPE = {"epochs": EPOCHS, "batch_size": 64, "learning_rate": 0.02, "train_images": 200}
+PAIR = "ResNetBaby_to_ResNetBaby"
+
+
+class Desk:
+    """A round file and a workspace, and the command that trains one in the other."""
+
+    def __init__(self, root: Path, **changes: Any) -> None:
+        settings = {"teacher": "ResNetBaby", "training": RECIPE} | changes
+        self.file = write_round(root / "rounds" / "tiny.yaml", **settings)
+        self.workspace = Workspace(root)
+
+    def command(self, *options: str) -> list[str]:
+        start = [sys.executable, "-m", "stillhouse", "run", str(self.file)]
+        return [*start, "--root", str(self.workspace.root), "--device", "cpu", *options]
+
+    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
+        command = self.command(*options)
+        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+
+    @contextmanager
+    def started(self, *options: str) -> Iterator[subprocess.Popen[str]]:
+        """The command running in a process group of its own, which is gone afterwards."""
+        process = subprocess.Popen(
+            self.command(*options), stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            kill_group(process)
+            process.communicate()
+
+    def look(self) -> Survey:
+        return survey(self.workspace, load_round(self.file))
+
+    def states(self) -> dict[str, str]:
+        return {cell.config.path: cell.state.name for cell in self.look().cells}
+
+    def attempts(self) -> int:
+        return len(list(self.workspace.experiments.rglob("attempts/*")))
+
+    def outcomes(self) -> dict[str, Any]:
+        """Of every completed run, what must be bit-identical when it is repeated."""
+        cells = [cell for cell in self.look().cells if cell.state.name == "done"]
+        return {cell.config.path: outcome(cell.folder) for cell in cells}
+
+    def outcomes_of(self, part: Desk) -> dict[str, Any]:
+        """The same of the runs that are also in another, smaller round."""
+        return {path: found for path, found in self.outcomes().items() if path in part.states()}
+
+
+def outcome(folder: RunFolder) -> dict[str, Any]:
+    result = folder.completed()
+    assert result is not None, folder.path
+    records = read_lines(folder.path / "metrics.jsonl")
+    timeless = [{k: v for k, v in record.items() if k != "time"} for record in records]
+    return {"weights": result["weights"], "records": timeless, "best": result["best"]}
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain until {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, Any]:
+    """An undisturbed round, and how its command ended."""
+    desk = Desk(tmp_path_factory.mktemp("first"))
+    return desk, desk.run("--jobs", "2")
+
+
+def test_one_command_trains_a_whole_round(first: tuple[Desk, Any]) -> None:
+    desk, done = first
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Counter(desk.states().values()) == {"done": 6}
+    lines = done.stdout.splitlines()
+    assert lines[-2].startswith("6 of 6 runs done")
+    assert lines[-1] == f"next: stillhouse table {desk.file} --root {desk.workspace.root}"
+    assert any("epoch 6/6 test" in line for line in lines)
+    (table,) = seed_tables(desk.look(), "final")
+    assert [row[0] for row in table.rows] == ["Teacher (ResNetBaby)", "Logit KD", "RKD"]
+    assert all(None not in row and row[-1] == "2/2" for row in table.rows)
+
+
+def test_running_it_again_does_nothing(first: tuple[Desk, Any]) -> None:
+    desk, _ = first
+    files = [path for path in desk.workspace.experiments.rglob("*") if path.name != "round.json"]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    again = desk.run("--jobs", "2")
+    assert again.returncode == 0
+    assert again.stdout.startswith("6 of 6 runs done")
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+
+
+def test_a_finished_run_is_not_trained_again(first: tuple[Desk, Any]) -> None:
+    """A worker that starts late, as the second of two commands may start one, leaves it alone."""
+    desk, _ = first
+    cell, attempts = desk.look().cells[0], desk.attempts()
+    experiments = desk.workspace.experiments
+    place = Place(experiments, experiments, desk.workspace.root, torch.device("cpu"))
+    open_cohort([resolve(cell.config)], place, lambda complaint: None)
+    assert (cell.state.name, desk.attempts()) == ("done", attempts)
+
+
+def test_a_round_killed_again_and_again_ends_as_if_never_killed(
+    first: tuple[Desk, Any], tmp_path: Path
+) -> None:
+    desk, dice = Desk(tmp_path, seeds=[0]), random.Random()
+    for _ in range(3):
+        before = desk.attempts()
+        with desk.started("--jobs", "2") as process:
+            wait_until(lambda seen=before: desk.attempts() > seen, "a run starts")
+            time.sleep(dice.uniform(0, 1))
+            kill_group(process)
+        wait_until(lambda: "running" not in desk.states().values(), "the killed are gone")
+    finished = desk.run("--jobs", "2")
+    assert finished.returncode == 0, finished.stdout
+    assert desk.attempts() > 3, "no kill hit a run"
+    assert desk.outcomes() == first[0].outcomes_of(desk)
+
+
+def test_ctrl_c_stops_cleanly_and_a_later_run_completes(
+    first: tuple[Desk, Any], tmp_path: Path
+) -> None:
+    """Told to the parent alone, as by `kill -INT`: it passes it on to its workers."""
+    desk, path = Desk(tmp_path, methods=["pure"], seeds=[0]), "Digits/pure/ResNetBaby/0"
+    with desk.started() as process:
+        wait_until(lambda: desk.states()[path] == "running", "the run starts")
+        process.send_signal(signal.SIGINT)
+        text, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 1
+    assert text.splitlines()[-2].startswith("0 of 1 runs done")
+    assert text.splitlines()[-1].startswith("next: stillhouse status")
+    (cell,) = desk.look().cells
+    assert (cell.state.name, cell.state.reason) == ("stopped", "received SIGTERM")
+    assert desk.run().returncode == 0
+    assert desk.attempts() == 2
+    assert desk.outcomes() == first[0].outcomes_of(desk)
+
+
+def test_workers_stop_by_themselves_when_their_parent_is_killed(tmp_path: Path) -> None:
+    long = RECIPE | {"epochs": 10_000}
+    desk = Desk(tmp_path, methods=["pure"], seeds=[0, 1], training=long)
+    with desk.started("--jobs", "2") as process:
+        wait_until(lambda: set(desk.states().values()) == {"running"}, "both runs start")
+        process.kill()
+        wait_until(lambda: set(desk.states().values()) == {"stopped"}, "both have stopped")
+    reasons = {cell.state.reason for cell in desk.look().cells}
+    assert reasons == {"the process that started this one is gone"}
+
+
+def test_two_commands_at_once_train_no_run_twice(first: tuple[Desk, Any], tmp_path: Path) -> None:
+    desk = Desk(tmp_path, seeds=[0])
+    with desk.started("--jobs", "1") as one, desk.started("--jobs", "1") as two:
+        one.communicate(timeout=LIMIT)
+        two.communicate(timeout=LIMIT)
+    # One may have found nothing left to do and ended while the other was at work.
+    assert desk.run().returncode == 0
+    assert desk.attempts() == 3
+    assert desk.outcomes() == first[0].outcomes_of(desk)
+
+
+def test_a_run_that_fails_says_why_and_the_others_complete(
+    first: tuple[Desk, Any], tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path, seeds=[0], overrides={"methods": {"rkd": {"learning_rate": 1e30}}})
+    done = desk.run("--jobs", "1")
+    path = f"Digits/rkd/{PAIR}/0"
+    assert done.returncode == 1
+    assert f"{path}: FAILED: " in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("next: stillhouse status")
+    assert Counter(desk.states().values()) == {"done": 2, "failed": 1}
+    (note,) = status_table(desk.look()).notes
+    assert note.startswith(f"{path}: failed: ")
+    assert "not finite at epoch 0 step" in note
+    (table,) = seed_tables(desk.look(), "final")
+    rkd = next(row for row in table.rows if row[0] == "RKD")
+    assert rkd == ("RKD", "FAILED", None, "0/1")
+    assert any(line.startswith(path) and "not finite" in line for line in table.notes)
+    others = {f"Digits/logit/{PAIR}/0", "Digits/pure/ResNetBaby/0"}
+    assert desk.outcomes() == {k: v for k, v in first[0].outcomes().items() if k in others}
