@@ -10,7 +10,7 @@ from stillhouse.rounds.survey import Survey
 from stillhouse.tables import Table
 from stillhouse.training.cohort import Place
 from stillhouse.training.precision import pick_device
-from stillhouse.training.terms import FIT_EPOCHS, compare
+from stillhouse.training.terms import compare
 
 
 def claims_table(
@@ -43,8 +43,8 @@ def claims_table(
     columns = ("Dataset", "Method", "Seed", "Its student", "Pure student", "Ratio", "Lower")
     note = (
         "Each method's weighted loss without cross entropy, on the test images against the "
-        "teacher. A method's own modules are fitted afresh to each frozen student for "
-        f"{FIT_EPOCHS} epochs."
+        "teacher. Where a method trains modules of its own, the pure student, frozen, is "
+        "measured with modules fitted to it in as many epochs."
     )
     title = f"round {seen.round.round}: does each method do what it claims?"
     return Table(title, columns, tuple(rows), (note,)), kept

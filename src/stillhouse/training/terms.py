@@ -1,8 +1,8 @@
 """Does a method do what it claims: is its own term lower for its student than for a pure one?
 
-Both students are frozen and measured on the test images against the same teacher. Where the
-method trains modules of its own (a regressor, a translator), these are fitted afresh to each
-frozen student, in the same way and from the same start, so that neither has an advantage.
+Both students are measured on the test images against the same teacher. Where the method trains
+modules of its own (a regressor, a translator), its student is measured with those it was trained
+with, and the pure student, frozen, with ones fitted to it in as many epochs of the same recipe.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Batch
-from stillhouse.data.loader import plain_batches
+from stillhouse.data.loader import TrainBatches, plain_batches
 from stillhouse.errors import RunError
 from stillhouse.models.base import Outputs
 from stillhouse.runs.folder import RunFolder
@@ -28,12 +28,11 @@ from stillhouse.training.cohort import (
     train_batches,
 )
 from stillhouse.training.evaluate import EVALUATION_BATCH
+from stillhouse.training.optim import learning_rate, make_optimizer
 from stillhouse.training.pretrain import pretrain
 from stillhouse.training.recorder import load_weights
 from stillhouse.training.teacher import TrainedTeacher
 from stillhouse.training.trainee import Trainee
-
-FIT_EPOCHS = 2
 
 
 @dataclass(frozen=True)
@@ -76,20 +75,32 @@ def _measure(
     trainee = make_trainee(run, prepared.data, batches.steps, teacher, place)
     trainee.network.load_state_dict(load_weights(folder.final, result["weights"]["final"]))
     trainee.network.requires_grad_(False).eval()
-    cache = place.experiments / "pretrained"
-    pretrain(trainee.method, run.method, teacher, batches, cache, beat=lambda: None)
-    own = [p for p in trainee.method.parameters() if p.requires_grad]
-    if own:
-        recipe = run.training
-        optimizer = torch.optim.SGD(own, recipe.learning_rate, recipe.momentum)
-        for epoch in range(FIT_EPOCHS):
-            for step in range(batches.steps):
-                batch = batches.batch(epoch, step)
-                loss = _loss(trainee, trainee.method.terms(*_look(trainee, teacher, batch), batch))
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                optimizer.step()
+    if "method" in result["weights"]:
+        own = load_weights(folder.method, result["weights"]["method"])
+        trainee.method.load_state_dict(own)
+    else:
+        cache = place.experiments / "pretrained"
+        pretrain(trainee.method, run.method, teacher, batches, cache, beat=lambda: None)
+        _fit(trainee, teacher, batches)
     return _on_test(trainee, teacher, prepared)
+
+
+def _fit(trainee: Trainee, teacher: TrainedTeacher, batches: TrainBatches) -> None:
+    """Train the method's own modules, if it has any, on the frozen student."""
+    own = [p for p in trainee.method.parameters() if p.requires_grad]
+    recipe = trainee.config.training
+    if not own:
+        return
+    optimizer = make_optimizer(recipe, own)
+    for epoch in range(recipe.epochs):
+        for step in range(batches.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, epoch, step, batches.steps)
+            batch = batches.batch(epoch, step)
+            loss = _loss(trainee, trainee.method.terms(*_look(trainee, teacher, batch), batch))
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
 
 
 @torch.no_grad()
