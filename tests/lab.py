@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from stillhouse import methods
+from stillhouse.config import names
 from stillhouse.config.schema import RunConfig, Teacher, Training
 from stillhouse.rounds.resolve import resolve
 from stillhouse.runs.folder import RunFolder
@@ -53,7 +54,8 @@ class Lab:
         self, method: str, seed: int = 0, model: str = "ResNetBaby", **recipe: Any
     ) -> RunConfig:
         training = RECIPE.model_copy(update=recipe)
-        teacher = None if method == "pure" else Teacher(model="ResNetBaby", seed=7)
+        taught = names.taught_by(method) != "nobody"
+        teacher = Teacher(model="ResNetBaby", seed=7, source="lab") if taught else None
         config = RunConfig(
             dataset="Digits",
             method=method,

@@ -20,6 +20,7 @@ LAYERS = [
     {"training"},
     {"rounds"},
     {"stats"},
+    {"figures"},
     {"cli"},
     {"__main__"},
 ]

@@ -14,7 +14,14 @@ from stillhouse.config.load import check_parameters, load_round
 from stillhouse.config.schema import Round
 
 ROUNDS = Path(__file__).parent.parent / "rounds"
-COUNTS = {"alpha": 32, "beta": 96, "beta_gap": 168, "fashion": 24, "digits": 24}
+COUNTS = {
+    "alpha": 32,
+    "beta": 96,
+    "beta_gap": 168,
+    "beta_controls": 72,
+    "fashion": 24,
+    "digits": 24,
+}
 
 
 def load(name: str) -> Round:
@@ -76,6 +83,18 @@ def test_beta_gap_trains_no_teacher_and_keeps_betas_recipe() -> None:
     assert {run.model for run in expand(gap)} == {"ResNet20", "ResNetBaby"}
     assert gap.training == beta.training
     assert [row[0] for row in diff_rounds(beta, gap).rows] == ["students", "teachers_from"]
+
+
+def test_beta_controls_keeps_betas_recipe_and_teachers() -> None:
+    controls, beta = load("beta_controls"), load("beta")
+    assert controls.training == beta.training
+    assert [row[0] for row in diff_rounds(beta, controls).rows] == ["methods", "teachers_from"]
+    runs = {run.path: run for run in expand(controls)}
+    borrowed = runs["Cifar10/shuffled_teacher/ResNet112_to_ResNet56/1"].teacher
+    assert borrowed is not None and borrowed.source == "beta"
+    own = teacher_of(runs["Cifar10/self/ResNet56_to_ResNet56/1"], runs.values())
+    assert own is not None and own.path == "Cifar10/pure/ResNet56/1"
+    assert runs["Cifar10/null/ResNet56/1"].teacher is None
 
 
 def test_what_changed_from_alpha() -> None:

@@ -72,7 +72,8 @@ def test_counts(
     )
     runs = expand(round_)
     taught = [run for run in runs if run.method != "pure"]
-    pure = {(s, seed) for s in students for seed in seeds} if "pure" in kinds else set()
+    own_kind = "self" in kinds and not borrowed
+    pure = {(s, seed) for s in students for seed in seeds} if own_kind or "pure" in kinds else set()
     if not borrowed:
         pure |= {("ResNet112", seed) for seed in teacher_seeds or seeds}
     distilling = len(set(kinds) - {"pure"})
@@ -83,7 +84,10 @@ def test_counts(
     assert len(set(paths)) == len(paths)
     for run in taught:
         teacher = teacher_of(run, runs)
-        assert (teacher is None) == borrowed
+        here = run.method == "self" and (not borrowed or "pure" in kinds)
+        alone = run.method in ("null", "label_smoothing")
+        assert (run.teacher is None) == alone
+        assert (teacher is None) == (alone or (borrowed and not here))
         if teacher is not None:
             assert teacher.path == teacher_path(run)
             assert paths.index(teacher.path) < paths.index(run.path)

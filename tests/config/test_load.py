@@ -26,7 +26,7 @@ training:
 """
 DATASETS = "Cifar10, Cifar100, SVHN, TinyImageNet, FashionMNIST, Digits"
 MODELS = "ResNet112, ResNet56, ResNet20, ResNetBaby"
-METHODS = "attention_transfer, factor_transfer, fitnets, logit, nst, pure, rkd"
+METHODS = ", ".join(names.distillers())
 TRAINING = (
     "epochs, batch_size, optimizer, learning_rate, momentum, nesterov, weight_decay, schedule, "
     "milestones, warmup_epochs, label_smoothing, augmentation, crop_padding, train_images, "
@@ -100,7 +100,7 @@ MISTAKES = {
     "number as a name": (
         ("round: trial", "round: 1e3"),
         "round.yaml:1: round: given 1000.0\n"
-        "  hint: expected text (quote it if it looks like a number)",
+        "  hint: expected text (in quotes if it reads as a number, true or null)",
     ),
     "path as a name": (
         ("round: trial", "round: ../trial"),

@@ -76,5 +76,7 @@ def make_method(
     kind = methods.load(name)
     shapes = [models.shapes(network, 3, size) for network in (student, teacher)]
     method = kind(kind.Config(**options), *shapes)
+    if "teacher_network" in method.needs:
+        method.bind_teacher(teacher)
     method.train()
     return method

@@ -30,7 +30,7 @@ from workbench import write_round
 
 pytestmark = pytest.mark.slow
 EPOCHS = 6
-LIMIT = 240.0
+LIMIT = 900.0
 RECIPE = {"epochs": EPOCHS, "batch_size": 64, "learning_rate": 0.02, "train_images": 200}
 PAIR = "ResNetBaby_to_ResNetBaby"
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillhouse.stats.summary import Summary, summarise
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=10))
 def test_mean_and_sample_deviation_are_numpys(values: list[float]) -> None:
     found = summarise(values)

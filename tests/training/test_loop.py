@@ -12,7 +12,9 @@ import torch
 from lab import ALL_METHODS, Lab
 from stillhouse.errors import RunError, TrainingError
 from stillhouse.runs.claim import Busy, Claim
+from stillhouse.runs.folder import Attempt
 from stillhouse.runs.state import state_of
+from stillhouse.training import recorder as recorder_module
 from stillhouse.training import trainee as trainee_module
 from stillhouse.training.loop import train
 
@@ -143,6 +145,21 @@ def test_an_attempt_that_was_overtaken_writes_nothing_more(lab: Lab) -> None:
     assert not lab.folder(config).result.exists()
 
 
+def test_long_epochs_are_saved_in_their_middle(
+    lab: Lab, together: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "SAVE_SECONDS", 0.0)
+    cohort = lab.open(lab.run("logit"))
+    with pytest.raises(KeyboardInterrupt):
+        train(cohort, KillAfter(2), lambda trainee, record: None)
+    lab.folder(lab.run("logit")).attempts()[0].claim.unlink()  # its process is gone
+    make_expired(lab.folder(lab.run("logit")).attempts()[0])
+    resumed = lab.open(lab.run("logit"))
+    assert resumed.members[0].trainee.position == (0, 2)
+    train(resumed, NeverStop(), lambda trainee, record: None)
+    assert lab.outcome(lab.run("logit")) == together("logit")
+
+
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     lab: Lab, together: Callable[[str], dict[str, Any]]
 ) -> None:
@@ -191,6 +208,23 @@ def test_records_hold_what_diagnosis_needs(lab: Lab) -> None:
     expected = 0.1 * last["train"]["ce"] + 0.9 * last["train"]["kd"]
     assert last["train"]["total"] == pytest.approx(expected, rel=1e-6)
     assert last["update_ratio"] > 0 and last["scaler"]["skipped"] == 0
+
+
+def make_expired(attempt: Attempt) -> None:
+    status = json.loads(attempt.status.read_text())
+    attempt.status.write_text(json.dumps({**status, "heartbeat": 0}))
+
+
+class KillAfter:
+    """Ends the process's training without a word, as a kill does."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def reason(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
 
 
 class NeverStop:

@@ -6,8 +6,9 @@ import sys
 
 import typer
 
-from stillhouse.cli import data, look, train
+from stillhouse.cli import data, explain, look, train
 from stillhouse.cli.diff import diff
+from stillhouse.cli.figure import figure
 from stillhouse.errors import StillhouseError
 
 app = typer.Typer(
@@ -21,8 +22,13 @@ app.command()(train.run)
 app.command()(look.status)
 app.command()(look.table)
 app.command()(look.terms)
+app.command()(figure)
 app.command()(diff)
 app.command()(train.train)
+app.command()(explain.methods)
+app.command()(explain.models)
+app.command()(explain.datasets)
+app.command()(explain.explain)
 app.add_typer(data.app, name="data")
 
 

@@ -18,7 +18,8 @@ def expand(round_: Round) -> list[RunConfig]:
     """Every run of a round: by dataset, in it the teachers first, then by seed and method.
 
     With `teachers_from` the teachers are another round's and not listed. A student of the
-    teacher's architecture shares its pure run with the teacher.
+    teacher's architecture shares its pure run with the teacher. Pure students that teach count
+    as teachers.
     """
     return [run for dataset in round_.datasets for run in _of_dataset(round_, dataset)]
 
@@ -92,16 +93,30 @@ def _of_dataset(round_: Round, dataset: str) -> Iterator[RunConfig]:
         for seed in dict.fromkeys(teacher_seed(round_, seed) for seed in round_.seeds):
             listed.add((round_.teacher, seed))
             yield _pure(recipe(round_.teacher, PURE), seed)
-    for seed, method, student in product(round_.seeds, round_.methods, round_.students):
+    everyone = list(product(round_.seeds, round_.methods, round_.students))
+    for teacher in (_teacher(round_, method, student, seed) for seed, method, student in everyone):
+        if teacher and teacher.source is None and (teacher.model, teacher.seed) not in listed:
+            listed.add((teacher.model, teacher.seed))
+            yield _pure(recipe(teacher.model, PURE), teacher.seed)
+    for seed, method, student in everyone:
         base = recipe(student, method)
         if method != PURE:
-            teacher = Teacher(
-                model=round_.teacher, seed=teacher_seed(round_, seed), source=round_.teachers_from
-            )
             for point in sweep_points(round_, method):
-                yield _taught(base, seed, teacher, point)
+                yield _student(base, seed, _teacher(round_, method, student, seed), point)
         elif (student, seed) not in listed:
             yield _pure(base, seed)
+
+
+def _teacher(round_: Round, method: str, student: str, seed: int) -> Teacher | None:
+    """Who teaches a student. Its own kind is borrowed only if this round does not train it."""
+    match names.taught_by(method):
+        case "nobody":
+            return None
+        case "student":
+            source = None if PURE in round_.methods else round_.teachers_from
+            return Teacher(model=student, seed=seed, source=source)
+    own = teacher_seed(round_, seed)
+    return Teacher(model=round_.teacher, seed=own, source=round_.teachers_from)
 
 
 @dataclass(frozen=True)
@@ -131,7 +146,9 @@ def _pure(recipe: _Recipe, seed: int) -> RunConfig:
     )
 
 
-def _taught(recipe: _Recipe, seed: int, teacher: Teacher, point: dict[str, float]) -> RunConfig:
+def _student(
+    recipe: _Recipe, seed: int, teacher: Teacher | None, point: dict[str, float]
+) -> RunConfig:
     parameters = {axis: value for axis, value in point.items() if axis != "alpha"}
     alpha = point.get("alpha", recipe.distillation["alpha"])
     total = recipe.distillation["total"]

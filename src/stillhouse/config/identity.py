@@ -3,7 +3,7 @@
 Every field of `RunConfig` counts, except, because they cannot change a number:
 
 - `axes`: a sweep's values, which stand in `distillation` or `parameters` as well;
-- `distillation` and `parameters` of a run without a teacher;
+- `distillation` and `parameters` of a pure run;
 - `distillation.alpha` where the total is the published one;
 - `training.crop_padding` where `pad_crop` is not among the augmentations.
 
@@ -23,7 +23,7 @@ from stillhouse.config.schema import RunConfig
 def counted(config: RunConfig) -> dict[str, Any]:
     """The fields that count, as plain JSON values."""
     fields: dict[str, Any] = config.model_dump(mode="json", exclude={"axes"})
-    if config.teacher is None:
+    if config.method == "pure":
         del fields["distillation"], fields["parameters"]
     elif config.distillation.total == "reference":
         del fields["distillation"]["alpha"]

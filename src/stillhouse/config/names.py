@@ -46,18 +46,14 @@ def parameters(method: str) -> tuple[str, ...]:
     return ()
 
 
-@cache
 def label(method: str) -> str:
     """The row name of a method in tables: its class's `label`."""
-    for node in ast.walk(_tree(method)):
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and node.targets[0].id == "label"
-            and isinstance(node.value, ast.Constant)
-        ):
-            return str(node.value.value)
-    return method
+    return _literal(method, "label") or method
+
+
+def taught_by(method: str) -> str:
+    """Who teaches a method's students: `teacher`, `student` or `nobody` (see `Method`)."""
+    return _literal(method, "taught_by") or "teacher"
 
 
 @cache
@@ -75,6 +71,20 @@ def universe(round_: Round) -> dict[str, list[str]]:
         "models": list(dict.fromkeys([*own_teacher, *round_.students])),
         "methods": list(dict.fromkeys([*teacher_method, *round_.methods])),
     }
+
+
+@cache
+def _literal(method: str, name: str) -> str | None:
+    """A text that a method's class sets as `name = "..."`."""
+    for node in ast.walk(_tree(method)):
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == name
+            and isinstance(node.value, ast.Constant)
+        ):
+            return str(node.value.value)
+    return None
 
 
 def _tree(method: str) -> ast.Module:

@@ -24,7 +24,7 @@ EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
-    "string_type": "text (quote it if it looks like a number)",
+    "string_type": "text (in quotes if it reads as a number, true or null)",
     "bool_type": "true or false",
     "tuple_type": "a list such as [a, b], or [] for none",
     "dict_type": "fields, one to a line and indented",

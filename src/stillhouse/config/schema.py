@@ -135,8 +135,6 @@ class RunConfig(Strict):
     @property
     def path(self) -> str:
         """The run's folder below `experiments/`, as in `Cifar10/rkd/ResNet112_to_ResNet56/0`."""
-        if self.teacher is None:
-            return f"{self.dataset}/{self.method}/{self.model}/{self.seed}"
         axes = "".join(f"{name}_{value:g}/" for name, value in sorted(self.axes.items()))
-        pair = f"{self.teacher.model}_to_{self.model}"
-        return f"{self.dataset}/{self.method}/{axes}{pair}/{self.seed}"
+        networks = f"{self.teacher.model}_to_{self.model}" if self.teacher else self.model
+        return f"{self.dataset}/{self.method}/{axes}{networks}/{self.seed}"

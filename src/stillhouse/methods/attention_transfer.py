@@ -12,7 +12,7 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from stillhouse.data.base import Batch
-from stillhouse.methods.base import Method, MethodConfig, Reference
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference
 from stillhouse.methods.connectors import (
     LayerPair,
     in_full_precision,
@@ -45,6 +45,17 @@ class AttentionTransfer(Method):
     """
 
     label = "Attention Transfer"
+    card = Card(
+        formula="at_L = mean (unit(mean_c F_s^2) - unit(mean_c F_t^2))^2, summed over pairs L",
+        layers="all groups, paired from input to output",
+        hazards=(
+            (
+                "weight 1000 multiplies a mean over batch and pixels: the paper's 0.1 is a "
+                "sum over pixels"
+            ),
+            "squares overflow float16 from 256 on, so it is computed in float32",
+        ),
+    )
 
     class Config(MethodConfig):
         """`weight` of each pair's term; `layers` are pairs (student's, teacher's) of maps."""

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from stillhouse.data.base import Batch
 from stillhouse.models.base import Network, Outputs, Shapes
 
-Need = Literal["teacher", "teacher_head", "instance_ids"]
+Need = Literal["teacher", "teacher_network", "instance_ids"]
+TaughtBy = Literal["teacher", "student", "nobody"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,19 @@ class Reference:
     ce: float
     weights: dict[str, float]
     alpha: float = 0.5
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader should know of a method and its code does not say by itself.
+
+    `formula` is each term's, in symbols: z logits, F feature maps, s student, t teacher. `layers`
+    says what is compared; `hazards` what goes wrong in practice, one sentence each.
+    """
+
+    formula: str
+    layers: str
+    hazards: tuple[str, ...]
 
 
 class MethodConfig(BaseModel):
@@ -58,10 +72,13 @@ class Method(nn.Module):
     """A distillation method. Subclasses live one to a file, named like the method.
 
     `needs` says what the loop must provide beyond the student's own outputs. `label` is the row
-    name in tables.
+    name in tables. `taught_by` is the round's teacher, a trained network of the student's own
+    architecture, or nobody. `label` and `taught_by` are literals, read without torch.
     """
 
     label: ClassVar[str]
+    card: ClassVar[Card]
+    taught_by: ClassVar[TaughtBy] = "teacher"
     needs: ClassVar[frozenset[Need]] = frozenset({"teacher"})
 
     class Config(MethodConfig):
@@ -99,8 +116,12 @@ class Method(nn.Module):
         """What must be trained on the teacher first, or None."""
         return None
 
-    def bind_teacher_head(self, head: nn.Module) -> None:
-        """Receive the teacher's frozen classifier (only if `needs` has `teacher_head`)."""
+    def bind_teacher(self, network: Network) -> None:
+        """Receive the frozen teacher, once, at the start (only if `needs` has `teacher_network`).
+
+        A method that keeps a part of it copies that part, or it would be trained and saved as
+        its own. Draws come from the method's own stream.
+        """
         raise NotImplementedError
 
     def inference_model(self, student: Network) -> nn.Module:

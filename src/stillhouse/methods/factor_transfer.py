@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from stillhouse.data.base import Batch
 from stillhouse.errors import TrainingError
-from stillhouse.methods.base import Method, MethodConfig, Pretraining, Reference
+from stillhouse.methods.base import Card, Method, MethodConfig, Pretraining, Reference
 from stillhouse.methods.connectors import (
     LayerPair,
     in_full_precision,
@@ -115,6 +115,23 @@ class FactorTransfer(Method):
     """
 
     label = "Factor Transfer"
+    card = Card(
+        formula=(
+            "official: factor = mean |unit(T(F_s)) - unit(P(F_t))|, unit over the whole "
+            "map; crd: of their maps mean_c(.^2)"
+        ),
+        layers="the last group of each, unless `layers` says else",
+        hazards=(
+            (
+                "the two variants are different losses; the CRD benchmark's accuracies are "
+                "those of `crd`"
+            ),
+            (
+                "the paraphraser is trained once a teacher, before the first student, and "
+                "adds that time once"
+            ),
+        ),
+    )
 
     class Config(MethodConfig):
         """`rate` is factors per teacher channel; `layers` is (student's, teacher's) map.

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from stillhouse.data.base import Batch
-from stillhouse.methods.base import Method, MethodConfig, Reference
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference
 from stillhouse.methods.connectors import (
     ConvRegressor,
     LayerPair,
@@ -58,6 +58,17 @@ class Fitnets(Method):
     """Regress the teacher's middle feature map from the student's."""
 
     label = "FitNets"
+    card = Card(
+        formula=(
+            "crd: hint = mean (R(F_s) - F_t)^2; two_stage: hint = 1/2 sum_c (R(F_s) - "
+            "F_t)^2, then kd"
+        ),
+        layers="the middle group of each, unless `layers` says else",
+        hazards=(
+            ("weight 100 (`crd`) can dominate CE early: watch the gradient norms in metrics.jsonl"),
+            "in `two_stage` the head learns nothing while hints are taught",
+        ),
+    )
 
     class Config(MethodConfig):
         """`layers` is (student's, teacher's) map, the middle pair of groups if not given.

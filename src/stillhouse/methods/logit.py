@@ -11,7 +11,7 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from stillhouse.data.base import Batch
-from stillhouse.methods.base import Method, MethodConfig, Reference
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference
 from stillhouse.models.base import Outputs
 
 
@@ -29,6 +29,21 @@ class Logit(Method):
     """Match the teacher's softened class probabilities."""
 
     label = "Logit KD"
+    card = Card(
+        formula="kd = T^2 KL(softmax(z_t / T) || softmax(z_s / T)), mean over the batch",
+        layers="logits",
+        hazards=(
+            (
+                "the reference weighs CE by 0.1: compare with `null`, which has that weight "
+                "and no teacher"
+            ),
+            (
+                "a mean over classes (`reduction='mean'`) in other code is too small by the "
+                "number of classes"
+            ),
+            "a teacher trained with label smoothing teaches less",
+        ),
+    )
 
     class Config(MethodConfig):
         """`temperature` softens both distributions."""

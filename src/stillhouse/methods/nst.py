@@ -13,7 +13,7 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from stillhouse.data.base import Batch
-from stillhouse.methods.base import Method, MethodConfig, Reference
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference
 from stillhouse.methods.connectors import (
     LayerPair,
     in_full_precision,
@@ -66,6 +66,11 @@ class Nst(Method):
     """
 
     label = "NST"
+    card = Card(
+        formula="nst_L = MMD^2 of unit channel maps under (x . y)^2, summed over pairs L",
+        layers="all groups, paired from input to output",
+        hazards=("the three kernel means nearly cancel: float16 sums lose the difference",),
+    )
 
     class Config(MethodConfig):
         """`weight` of each pair's term; `layers` are pairs (student's, teacher's) of maps."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from stillhouse.methods.base import Method, MethodConfig, Reference
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference
 
 
 class Pure(Method):
     """Cross entropy, no teacher."""
 
     label = "Student pure"
+    taught_by = "nobody"
     needs = frozenset()
+    card = Card(
+        formula="CE(z_s, y)",
+        layers="logits",
+        hazards=("the baseline of every difference: it must share recipe, seed and data order",),
+    )
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:

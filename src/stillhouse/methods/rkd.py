@@ -19,7 +19,7 @@ from torch import Tensor
 
 from stillhouse.data.base import Batch
 from stillhouse.errors import unknown_name
-from stillhouse.methods.base import Method, MethodConfig, Reference
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference
 from stillhouse.methods.connectors import in_full_precision
 from stillhouse.models.base import Outputs, Shapes
 
@@ -117,6 +117,20 @@ class Rkd(Method):
     """Match the shape of the batch in embedding space: distances and angles."""
 
     label = "RKD"
+    card = Card(
+        formula=(
+            "distance = smooth L1 of pairwise distances over their mean; angle = smooth "
+            "L1 of triplet cosines"
+        ),
+        layers="`pooled` of each, unless `embedding` says else",
+        hazards=(
+            (
+                "a plain square root of distances gives NaN gradients at coincident points; "
+                "here they give none"
+            ),
+            ("cost grows with the cube of the batch; a smaller batch has fewer relations to teach"),
+        ),
+    )
 
     class Config(MethodConfig):
         """The weights of the two terms; `embedding` names the feature compared."""

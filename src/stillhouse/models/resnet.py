@@ -53,6 +53,10 @@ class ResNet(Network):
         self.layer2 = _group(CHANNELS[0], CHANNELS[1], blocks, stride=2)
         self.layer3 = _group(CHANNELS[1], CHANNELS[2], blocks, stride=2)
         self.head = nn.Linear(CHANNELS[2], classes)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the convolutions anew; the other layers have a reset of their own."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

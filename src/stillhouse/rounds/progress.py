@@ -20,6 +20,7 @@ class Progress:
         self._started = time.monotonic()
         self._epochs: dict[str, int] = {}
         self._at_start: int | None = None
+        self._reported: set[tuple[str, int]] = set()
         self._tasks: dict[str, TaskID] = {}
         self._bars: Bars | None = None
         if console.is_terminal:
@@ -45,6 +46,8 @@ class Progress:
         total = sum(cell.config.training.epochs for cell in seen.cells)
         if self._at_start is None:
             self._at_start = done
+            # An earlier command's failures were told by it, and may be about to be tried again.
+            self._reported = {_attempt(cell) for cell in seen.cells if cell.state.name == "failed"}
         remaining = self._remaining(done - self._at_start, total - done)
         for cell in seen.cells:
             self._update_cell(cell, remaining)
@@ -61,17 +64,13 @@ class Progress:
             elif path in self._tasks:
                 self._bars.remove_task(self._tasks.pop(path))
         elif before is not None and epoch > before:
-            self.say(
-                f"{path}: epoch {epoch}/{cell.config.training.epochs}{_score(cell)} {remaining}"
-            )
-        if cell.state.name == "failed" and before is not None:
-            self._report_once(path, cell.state.reason)
-
-    def _report_once(self, path: str, reason: str) -> None:
-        key = f"failed {path}"
-        if key not in self._epochs:
-            self._epochs[key] = 0
-            self.say(f"{path}: FAILED: {reason}")
+            for record in cell.folder.records()[before:epoch]:
+                of = f"{record['epoch']}/{cell.config.training.epochs}"
+                score = f"test {record['test']['accuracy']:.2f} %"
+                self.say(f"{path}: epoch {of} {score} {remaining}".rstrip())
+        if cell.state.name == "failed" and _attempt(cell) not in self._reported:
+            self._reported.add(_attempt(cell))
+            self.say(f"{path}: FAILED: {cell.state.reason}")
 
     def _bar(self, name: str, done: int, total: int, note: str) -> None:
         assert self._bars is not None
@@ -90,6 +89,5 @@ def _epoch(cell: Cell) -> int:
     return cell.config.training.epochs if cell.state.name == "done" else cell.state.epoch
 
 
-def _score(cell: Cell) -> str:
-    records = cell.folder.records()
-    return f" test {records[-1]['test']['accuracy']:.2f} %" if records else ""
+def _attempt(cell: Cell) -> tuple[str, int]:
+    return cell.config.path, cell.state.attempts

@@ -69,7 +69,8 @@ def survey(workspace: Workspace, round_: Round, only: str | None = None) -> Surv
     cells = []
     for run in runs:
         taught_by = teacher_path(run)
-        teacher = state(RunFolder(teachers / taught_by)) if taught_by else None
+        home = teachers if run.teacher and run.teacher.source else workspace.experiments
+        teacher = state(RunFolder(home / taught_by)) if taught_by else None
         folder = workspace.folder(run)
         cells.append(Cell(run, folder, state(folder), teacher))
     return Survey(round_, cells)

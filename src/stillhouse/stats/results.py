@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from stillhouse import data
-from stillhouse.config import names
 from stillhouse.errors import ConfigError
 from stillhouse.published import (
     Kind,
@@ -18,36 +16,12 @@ from stillhouse.published import (
     reported_file,
 )
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.runs.state import RunState
+from stillhouse.stats.arms import Which, accuracy_of, arms
 from stillhouse.stats.summary import Summary, summarise
 from stillhouse.tables import Table
 
-Which = Literal["final", "best"]
-ORDER = (
-    "pure",
-    "logit",
-    "factor_transfer",
-    "attention_transfer",
-    "fitnets",
-    "nst",
-    "rkd",
-)
 KINDS: dict[str, Kind] = {"final": "final_epoch", "best": "best_epoch"}
 FAILED = "FAILED"
-Row = tuple[str, str, str]
-
-
-def accuracy_of(state: RunState, which: Which) -> float | None:
-    """A completed run's test accuracy in percent: of its final epoch, or of its best.
-
-    The best epoch is chosen on the validation images where there are some, else on the test
-    images themselves.
-    """
-    if state.result is None:
-        return None
-    if which == "final":
-        return float(state.result["final"]["test"]["accuracy"])
-    return float(state.result["best"]["test_accuracy"])
 
 
 def seed_tables(seen: Survey, which: str) -> list[Table]:
@@ -61,14 +35,12 @@ def seed_tables(seen: Survey, which: str) -> list[Table]:
 
 def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
     seeds = sorted({cell.config.seed for cell in seen.cells})
-    groups = _rows(cell for cell in seen.cells if cell.config.dataset == dataset)
     rows = []
-    for row in sorted(groups, key=lambda row: _place(row, seen)):
-        by_seed = {cell.config.seed: cell for cell in groups[row]}
+    for arm in arms(seen, dataset, which):
+        by_seed = {cell.config.seed: cell for cell in arm.cells}
         shown = [_shown(by_seed.get(seed), which) for seed in seeds]
-        summary = _summary(groups[row], which)
-        planned = f"{summary.n}/{len(groups[row])}"
-        rows.append((_label(row, seen), *shown, summary.text(), planned))
+        planned = f"{arm.summary.n}/{len(arm.cells)}"
+        rows.append((arm.label, *shown, arm.summary.text(), planned))
     columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), "Mean ± Std", "n")
     title = (
         f"round {seen.round.round}, {data.spec(dataset).label}: test accuracy (%), {which} epoch"
@@ -133,21 +105,20 @@ def _against(
     which: Which,
     note: tuple[str, ...],
 ) -> Table:
-    groups = _rows(cell for cell in seen.cells if cell.config.dataset == dataset)
     theirs: dict[tuple[str, str], list[PublishedResult]] = {}
     for result in published:
         if result.dataset == dataset:
             theirs.setdefault((result.method, result.model), []).append(result)
     rows = []
-    for row in sorted(groups, key=lambda row: _place(row, seen)):
-        before, now = theirs.get(row[:2], []), _summary(groups[row], which)
+    for arm in arms(seen, dataset, which):
+        before, now = theirs.get((arm.method, arm.model), []), arm.summary
         earlier = summarise(_counted(before))
         difference = None
         if now.mean is not None and earlier.mean is not None:
             difference = f"{now.mean - earlier.mean:+.2f}"
         rows.append(
             (
-                _label(row, seen),
+                arm.label,
                 _published(before, earlier),
                 earlier.n,
                 now.text(),
@@ -186,35 +157,6 @@ def _estimator_note(other: str, file: Path, published: list[PublishedResult]) ->
     )
 
 
-def _rows(cells: Iterable[Cell]) -> dict[Row, list[Cell]]:
-    groups: dict[Row, list[Cell]] = {}
-    for cell in cells:
-        run = cell.config
-        axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
-        groups.setdefault((run.method, run.model, axes), []).append(cell)
-    return groups
-
-
-def _place(row: Row, seen: Survey) -> tuple[int, int, str, str]:
-    method, model, axes = row
-    known = ORDER.index(method) if method in ORDER else len(ORDER)
-    return (0 if _teaches(row, seen) else 1, known, model, axes)
-
-
-def _teaches(row: Row, seen: Survey) -> bool:
-    method, model, _ = row
-    own = seen.round.teachers_from is None
-    return own and method == "pure" and model == seen.round.teacher
-
-
-def _label(row: Row, seen: Survey) -> str:
-    method, model, axes = row
-    if method == "pure":
-        return f"{'Teacher' if _teaches(row, seen) else 'Student pure'} ({model})"
-    several = f" ({model})" if len(seen.round.students) > 1 else ""
-    return f"{names.label(method)}{several} {axes}".strip()
-
-
 def _shown(cell: Cell | None, which: Which) -> str | None:
     if cell is None:
         return None
@@ -222,11 +164,6 @@ def _shown(cell: Cell | None, which: Which) -> str | None:
         return FAILED
     accuracy = accuracy_of(cell.state, which)
     return None if accuracy is None else f"{accuracy:.2f}"
-
-
-def _summary(cells: Iterable[Cell], which: Which) -> Summary:
-    values = [accuracy_of(cell.state, which) for cell in cells]
-    return summarise([value for value in values if value is not None])
 
 
 def _which(text: str) -> Which:

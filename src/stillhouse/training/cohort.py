@@ -16,6 +16,7 @@ from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import stratified
 from stillhouse.errors import RunError, StillhouseError
+from stillhouse.methods.objective import effective_ratio
 from stillhouse.runs import environment
 from stillhouse.runs.claim import Claim
 from stillhouse.runs.files import dump_json, read_json, write_once
@@ -34,7 +35,7 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cohort trains: `experiments` takes the runs, `teachers` holds their teachers."""
+    """Where a cohort trains: `experiments` takes the runs, `teachers` holds borrowed teachers."""
 
     experiments: Path
     teachers: Path
@@ -118,6 +119,9 @@ def make_trainee(
     torch.manual_seed(derive("method", config.seed, config.method, config.model))
     taught = teacher.shapes if teacher and config.teacher else None
     method = kind(kind.Config(**config.parameters), shapes, taught)
+    if "teacher_network" in method.needs:
+        assert teacher is not None
+        method.bind_teacher(teacher.network)
     settle(network, place.device)
     return Trainee(config, network, method.to(place.device), steps, place.device)
 
@@ -126,7 +130,8 @@ def find_teacher(config: RunConfig, place: Place, dataset: Dataset) -> TrainedTe
     """The finished teacher of a distillation run (see `hand_over`)."""
     assert config.teacher is not None
     path = f"{config.dataset}/pure/{config.teacher.model}/{config.teacher.seed}"
-    folder = RunFolder(place.teachers / path)
+    home = place.teachers if config.teacher.source else place.experiments
+    folder = RunFolder(home / path)
     return hand_over(config.teacher, folder, dataset, config.training.precision, place.device)
 
 
@@ -177,6 +182,7 @@ def _write_run(folder: RunFolder, config: RunConfig, facts: dict[str, Any], t: T
         "config": config.model_dump(mode="json"),
         **facts,
         "coefficients": t.coefficients,
+        "effective_ratio": effective_ratio(t.coefficients),
         "code": environment.code(),
         "machine": machine,
     }

@@ -87,7 +87,7 @@ def _step(member: Member, batch: Batch, taught: Outputs | None) -> None:
     started = time.perf_counter()
     member.trainee.step(batch, taught)
     member.trainee.tally.seconds += time.perf_counter() - started
-    member.recorder.beat(member.trainee)
+    member.recorder.step(member.trainee)
 
 
 def _end_epoch(cohort: Cohort, member: Member) -> Record:

@@ -19,6 +19,7 @@ from stillhouse.training import checkpoint
 from stillhouse.training.trainee import Record, Trainee
 
 FORMAT = 1
+SAVE_SECONDS = 60.0
 
 
 class Superseded(RunError):
@@ -37,6 +38,7 @@ class Recorder:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self.log.addHandler(handler)
         self._position = (0, 0)
+        self._saved = time.monotonic()
         self.claim.write_status("running", epoch=0, step=0)
 
     def start(self, trainee: Trainee) -> None:
@@ -51,6 +53,13 @@ class Recorder:
         """Show that the run is alive and where it is."""
         self._position = trainee.position
         self.claim.beat(epoch=trainee.position[0], step=trainee.position[1])
+
+    def step(self, trainee: Trainee) -> None:
+        """Beat, and save a checkpoint in mid-epoch if the last one is `SAVE_SECONDS` old."""
+        self.beat(trainee)
+        in_epoch = trainee.position[1] < trainee.steps
+        if in_epoch and time.monotonic() - self._saved >= SAVE_SECONDS:
+            self.save(trainee)
 
     def epoch(self, trainee: Trainee, record: Record) -> None:
         """Append an epoch's record, then save the checkpoint that holds it."""
@@ -67,6 +76,7 @@ class Recorder:
         self._check_claim()
         checkpoint.save(self.attempt, trainee.state())
         checkpoint.discard(self.folder, before=self.attempt.number)
+        self._saved = time.monotonic()
         self._position = trainee.position
         self.claim.write_status("running", epoch=trainee.position[0], step=trainee.position[1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -143,7 +144,10 @@ class Trainee:
         return terms
 
     def _gradient_balance(self, weighted: dict[str, Tensor]) -> dict[str, float]:
-        """Gradient norms over the network of weighted CE and of all other terms; their cosine."""
+        """Gradient norms over the network of weighted CE and of all other terms; their cosine.
+
+        A value that overflows, as under a scaler that has not settled, is left out.
+        """
         scale, parameters = self.scaler.get_scale(), list(self.network.parameters())
         distilled = torch.stack([v for name, v in weighted.items() if name != "ce"]).sum()
         vectors = []
@@ -155,7 +159,7 @@ class Trainee:
         ce, kd = vectors
         cosine = torch.dot(ce, kd) / (ce.norm() * kd.norm()).clamp_min(torch.finfo(ce.dtype).tiny)
         found = {"ce": float(ce.norm()), "kd": float(kd.norm()), "cosine": float(cosine)}
-        return {name: value for name, value in found.items() if value == value}
+        return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def _apply(self, epoch: int, step: int) -> Tensor:
         """Step the optimizer and return the gradient norm (0 where the scaler skipped)."""

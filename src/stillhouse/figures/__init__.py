@@ -1,0 +1,1 @@
+"""Figures: one style, one kind of figure to a file, each function returns a matplotlib Figure."""

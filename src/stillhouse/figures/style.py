@@ -1,0 +1,19 @@
+"""The look of every figure: colours that survive colour blindness, each with its own marker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Okabe and Ito's palette; black and grey are kept for the teacher and the pure student.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+TEACHER, PURE = "#000000", "#777777"
+SETTINGS: dict[str, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 160,
+    "svg.hashsalt": "stillhouse",
+}

@@ -1,0 +1,44 @@
+"""Control: cross entropy at the weight it has beside a distillation loss, and nothing else.
+
+Whatever this gains over `pure` comes from the smaller gradient (a smaller learning rate, and
+weight decay that weighs more), not from a teacher.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference
+
+
+class Null(Method):
+    """(1 - alpha) * CE alone, no teacher."""
+
+    label = "Control: CE scaled"
+    taught_by = "nobody"
+    needs = frozenset()
+    card = Card(
+        formula="(1 - alpha) CE(z_s, y); under the reference total `coefficient` times CE",
+        layers="logits",
+        hazards=(
+            (
+                "it differs from pure by the learning rate and by what weight decay weighs "
+                "beside the loss"
+            ),
+        ),
+    )
+
+    class Config(MethodConfig):
+        """`coefficient` of CE where the total is `reference`: logit's if not given."""
+
+        coefficient: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+    config: Config
+
+    @classmethod
+    def reference(cls, config: MethodConfig) -> Reference:
+        """0.1 CE, what CE weighs beside logit distillation."""
+        assert isinstance(config, cls.Config)
+        return Reference(ce=config.coefficient, weights={}, alpha=0.9)

@@ -1,0 +1,103 @@
+"""Control: logit distillation from an untrained network of the teacher's architecture.
+
+Its answers depend on the image but hold nothing that was learnt. Loss and total are those of
+`logit`.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from pydantic import PositiveFloat
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+from stillhouse.data.base import Batch
+from stillhouse.errors import ConfigError
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference
+from stillhouse.methods.logit import kd_loss
+from stillhouse.models.base import Network, Outputs
+
+
+class RandomTeacher(Method):
+    """Match the softened class probabilities of a network with random weights.
+
+    Its batch-norm statistics are those of the first batch: without any, a deep residual network
+    doubles its variance with every block, and its answer is one class, with certainty, for all.
+    """
+
+    label = "Control: random teacher"
+    needs = frozenset({"teacher", "teacher_network"})
+    card = Card(
+        formula=(
+            "kd = T^2 KL(softmax(z_r / T) || softmax(z_s / T)), mean over the batch, z_r "
+            "from random weights"
+        ),
+        layers="logits",
+        hazards=(
+            (
+                "batch-norm statistics are the first batch's; without them a deep network "
+                "answers one class"
+            ),
+            "it runs a second network of the teacher's size in float32 at every step",
+            "its checkpoint holds that network",
+        ),
+    )
+
+    class Config(MethodConfig):
+        """`temperature` softens both distributions."""
+
+        temperature: PositiveFloat = 4.0
+
+    config: Config
+    untrained: Network
+    calibrated: Tensor
+
+    @classmethod
+    def reference(cls, config: MethodConfig) -> Reference:
+        """0.1 CE + 0.9 KD, as `logit`."""
+        return Reference(ce=0.1, weights={"kd": 0.9}, alpha=0.9)
+
+    def bind_teacher(self, network: Network) -> None:
+        """Keep a copy with weights drawn anew. Raises ConfigError if it has a part that cannot."""
+        untrained = copy.deepcopy(network).to("cpu")
+        untrained.apply(_draw_anew)
+        self.untrained = untrained.requires_grad_(False).eval()
+        self.register_buffer("calibrated", torch.tensor(False))
+
+    def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """The term `kd`, towards the untrained network."""
+        with torch.no_grad():
+            if not self.calibrated:
+                self._calibrate(batch.images)
+            random: Outputs = self.untrained(batch.images)
+        return {"kd": kd_loss(student.logits, random.logits, self.config.temperature)}
+
+    def train(self, mode: bool = True) -> RandomTeacher:
+        """Set the mode of all but the untrained network, which stays in eval mode."""
+        super().train(mode)
+        self.untrained.eval()
+        return self
+
+    def _calibrate(self, images: Tensor) -> None:
+        norms = [m for m in self.untrained.modules() if isinstance(m, BatchNorm)]
+        for norm in norms:
+            norm.momentum = 1.0
+        self.untrained.train()
+        self.untrained(images)
+        self.untrained.eval()
+        self.calibrated.fill_(True)
+
+
+def _draw_anew(module: nn.Module) -> None:
+    """Reset a module whose children are reset already."""
+    reset = getattr(module, "reset_parameters", None)
+    if callable(reset):
+        reset()
+    elif [*module.parameters(recurse=False)]:
+        kind = type(module).__name__
+        raise ConfigError(
+            f"random_teacher cannot draw the weights of a {kind} anew",
+            f"give {kind} a method reset_parameters()",
+        )

@@ -1,0 +1,52 @@
+"""Control: logit distillation from the teacher's answers to other images of the batch.
+
+The targets have the right distribution over classes and the right softness, but no connection
+to the image. Loss and total are those of `logit`.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import PositiveFloat
+from torch import Tensor
+
+from stillhouse.data.base import Batch
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference
+from stillhouse.methods.logit import kd_loss
+from stillhouse.models.base import Outputs
+
+
+class ShuffledTeacher(Method):
+    """Match the teacher's softened probabilities of a randomly drawn other row."""
+
+    label = "Control: shuffled teacher"
+    card = Card(
+        formula=(
+            "kd = T^2 KL(softmax(z_t[permuted] / T) || softmax(z_s / T)), mean over the batch"
+        ),
+        layers="logits",
+        hazards=(
+            "a row keeps its own answer with probability 1 / batch",
+            (
+                "with a confident teacher this is label noise at weight 9 : 1, so low "
+                "accuracies are expected"
+            ),
+        ),
+    )
+
+    class Config(MethodConfig):
+        """`temperature` softens both distributions."""
+
+        temperature: PositiveFloat = 4.0
+
+    config: Config
+
+    @classmethod
+    def reference(cls, config: MethodConfig) -> Reference:
+        """0.1 CE + 0.9 KD, as `logit`."""
+        return Reference(ce=0.1, weights={"kd": 0.9}, alpha=0.9)
+
+    def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """The term `kd`; the permutation is drawn from the global generator."""
+        rows = torch.randperm(len(teacher.logits)).to(teacher.logits.device)
+        return {"kd": kd_loss(student.logits, teacher.logits[rows], self.config.temperature)}

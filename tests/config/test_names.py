@@ -1,0 +1,64 @@
+"""What is known of methods without torch agrees with their classes."""
+
+from __future__ import annotations
+
+import pytest
+
+from stillhouse import methods
+from stillhouse.config import names
+from stillhouse.config.expand import expand, teacher_of
+from stillhouse.config.schema import Round
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_what_is_read_from_the_source_is_what_the_class_says(method: str) -> None:
+    kind = methods.load(method)
+    assert names.label(method) == kind.label
+    assert names.taught_by(method) == kind.taught_by
+    assert names.parameters(method) == tuple(kind.Config.model_fields)
+    assert ("teacher" in kind.needs) == (kind.taught_by != "nobody")
+
+
+def trial(**fields: object) -> Round:
+    base = {
+        "round": "trial",
+        "datasets": ["Digits"],
+        "teacher": "ResNet20",
+        "students": ["ResNetBaby"],
+        "methods": ["self"],
+        "seeds": [0, 1],
+        "teacher_seeds": [7],
+    }
+    return Round.model_validate(base | fields)
+
+
+def test_a_method_taught_by_the_students_kind_trains_it_first_at_the_students_seed() -> None:
+    runs = expand(trial())
+    assert [run.path for run in runs] == [
+        "Digits/pure/ResNet20/7",
+        "Digits/pure/ResNetBaby/0",
+        "Digits/pure/ResNetBaby/1",
+        "Digits/self/ResNetBaby_to_ResNetBaby/0",
+        "Digits/self/ResNetBaby_to_ResNetBaby/1",
+    ]
+    assert teacher_of(runs[-1], runs) == runs[2]
+    assert expand(trial(methods=["pure", "self"])) == runs
+    assert expand(trial(methods=["self", "pure"])) == runs
+
+
+def test_with_borrowed_teachers_the_own_kind_is_borrowed_unless_trained_here() -> None:
+    borrowed = expand(trial(teachers_from="beta", teacher_seeds=None))
+    assert {run.method for run in borrowed} == {"self"}
+    assert {run.teacher.source for run in borrowed if run.teacher} == {"beta"}
+    here = expand(trial(teachers_from="beta", teacher_seeds=None, methods=["pure", "self"]))
+    assert [run.teacher.source for run in here if run.teacher] == [None, None]
+
+
+def test_a_sweep_of_a_method_without_a_teacher_keeps_its_runs_apart() -> None:
+    swept = trial(
+        methods=["null"], seeds=[0], distillation={"total": "convex"}, sweep={"alpha": [0.25, 0.5]}
+    )
+    assert [run.path for run in expand(swept)][1:] == [
+        "Digits/null/alpha_0.25/ResNetBaby/0",
+        "Digits/null/alpha_0.5/ResNetBaby/0",
+    ]

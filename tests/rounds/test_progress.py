@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from stillhouse.rounds.progress import Progress
+from workbench import LOGIT, RKD, TEACHER, Bench
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def progress(log: io.StringIO) -> Progress:
+    return Progress(Console(file=log))
+
+
+def train(bench: Bench, path: str, accuracies: list[float]) -> None:
+    """Write what a run that has finished some epochs has on disk."""
+    claim = bench.begin(path)
+    lines = [
+        json.dumps({"epoch": epoch, "test": {"accuracy": accuracy}}) + "\n"
+        for epoch, accuracy in enumerate(accuracies, start=1)
+    ]
+    claim.attempt.metrics.write_text("".join(lines))
+    claim.write_status("running", epoch=len(accuracies), step=0)
+
+
+def test_every_epoch_has_its_line_in_a_log(
+    bench: Bench, progress: Progress, log: io.StringIO
+) -> None:
+    """Also if several ended between two looks."""
+    progress.update(bench.look())
+    train(bench, f"{TEACHER}/0", [50.0, 60.0])
+    progress.update(bench.look())
+    progress.update(bench.look())
+    lines = [line.split(" (about")[0] for line in log.getvalue().splitlines()]
+    assert lines == [
+        f"{TEACHER}/0: epoch 1/2 test 50.00 %",
+        f"{TEACHER}/0: epoch 2/2 test 60.00 %",
+    ]
+    assert "(about 0:00:0" in log.getvalue()
+
+
+def test_a_failure_is_told_once_and_again_if_it_is_tried_again(
+    bench: Bench, progress: Progress, log: io.StringIO
+) -> None:
+    bench.end(f"{LOGIT}/0", "failed", "of an earlier command")
+    progress.update(bench.look())
+    bench.end(f"{RKD}/0", "failed", "new")
+    progress.update(bench.look())
+    progress.update(bench.look())
+    assert log.getvalue() == f"{RKD}/0: FAILED: new\n"
+    bench.end(f"{LOGIT}/0", "failed", "as before")
+    progress.update(bench.look())
+    assert log.getvalue().splitlines()[1:] == [f"{LOGIT}/0: FAILED: as before"]
