@@ -90,16 +90,20 @@ def terms(
     only: OnlyOption = None,
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
+    fit_epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="For modules fitted to a pure student (default: the run's)."),
+    ] = None,
     format: FormatOption = Format.rich,
 ) -> None:
     """Check that each method did what it claims: its own loss, of its student and of a pure one."""
     from stillhouse import data
-    from stillhouse.rounds.claims import claims_table
+    from stillhouse.rounds.terms import terms_table
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
 
     workspace, loaded, _ = open_round(root, round_)
     place = (workspace.experiments, workspace.teachers(loaded), data.data_root(data_root), device)
-    found, kept = claims_table(survey(workspace, loaded, only), *place)
+    found, kept = terms_table(survey(workspace, loaded, only), *place, fit_epochs)
     show(found, format, again("table", round_, root))
     raise typer.Exit(0 if kept else 1)

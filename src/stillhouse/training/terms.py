@@ -2,7 +2,8 @@
 
 Both students are measured on the test images against the same teacher. Where the method trains
 modules of its own (a regressor, a translator), its student is measured with those it was trained
-with, and the pure student, frozen, with ones fitted to it in as many epochs of the same recipe.
+with, and the pure student, frozen, with ones fitted to it by the same recipe, in as many epochs
+unless told otherwise.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.schema import RunConfig, Teacher
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches, plain_batches
 from stillhouse.errors import RunError
@@ -44,29 +45,38 @@ class Comparison:
     pure: float
 
 
-def compare(runs: list[RunConfig], place: Place) -> Iterator[Comparison]:
+def compare(
+    runs: list[RunConfig], place: Place, fit_epochs: int | None = None
+) -> Iterator[Comparison]:
     """Compare each completed distillation run with the completed pure run of its seed.
 
-    `runs` are resolved and completed. Raises RunError if a pure run is missing.
+    `runs` are resolved and completed; `fit_epochs` is for the modules fitted to a pure student,
+    as many as the run had if not given. Raises RunError if a pure run is missing.
     """
     prepared: dict[str, Prepared] = {}
+    teachers: dict[tuple[str, Teacher | None], TrainedTeacher] = {}
     for run in runs:
         if run.dataset not in prepared:
             prepared[run.dataset] = prepare_data(run, place.data_root, place.device)
-        data = prepared[run.dataset].data
-        teacher = find_teacher(run, place, data)
-        pure = f"{run.dataset}/pure/{run.model}/{run.seed}"
-        own, other = (
-            _measure(
-                run, RunFolder(place.experiments / path), teacher, prepared[run.dataset], place
-            )
-            for path in (run.path, pure)
+        images = prepared[run.dataset]
+        key = (run.dataset, run.teacher)
+        if key not in teachers:
+            teachers = {key: find_teacher(run, place, images.data)}
+        epochs = run.training.epochs if fit_epochs is None else fit_epochs
+        own, pure = (
+            _measure(run, RunFolder(place.experiments / path), teachers[key], images, place, epochs)
+            for path in (run.path, f"{run.dataset}/pure/{run.model}/{run.seed}")
         )
-        yield Comparison(run, own, other)
+        yield Comparison(run, own, pure)
 
 
 def _measure(
-    run: RunConfig, folder: RunFolder, teacher: TrainedTeacher, prepared: Prepared, place: Place
+    run: RunConfig,
+    folder: RunFolder,
+    teacher: TrainedTeacher,
+    prepared: Prepared,
+    place: Place,
+    epochs: int,
 ) -> float:
     result = folder.completed()
     if result is None:
@@ -81,18 +91,19 @@ def _measure(
     else:
         cache = place.experiments / "pretrained"
         pretrain(trainee.method, run.method, teacher, batches, cache, beat=lambda: None)
-        _fit(trainee, teacher, batches)
+        _fit(trainee, teacher, batches, epochs)
     return _on_test(trainee, teacher, prepared)
 
 
-def _fit(trainee: Trainee, teacher: TrainedTeacher, batches: TrainBatches) -> None:
+def _fit(trainee: Trainee, teacher: TrainedTeacher, batches: TrainBatches, epochs: int) -> None:
     """Train the method's own modules, if it has any, on the frozen student."""
     own = [p for p in trainee.method.parameters() if p.requires_grad]
-    recipe = trainee.config.training
     if not own:
         return
+    warmup = min(trainee.config.training.warmup_epochs, epochs - 1)
+    recipe = trainee.config.training.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
     optimizer = make_optimizer(recipe, own)
-    for epoch in range(recipe.epochs):
+    for epoch in range(epochs):
         for step in range(batches.steps):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, epoch, step, batches.steps)

@@ -13,8 +13,13 @@ from stillhouse.training.precision import pick_device
 from stillhouse.training.terms import compare
 
 
-def claims_table(
-    seen: Survey, experiments: Path, teachers: Path, data_root: Path, device: str
+def terms_table(
+    seen: Survey,
+    experiments: Path,
+    teachers: Path,
+    data_root: Path,
+    device: str,
+    fit_epochs: int | None,
 ) -> tuple[Table, bool]:
     """The comparison of every completed distillation run, and whether its own loss is lower in all.
 
@@ -25,7 +30,7 @@ def claims_table(
         raise RunError(f"round {seen.round.round}: no distillation run is done", "train it first")
     place = Place(experiments, teachers, data_root, pick_device(device))
     rows, kept = [], True
-    for found in compare([resolve(run) for run in done], place):
+    for found in compare([resolve(run) for run in done], place, fit_epochs):
         run, lower = found.run, found.own < found.pure
         kept = kept and lower
         ratio = found.own / found.pure
@@ -44,7 +49,7 @@ def claims_table(
     note = (
         "Each method's weighted loss without cross entropy, on the test images against the "
         "teacher. Where a method trains modules of its own, the pure student, frozen, is "
-        "measured with modules fitted to it in as many epochs."
+        f"measured with modules fitted to it in {fit_epochs or 'as many'} epochs."
     )
     title = f"round {seen.round.round}: does each method do what it claims?"
     return Table(title, columns, tuple(rows), (note,)), kept

@@ -1,0 +1,81 @@
+"""What a cohort shares, and what is a run's own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from lab import ALL_METHODS, Lab, StopAfter
+from stillhouse.errors import RunError
+from stillhouse.training.cohort import prepare_data, train_batches
+from stillhouse.training.loop import train
+
+
+def weights(lab: Lab, method: str, **recipe: object) -> dict[str, torch.Tensor]:
+    return lab.open(lab.run(method, **recipe)).members[0].trainee.network.state_dict()
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_initial_weights_depend_on_seed_and_architecture_only(lab: Lab) -> None:
+    cohort = lab.open(*(lab.run(method) for method in ALL_METHODS))
+    first, *others = [member.trainee.network.state_dict() for member in cohort.members]
+    assert all(same(first, other) for other in others)
+    assert not same(first, weights(lab, "pure", seed=1))
+
+
+def test_a_cohort_shares_its_batches_and_looks_at_the_teacher_once(lab: Lab) -> None:
+    cohort = lab.open(lab.run("logit"), lab.run("nst"))
+    seen: list[torch.Tensor] = []
+    teacher = cohort.teacher
+    assert teacher is not None
+    handle = teacher.network.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    train(cohort, StopAfter(1), lambda trainee, record: None)
+    handle.remove()
+    assert len(seen) == 1
+
+
+def test_validation_images_are_not_trained_on_and_are_the_same_for_every_seed(lab: Lab) -> None:
+    zero, one = (
+        prepare_data(lab.run("pure", seed=seed, validation=100), lab.data_root, lab.place.device)
+        for seed in (0, 1)
+    )
+    assert zero.validation is not None and one.validation is not None
+    assert len(zero.validation) == 100 and len(zero.data.train) == 200
+    assert torch.equal(zero.validation.ids, one.validation.ids)
+    assert set(zero.validation.ids.tolist()).isdisjoint(zero.data.train.ids.tolist())
+
+
+def test_every_seed_has_its_own_order_of_the_same_images(lab: Lab) -> None:
+    data = prepare_data(lab.run("pure"), lab.data_root, lab.place.device).data
+    zero, again, one = (train_batches(data, lab.run("pure", seed=s)).batch(0, 0) for s in (0, 0, 1))
+    assert torch.equal(zero.images, again.images)
+    assert not torch.equal(zero.ids, one.ids)
+
+
+def test_a_run_records_where_its_numbers_come_from(lab: Lab) -> None:
+    config = lab.run("logit")
+    cohort = lab.open(config)
+    run = json.loads(lab.folder(config).run.read_text())
+    assert run["config"]["parameters"] == {"temperature": 4.0}
+    assert run["coefficients"] == {"ce": 0.1, "kd": 0.9}
+    assert run["effective_ratio"]["kd"] == pytest.approx(9)
+    assert cohort.teacher is not None
+    assert run["teacher"]["sha256"] == cohort.teacher.facts["sha256"]
+    assert run["machine"]["threads"] == 1 and run["code"]["version"]
+    assert len(run["data"]) == len(run["identity"]) == 64
+
+
+def test_the_teacher_stays_as_it_was(lab: Lab) -> None:
+    cohort = lab.open(lab.run("logit"))
+    teacher = cohort.teacher
+    assert teacher is not None and not teacher.network.training
+    assert not any(p.requires_grad for p in teacher.network.parameters())
+    teacher.check_unchanged()
+    teacher.network.bn.running_mean += 1e-3  # type: ignore[union-attr,operator]
+    with pytest.raises(RunError, match="the teacher changed"):
+        teacher.check_unchanged()
