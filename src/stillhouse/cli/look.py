@@ -98,8 +98,8 @@ def terms(
 ) -> None:
     """Check that each method did what it claims: its own loss, of its student and of a pure one."""
     from stillhouse import data
-    from stillhouse.rounds.terms import terms_table
     from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.terms import terms_table
     from stillhouse.rounds.workspace import open_round
 
     workspace, loaded, _ = open_round(root, round_)
