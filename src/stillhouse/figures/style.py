@@ -8,7 +8,7 @@ from typing import Any
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 TEACHER, PURE = "#000000", "#777777"
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {  # matplotlib types its keys one by one, by version
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
