@@ -40,7 +40,7 @@ def test_every_completed_seed_is_a_dot_and_the_mean_stands_beside_it() -> None:
 
 def test_arms_differ_by_marker_as_well_as_by_colour() -> None:
     two = [arm("A", "method", 1.0), arm("B", "method", 2.0)]
-    lines = [line for line in accuracy_figure("", two).axes[0].lines if len(line.get_xdata())]
+    lines = [one for one in accuracy_figure("", two).axes[0].lines if one.get_marker() != "None"]
     looks = {(line.get_color(), line.get_marker()) for line in lines}
     assert len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == 2
     roles = accuracy_figure("", ARMS).axes[0].lines
