@@ -71,7 +71,8 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
     )
     for config in configs:
         try:
-            cohort.members.append(_open_member(config, place, cohort, prepared.content))
+            if member := _open_member(config, place, cohort, prepared.content):
+                cohort.members.append(member)
         except StillhouseError as error:
             complain(f"{config.path}: {error}")
             cohort.failures += 1
@@ -135,7 +136,8 @@ def find_teacher(config: RunConfig, place: Place, dataset: Dataset) -> TrainedTe
     return hand_over(config.teacher, folder, dataset, config.training.precision, place.device)
 
 
-def _open_member(config: RunConfig, place: Place, cohort: Cohort, content: str) -> Member:
+def _open_member(config: RunConfig, place: Place, cohort: Cohort, content: str) -> Member | None:
+    """The run as a member, or None if it is completed."""
     folder = RunFolder(place.experiments / config.path)
     teacher = cohort.teacher if config.teacher else None
     facts = {
@@ -145,7 +147,12 @@ def _open_member(config: RunConfig, place: Place, cohort: Cohort, content: str) 
     }
     folder.path.mkdir(parents=True, exist_ok=True)
     check_same(folder, config, facts)
+    if folder.completed():
+        return None
     recorder = Recorder(folder, Claim.take(folder))
+    if folder.completed():  # by the holder of the attempt before, since the last look
+        recorder.leave()
+        return None
     try:
         trainee = make_trainee(config, cohort.data, cohort.batches.steps, teacher, place)
         _write_run(folder, config, facts, trainee)

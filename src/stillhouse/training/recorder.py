@@ -86,6 +86,10 @@ class Recorder:
         self.log.info("stopped: %s", reason)
         self._end("stopped", reason)
 
+    def leave(self) -> None:
+        """Leave a run that turned out to be completed."""
+        self._end("finished", "")
+
     def fail(self, error: Exception) -> None:
         """Leave with a reason; the traceback of an unforeseen error goes to the log."""
         unforeseen = not isinstance(error, StillhouseError)
