@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stillhouse.runs import claim as claim_module
 from stillhouse.runs.claim import EXPIRY_SECONDS, Busy, Claim, alive, process_started
 from stillhouse.runs.folder import RunFolder
 
@@ -96,3 +97,19 @@ def test_a_zombie_is_not_alive() -> None:
         time.sleep(0.01)
     assert process_started(child.pid) is None
     child.wait()
+
+
+def test_an_attempt_appears_with_its_claim_in_it(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill before the claim is written leaves no attempt that looks alive."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(claim_module, "write_atomic", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Claim.take(folder)
+    monkeypatch.undo()
+    assert folder.attempts() == []
+    assert Claim.take(folder).attempt.number == 1

@@ -1,4 +1,7 @@
-"""One writer a run: an attempt is claimed by creating its numbered folder, which is exclusive.
+"""One writer a run: an attempt is claimed by renaming a folder to its number.
+
+The folder holds its `claim.json` already, and a folder cannot be renamed onto one that is not
+empty, so exactly one process gets the number and no attempt is without a claimant.
 
 No lock is held, so nothing has to be released on a network file system. A writer that was
 suspended and wakes up after its successor has started finds a higher number and leaves; until
@@ -8,10 +11,12 @@ then it has only written into its own attempt's folder.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from stillhouse.errors import RunError
@@ -42,11 +47,13 @@ class Claim:
             raise Busy(f"{folder.path} is being trained by {holder}")
         attempt = folder.attempt(attempts[-1].number + 1 if attempts else 1)
         attempt.path.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(mkdtemp(prefix=".new-", dir=attempt.path.parent))
+        write_atomic(new / attempt.claim.name, dump_json(_identity()))
         try:
-            attempt.path.mkdir()
-        except FileExistsError as error:
+            new.rename(attempt.path)
+        except OSError as error:
+            shutil.rmtree(new)
             raise Busy(f"{folder.path} was taken by another process just now") from error
-        write_atomic(attempt.claim, dump_json(_identity()))
         return cls(folder, attempt)
 
     def superseded(self) -> bool:
