@@ -16,8 +16,8 @@ import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
+from uuid import uuid4
 
 from stillhouse.errors import RunError
 from stillhouse.runs.files import dump_json, read_json, write_atomic
@@ -47,12 +47,15 @@ class Claim:
             raise Busy(f"{folder.path} is being trained by {holder}")
         attempt = folder.attempt(attempts[-1].number + 1 if attempts else 1)
         attempt.path.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(mkdtemp(prefix=".new-", dir=attempt.path.parent))
+        new = attempt.path.with_name(f".new-{uuid4().hex}")
+        new.mkdir()
         write_atomic(new / attempt.claim.name, dump_json(_identity()))
         try:
             new.rename(attempt.path)
         except OSError as error:
             shutil.rmtree(new)
+            if not attempt.path.exists():
+                raise
             raise Busy(f"{folder.path} was taken by another process just now") from error
         return cls(folder, attempt)
 
