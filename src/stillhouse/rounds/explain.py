@@ -21,6 +21,7 @@ from stillhouse.models.base import Network, Outputs
 from stillhouse.rounds.plan import loss_text
 from stillhouse.rounds.resolve import resolve
 from stillhouse.tables import Table
+from stillhouse.training.precision import configure
 
 DATASET, TEACHER, STUDENT = "Cifar100", "ResNet112", "ResNet56"
 IMAGES = 8
@@ -150,6 +151,7 @@ def _cost(parts: _Parts) -> str:
 
     if parts.teacher is None:
         return "as pure"
+    configure(threads=1, deterministic=True)  # waiting threads would count as processor time
     unit, teacher = _seconds(step), parts.teacher
     with torch.no_grad():
         taught: Outputs = teacher(images).float()
