@@ -55,7 +55,7 @@ def compare(
     """
     prepared: dict[str, Prepared] = {}
     teachers: dict[tuple[str, Teacher | None], TrainedTeacher] = {}
-    for run in runs:
+    for run in map(_in_float32, runs):
         if run.dataset not in prepared:
             prepared[run.dataset] = prepare_data(run, place.data_root, place.device)
         images = prepared[run.dataset]
@@ -68,6 +68,12 @@ def compare(
             for path in (run.path, f"{run.dataset}/pure/{run.model}/{run.seed}")
         )
         yield Comparison(run, own, pure)
+
+
+def _in_float32(run: RunConfig) -> RunConfig:
+    """The same run measured as every evaluation is, whatever precision it was trained in."""
+    recipe = run.training.model_copy(update={"precision": "fp32"})
+    return run.model_copy(update={"training": recipe})
 
 
 def _measure(
