@@ -9,6 +9,7 @@ experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
         train.log        what a person reads
         checkpoint.pt    the state to resume from, and the one before it
     metrics.jsonl, final.safetensors, best.safetensors, method.safetensors
+    predictions.safetensors  the class predicted for every test image
     result.json          written last: the only mark of completion
 """
 
@@ -98,6 +99,11 @@ class RunFolder:
     def method(self) -> Path:
         """Final weights of the method's own modules, where it has any."""
         return self.path / "method.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        """`predictions` and `labels` of the test images at the final epoch, int16, in row order."""
+        return self.path / "predictions.safetensors"
 
     def attempts(self) -> list[Attempt]:
         """All attempts, oldest first."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from stillhouse.data.base import Batch
 
 EVALUATION_BATCH = 256
+ECE_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,16 @@ class Evaluation:
         """Mean cross entropy, in nats."""
         return float(F.cross_entropy(self.logits, self.labels))
 
+    @property
+    def ece(self) -> float:
+        """Expected calibration error in percent (see `calibration_error`)."""
+        return calibration_error(self.logits, self.labels)
+
+    def rows(self) -> dict[str, Tensor]:
+        """What is kept of every image: `predictions` and `labels`, (n,) int16, in row order."""
+        found = {"predictions": self.predictions, "labels": self.labels}
+        return {name: values.to(torch.int16) for name, values in found.items()}
+
 
 @torch.no_grad()
 def evaluate(
@@ -53,8 +64,23 @@ def evaluate(
     return Evaluation(torch.cat(logits), torch.cat(labels))
 
 
+def calibration_error(logits: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:
+    """Expected calibration error in percent, over `bins` bins of equal width in confidence.
+
+    ECE = sum over bins of n_b / n * |accuracy_b - confidence_b|, with the greatest softmax
+    probability as confidence and bins open to the left (Guo et al. 2017, arXiv:1706.04599, Eq. 3).
+    `logits` (n, classes), `labels` (n,).
+    """
+    confidence, predicted = F.softmax(logits.double(), dim=1).max(dim=1)
+    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)[1:-1]
+    place = torch.bucketize(confidence, edges)
+    surplus = confidence - (predicted == labels).double()
+    gaps = torch.zeros(bins, dtype=torch.float64).index_add_(0, place, surplus)
+    return 100.0 * float(gaps.abs().sum()) / len(labels)
+
+
 def summarise(evaluation: Evaluation, teacher: Evaluation | None) -> dict[str, float]:
-    """What an epoch's record keeps: accuracy (%), CE (nats), distinct predictions, and fidelity.
+    """What an epoch keeps: accuracy and ECE (%), CE (nats), distinct predictions, fidelity.
 
     With a teacher: `agreement`, the percentage of equal predictions, and `kl`, the mean
     KL(teacher || student) at T = 1 (Stanton et al. 2021, arXiv:2106.05945).
@@ -63,6 +89,7 @@ def summarise(evaluation: Evaluation, teacher: Evaluation | None) -> dict[str, f
         "accuracy": evaluation.accuracy,
         "ce": evaluation.loss,
         "classes_predicted": len(set(evaluation.predictions.tolist())),
+        "ece": evaluation.ece,
     }
     if teacher is not None:
         same = int((evaluation.predictions == teacher.predictions).sum())

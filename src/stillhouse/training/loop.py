@@ -99,6 +99,8 @@ def _end_epoch(cohort: Cohort, member: Member) -> Record:
     def measure(split: Split, teacher_too: bool) -> Record:
         batches = plain_batches(split, spec, EVALUATION_BATCH)
         evaluation = evaluate(network, batches, lambda: member.recorder.beat(trainee))
+        if split is cohort.data.test:
+            trainee.predicted = evaluation.rows()
         return summarise(evaluation, teacher if teacher_too else None)
 
     measured = {"test": measure(cohort.data.test, True)}

@@ -113,6 +113,7 @@ class Recorder:
             "final": trainee.records[-1],
             "best": {name: value for name, value in trainee.best.items() if name != "weights"},
             "weights": weights,
+            "predictions": _write_weights(self.folder.predictions, trainee.predicted),
             "attempts": self.attempt.number,
             "finished": time.time(),
         }

@@ -29,7 +29,7 @@ class Trainee:
     """Everything that one run changes while it trains; no files.
 
     `position` is (epoch, step), both from 0, of the step it takes next; `records` holds one
-    record per finished epoch.
+    record per finished epoch, `predicted` what the last one predicted for every test image.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Trainee:
         self.position = (0, 0)
         self.records: list[Record] = []
         self.best: dict[str, Any] = {}
+        self.predicted: dict[str, Tensor] = {}
         self.stuck = 0
         self.tally = Tally(self._vector())
 
@@ -115,6 +116,7 @@ class Trainee:
             "scaler": self.scaler.state_dict(),
             "records": json.dumps(self.records),
             "best": self.best,
+            "predicted": self.predicted,
             "stuck": self.stuck,
             "tally": self.tally.state(),
         }
@@ -129,6 +131,7 @@ class Trainee:
         self.scaler.load_state_dict(state["scaler"])
         self.records = json.loads(state["records"])
         self.best = state["best"]
+        self.predicted = state["predicted"]
         self.stuck = state["stuck"]
         self.tally = Tally.load(state["tally"], self.device)
 
