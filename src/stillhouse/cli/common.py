@@ -42,6 +42,9 @@ OnlyOption = Annotated[
     str | None,
     typer.Option(help="A part of the matrix, as in dataset=SVHN,method=rkd,method=nst,seed=0."),
 ]
+KeepGoingOption = Annotated[
+    bool, typer.Option("--keep-going", help="Train on where a run is seen to learn nothing.")
+]
 HERE = Path()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from stillhouse.cli.common import (
     HERE,
     DataRootOption,
     DeviceOption,
+    KeepGoingOption,
     OnlyOption,
     RootOption,
     RoundArgument,
@@ -28,6 +30,7 @@ def run(
     only: OnlyOption = None,
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
+    keep_going: KeepGoingOption = False,
 ) -> None:
     """Train what is missing of a round on this machine, teachers first."""
     from rich.console import Console
@@ -47,7 +50,7 @@ def run(
     with Progress(Console()) as progress:
         local = Local(
             look=lambda: survey(workspace, loaded, only),
-            command=worker_command(file, root, images, device),
+            command=worker_command(file, root, images, device, keep_going),
             jobs=jobs or gpus or max(1, (os.cpu_count() or 1) // loaded.training.threads),
             progress=progress,
             gpus=gpus,
@@ -66,6 +69,7 @@ def train(
     root: RootOption = HERE,
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
+    keep_going: KeepGoingOption = False,
     parent: Annotated[int | None, typer.Option(help="Stop when this process is gone.")] = None,
 ) -> None:
     """Train some runs of a round as one cohort, in this process."""
@@ -76,6 +80,8 @@ def train(
     from stillhouse.rounds.resolve import resolve
     from stillhouse.rounds.schedule import shared
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.training.cohort import Place
+    from stillhouse.training.precision import pick_device
     from stillhouse.training.worker import work
 
     workspace, loaded, _ = open_round(root, round_)
@@ -88,18 +94,15 @@ def train(
     taught_by = {one.teacher for one in configs if one.teacher}
     if len({shared(one) for one in configs}) > 1 or len(taught_by) > 1:
         raise ConfigError("these runs do not share dataset, seed, recipe and teacher")
-    folders = (workspace.experiments, workspace.teachers(loaded))
-    raise typer.Exit(
-        work(
-            configs,
-            *folders,
-            data.data_root(data_root),
-            device,
-            parent,
-            say=typer.echo,
-            complain=lambda text: typer.echo(text, err=True),
-        )
+    place = Place(
+        workspace.experiments,
+        workspace.teachers(loaded),
+        data.data_root(data_root),
+        pick_device(device),
+        keep_going,
     )
+    complain = partial(typer.echo, err=True)
+    raise typer.Exit(work(configs, place, parent, say=typer.echo, complain=complain))
 
 
 def _gpus(device: str) -> int:

@@ -118,13 +118,14 @@ class Local:
 
 
 def worker_command(
-    file: Path, root: Path, data_root: Path, device: str
+    file: Path, root: Path, data_root: Path, device: str, keep_going: bool = False
 ) -> Callable[[list[Cell]], list[str]]:
     """The command line that trains some runs of a round, which a person could type as well."""
 
     def command(cells: list[Cell]) -> list[str]:
         runs = [cell.config.path for cell in cells]
         options = ["--root", str(root), "--data-root", str(data_root), "--device", device]
+        options += ["--keep-going"] if keep_going else []
         start = [sys.executable, "-m", "stillhouse", "train", str(file), *runs]
         return [*start, *options, "--parent", str(os.getpid())]
 

@@ -23,6 +23,7 @@ from stillhouse.runs.files import dump_json, read_json, write_once
 from stillhouse.runs.folder import RunFolder
 from stillhouse.seeding import derive
 from stillhouse.training import checkpoint
+from stillhouse.training.guard import chance_accuracy
 from stillhouse.training.loop import Cohort, Member
 from stillhouse.training.precision import configure, settle
 from stillhouse.training.pretrain import pretrain
@@ -35,12 +36,16 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cohort trains: `experiments` takes the runs, `teachers` holds borrowed teachers."""
+    """Where a cohort trains: `experiments` takes the runs, `teachers` holds borrowed teachers.
+
+    With `keep_going` a run that is seen to learn nothing is trained on all the same.
+    """
 
     experiments: Path
     teachers: Path
     data_root: Path
     device: torch.device
+    keep_going: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
         data=prepared.data,
         validation=prepared.validation,
         teacher=find_teacher(taught, place, prepared.data) if taught else None,
+        chance=chance_accuracy(prepared.data.test.labels, prepared.data.spec.classes),
     )
     for config in configs:
         try:
@@ -124,7 +130,8 @@ def make_trainee(
         assert teacher is not None
         method.bind_teacher(teacher.network)
     settle(network, place.device)
-    return Trainee(config, network, method.to(place.device), steps, place.device)
+    method.to(place.device)
+    return Trainee(config, network, method, steps, place.device, place.keep_going)
 
 
 def find_teacher(config: RunConfig, place: Place, dataset: Dataset) -> TrainedTeacher:

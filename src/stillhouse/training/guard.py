@@ -1,15 +1,21 @@
-"""Catching training that has gone wrong, at the step where it does, by name."""
+"""Catching training that has gone wrong, as it happens, by name and with evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import ceil
+from typing import Any
 
 import torch
+from scipy.stats import binom
 from torch import Tensor, nn
 
 from stillhouse.errors import TrainingError
 
 STUCK_STEPS = 50
+PATIENCE_EPOCHS, PATIENCE_FRACTION = 5, 0.05
+CHANCE_QUANTILE = 0.999
+HINT = "look at metrics.jsonl; --keep-going trains on all the same"
 
 
 def check_terms(terms: dict[str, Tensor], epoch: int, step: int) -> None:
@@ -35,3 +41,47 @@ def first_bad_gradient(named: Iterable[tuple[str, nn.Parameter]]) -> str | None:
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
             return name
     return None
+
+
+def chance_accuracy(labels: Tensor, classes: int) -> float:
+    """The accuracy (%) that a guess exceeds once in a thousand test sets like this one.
+
+    The guess is the most frequent class, or any where all are equally frequent; the quantile is
+    the binomial's.
+    """
+    share = float(torch.bincount(labels.cpu(), minlength=classes).max()) / len(labels)
+    return 100.0 * float(binom.ppf(CHANCE_QUANTILE, len(labels), share)) / len(labels)
+
+
+def check_progress(
+    judged: Sequence[dict[str, Any]], epochs: int, steps: int, chance: float
+) -> None:
+    """Raise TrainingError if the newest epochs' records show that nothing is being learnt.
+
+    `judged` are the records in which what the method teaches last is taught at full rate; `steps`
+    are those of an epoch, `chance` the accuracy (%) of guessing. Weights that did not move are
+    caught at once; accuracy at chance level after max(5, 5 % of all epochs) epochs of it.
+    """
+    if not judged:
+        return
+    newest = judged[-1]
+    if newest["update_ratio"] == 0 and newest["scaler"]["skipped"] < steps:
+        raise TrainingError(
+            f"no weight moved in epoch {newest['epoch']}, in {steps} steps at learning rate "
+            f"{newest['lr']:.4g} with a mean gradient norm of {newest['gradients']['norm']:.4g}",
+            HINT,
+        )
+    patience = max(PATIENCE_EPOCHS, ceil(PATIENCE_FRACTION * epochs))
+    recent = judged[-patience:]
+    accuracies = [record["test"]["accuracy"] for record in recent]
+    if len(recent) < patience or max(accuracies) > chance:
+        return
+    constant = newest["test"]["classes_predicted"] == 1
+    what = "predicts one class for every image" if constant else "is no better than a guess"
+    shown = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
+    raise TrainingError(
+        f"the network {what}: test accuracy {shown} % in epochs {recent[0]['epoch']}-"
+        f"{newest['epoch']}, where guessing reaches {chance:.2f} % (training loss "
+        f"{newest['train']['total']:.4g}, gradient norm {newest['gradients']['norm']:.4g})",
+        HINT,
+    )

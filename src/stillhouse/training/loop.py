@@ -38,8 +38,8 @@ class Member:
 class Cohort:
     """Runs that share dataset, seed, batch order and teacher.
 
-    `data.train` is what is trained on; `validation` is held out of it. `failures` counts the
-    members that left with an error.
+    `data.train` is what is trained on; `validation` is held out of it. `chance` is the test
+    accuracy (%) of guessing. `failures` counts the members that left with an error.
     """
 
     members: list[Member]
@@ -47,6 +47,7 @@ class Cohort:
     data: Dataset
     validation: Split | None
     teacher: TrainedTeacher | None
+    chance: float
     failures: int = field(default=0)
 
 
@@ -74,6 +75,7 @@ def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -
             for member in [m for m in active if m in cohort.members]:
                 with _isolated(cohort, member):
                     tell(member.trainee, _end_epoch(cohort, member))
+                    member.trainee.check_progress(cohort.chance)
             _finish_completed(cohort)
     return None
 

@@ -29,14 +29,21 @@ class Trainee:
     """Everything that one run changes while it trains; no files.
 
     `position` is (epoch, step), both from 0, of the step it takes next; `records` holds one
-    record per finished epoch, `predicted` what the last one predicted for every test image.
+    record per finished epoch, `predicted` what the last one predicted for every test image. With
+    `keep_going` it trains on where it is seen to learn nothing.
     """
 
     def __init__(
-        self, config: RunConfig, network: Network, method: Method, steps: int, device: torch.device
+        self,
+        config: RunConfig,
+        network: Network,
+        method: Method,
+        steps: int,
+        device: torch.device,
+        keep_going: bool = False,
     ) -> None:
         self.config, self.network, self.method = config, network, method
-        self.steps, self.device = steps, device
+        self.steps, self.device, self.keep_going = steps, device, keep_going
         self.needs_teacher = "teacher" in method.needs
         reference = method.reference(method.config)
         weighing = config.distillation
@@ -105,6 +112,23 @@ class Trainee:
         self.position = (epoch + 1, 0)
         self.tally = Tally(self._vector())
         return record
+
+    def check_progress(self, chance: float) -> None:
+        """Raise TrainingError if the epochs so far show that nothing is being learnt.
+
+        `chance` is the test accuracy (%) of guessing. Epochs of warm-up, and of an earlier phase
+        of the method, in which other terms count than at the end, are not judged.
+        """
+        if self.keep_going:
+            return
+        training = self.config.training
+        weights = self.method.weights(self.coefficients, training.epochs - 1, training.epochs)
+        judged = [
+            record
+            for record in self.records[training.warmup_epochs :]
+            if _counting(record["weights"]) == _counting(weights)
+        ]
+        guard.check_progress(judged, training.epochs, self.steps, chance)
 
     def state(self) -> dict[str, Any]:
         """Everything a resumed run needs, as tensors and plain values."""
@@ -179,7 +203,7 @@ class Trainee:
         skipped = self.scaler.get_scale() < before
         self.tally.skipped += skipped
         self.stuck = self.stuck + 1 if skipped else 0
-        if self.stuck >= guard.STUCK_STEPS:
+        if self.stuck >= guard.STUCK_STEPS and not self.keep_going:
             name = guard.first_bad_gradient(self._named_parameters())
             raise TrainingError(
                 f"the gradient scaler skipped {self.stuck} steps in a row up to epoch {epoch} "
@@ -203,6 +227,10 @@ class Trainee:
     def _named_parameters(self) -> list[tuple[str, nn.Parameter]]:
         own = [(f"method.{name}", p) for name, p in self.method.named_parameters()]
         return [*self.network.named_parameters(), *own]
+
+
+def _counting(weights: dict[str, float]) -> set[str]:
+    return {name for name, weight in weights.items() if weight}
 
 
 def _flat(tensors: Iterable[Tensor]) -> Tensor:

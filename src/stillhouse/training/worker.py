@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from stillhouse.config.schema import RunConfig
 from stillhouse.training.cohort import Place, open_cohort
 from stillhouse.training.loop import train
-from stillhouse.training.precision import pick_device
 from stillhouse.training.recorder import epoch_line
 from stillhouse.training.stop import Stop
 from stillhouse.training.trainee import Record, Trainee
@@ -18,10 +16,7 @@ STOPPED = 3
 
 def work(
     configs: list[RunConfig],
-    experiments: Path,
-    teachers: Path,
-    data_root: Path,
-    device: str,
+    place: Place,
     parent: int | None,
     say: Callable[[str], None],
     complain: Callable[[str], None],
@@ -32,7 +27,6 @@ def work(
     """
     stop = Stop(parent)
     stop.listen()
-    place = Place(experiments, teachers, data_root, pick_device(device))
     cohort = open_cohort(configs, place, complain)
 
     def tell(trainee: Trainee, record: Record) -> None:
