@@ -15,6 +15,7 @@ from stillhouse.errors import TrainingError
 STUCK_STEPS = 50
 PATIENCE_EPOCHS, PATIENCE_FRACTION = 5, 0.05
 CHANCE_QUANTILE = 0.999
+STILL = 1e-12  # of the weights' norm: only parameters that were 0 have moved, by nothing
 HINT = "look at metrics.jsonl; --keep-going trains on all the same"
 
 
@@ -65,7 +66,7 @@ def check_progress(
     if not judged:
         return
     newest = judged[-1]
-    if newest["update_ratio"] == 0 and newest["scaler"]["skipped"] < steps:
+    if newest["update_ratio"] < STILL and newest["scaler"]["skipped"] < steps:
         raise TrainingError(
             f"no weight moved in epoch {newest['epoch']}, in {steps} steps at learning rate "
             f"{newest['lr']:.4g} with a mean gradient norm of {newest['gradients']['norm']:.4g}",
