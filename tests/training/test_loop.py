@@ -202,7 +202,8 @@ def test_records_hold_what_diagnosis_needs(lab: Lab) -> None:
     last = records[-1]
     assert [record["epoch"] for record in records] == [1, 2]
     assert set(last["train"]) == {"ce", "kd", "total", "accuracy"}
-    assert {"accuracy", "ce", "agreement", "kl", "classes_predicted"} == set(last["test"])
+    measured = {"accuracy", "ce", "agreement", "kl", "classes_predicted", "ece"}
+    assert measured == set(last["test"])
     assert {"norm", "ce", "kd", "cosine"} == set(last["gradients"])
     assert -1 <= last["gradients"]["cosine"] <= 1
     expected = 0.1 * last["train"]["ce"] + 0.9 * last["train"]["kd"]
