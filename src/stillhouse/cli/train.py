@@ -71,6 +71,9 @@ def train(
     device: DeviceOption = "auto",
     keep_going: KeepGoingOption = False,
     parent: Annotated[int | None, typer.Option(help="Stop when this process is gone.")] = None,
+    until: Annotated[
+        float | None, typer.Option(help="Stop, to be resumed, at this time (seconds since 1970).")
+    ] = None,
 ) -> None:
     """Train some runs of a round as one cohort, in this process."""
     from stillhouse import data
@@ -102,7 +105,7 @@ def train(
         keep_going,
     )
     complain = partial(typer.echo, err=True)
-    raise typer.Exit(work(configs, place, parent, say=typer.echo, complain=complain))
+    raise typer.Exit(work(configs, place, parent, until, say=typer.echo, complain=complain))
 
 
 def _gpus(device: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from stillhouse.errors import RunError
 from stillhouse.runs.claim import alive
-from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.folder import Attempt, RunFolder
 
 Name = Literal["done", "running", "failed", "stopped", "lost", "missing", "unreadable"]
 
@@ -43,7 +43,7 @@ def _derive(folder: RunFolder) -> RunState:
         return RunState("missing")
     newest = attempts[-1]
     status = newest.read_status()
-    epoch = status.get("epoch", 0)
+    epoch = _epoch(attempts)
     if status["state"] == "finished":
         return RunState("lost", "its result.json is gone", epoch, None, len(attempts))
     if status["state"] != "running":
@@ -51,3 +51,11 @@ def _derive(folder: RunFolder) -> RunState:
     if holder := alive(newest):
         return RunState("running", holder, epoch, None, len(attempts))
     return RunState("lost", "its process ended without a word", epoch, None, len(attempts))
+
+
+def _epoch(attempts: list[Attempt]) -> int:
+    """The epochs finished; an attempt that has not got to resuming yet leaves it to those before."""
+    for attempt in reversed(attempts):
+        if (epoch := attempt.read_status().get("epoch")) is not None:
+            return int(epoch)
+    return 0

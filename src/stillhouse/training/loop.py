@@ -6,8 +6,6 @@ member's own seed and position, the teacher is frozen, and nothing else is share
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ from stillhouse.data.base import Batch, Dataset, Split
 from stillhouse.data.loader import TrainBatches, plain_batches
 from stillhouse.models.base import Outputs
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
-from stillhouse.training.recorder import Recorder, Superseded
+from stillhouse.training.recorder import Recorder, Superseded, process_memory
 from stillhouse.training.stop import Stop
 from stillhouse.training.teacher import TrainedTeacher
 from stillhouse.training.trainee import Record, Trainee
@@ -152,5 +150,4 @@ def peak_memory(device: torch.device) -> int:
     """The most memory used so far in bytes: the GPU's, or this process's on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return process_memory()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
+import sys
 import time
 from typing import Any
 
@@ -37,22 +39,22 @@ class Recorder:
         handler = logging.FileHandler(self.attempt.log)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self.log.addHandler(handler)
-        self._position = (0, 0)
-        self._saved = time.monotonic()
-        self.claim.write_status("running", epoch=0, step=0)
+        self._position: tuple[int, int] | None = None
+        self._started = self._saved = time.monotonic()
+        self.claim.write_status("running", **self._facts())
 
     def start(self, trainee: Trainee) -> None:
         """Note where the attempt starts and lay down the records so far."""
         lines = [json.dumps(record, allow_nan=False) + "\n" for record in trainee.records]
         write_atomic(self.attempt.metrics, "".join(lines).encode())
-        epoch, step = trainee.position
+        epoch, step = self._position = trainee.position
         self.log.info("attempt %d starts at epoch %d step %d", self.attempt.number, epoch, step)
-        self.beat(trainee)
+        self.claim.write_status("running", **self._facts())
 
     def beat(self, trainee: Trainee) -> None:
         """Show that the run is alive and where it is."""
         self._position = trainee.position
-        self.claim.beat(epoch=trainee.position[0], step=trainee.position[1])
+        self.claim.beat(**self._facts())
 
     def step(self, trainee: Trainee) -> None:
         """Beat, and save a checkpoint in mid-epoch if the last one is `SAVE_SECONDS` old."""
@@ -78,7 +80,7 @@ class Recorder:
         checkpoint.discard(self.folder, before=self.attempt.number)
         self._saved = time.monotonic()
         self._position = trainee.position
-        self.claim.write_status("running", epoch=trainee.position[0], step=trainee.position[1])
+        self.claim.write_status("running", **self._facts())
 
     def stop(self, trainee: Trainee, reason: str) -> None:
         """Leave cleanly, to be resumed."""
@@ -125,15 +127,33 @@ class Recorder:
             attempt.metrics.unlink(missing_ok=True)
 
     def _end(self, state: str, reason: str) -> None:
-        epoch, step = self._position
-        self.claim.write_status(state, reason=reason, epoch=epoch, step=step)
+        self.claim.write_status(state, reason=reason, **self._facts())
         for handler in list(self.log.handlers):
             handler.close()
             self.log.removeHandler(handler)
 
+    def _facts(self) -> Record:
+        """Seconds of this attempt, peak memory of its process in bytes, and where it is.
+
+        An attempt that has not got to resuming does not know where it is.
+        """
+        facts: Record = {
+            "seconds": round(time.monotonic() - self._started, 1),
+            "memory": process_memory(),
+        }
+        if self._position is not None:
+            facts["epoch"], facts["step"] = self._position
+        return facts
+
     def _check_claim(self) -> None:
         if self.claim.superseded():
             raise Superseded(f"{self.folder.path}: a later attempt has taken over")
+
+
+def process_memory() -> int:
+    """The most memory this process has used, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def epoch_line(record: Record, epochs: int) -> str:

@@ -1,17 +1,24 @@
-"""When a worker should leave: a signal, or the end of the process that started it."""
+"""When a worker should leave: a signal, a deadline, or the end of the process that started it."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from types import FrameType
+
+DEADLINE = "the time allowed to the job is over"
 
 
 class Stop:
-    """Asked before every step; `reason()` is None while training may go on."""
+    """Asked before every step; `reason()` is None while training may go on.
 
-    def __init__(self, parent: int | None = None) -> None:
+    `until` is the latest time (seconds since 1970) at which a step may begin.
+    """
+
+    def __init__(self, parent: int | None = None, until: float | None = None) -> None:
         self._parent = parent
+        self._until = until
         self._signal: str | None = None
 
     def listen(self) -> None:
@@ -25,6 +32,8 @@ class Stop:
             return f"received {self._signal}"
         if self._parent is not None and os.getppid() != self._parent:
             return "the process that started this one is gone"
+        if self._until is not None and time.time() >= self._until:
+            return DEADLINE
         return None
 
     def _note(self, number: int, frame: FrameType | None) -> None:

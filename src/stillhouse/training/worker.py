@@ -18,6 +18,7 @@ def work(
     configs: list[RunConfig],
     place: Place,
     parent: int | None,
+    until: float | None,
     say: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> int:
@@ -25,7 +26,7 @@ def work(
 
     Returns 0 if all finished, 1 if one failed, 3 if asked to stop before the end.
     """
-    stop = Stop(parent)
+    stop = Stop(parent, until)
     stop.listen()
     cohort = open_cohort(configs, place, complain)
 
