@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse.errors import ConfigError
+from stillhouse.rounds.status import status_table
 from stillhouse.rounds.survey import failures, select
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
@@ -36,6 +37,19 @@ def test_every_state_is_read_from_the_files(mixed: Bench) -> None:
         f"{RKD}/1": "waiting",
     }
     assert seen.count("waiting") == 2
+
+
+def test_a_completed_run_that_learned_nothing_is_unsound(bench: Bench) -> None:
+    bench.finish(f"{TEACHER}/0", 90.0)
+    bench.finish(f"{PURE}/0", 10.0)
+    seen = bench.look()
+    shown = {cell.config.path: cell.shown for cell in seen.cells}
+    assert (shown[f"{TEACHER}/0"], shown[f"{PURE}/0"]) == ("done", "unsound")
+    assert (seen.count("done"), seen.count("unsound")) == (1, 1)
+    assert [cell.config.path for cell in failures(seen.cells)] == [f"{PURE}/0"]
+    notes = status_table(seen).notes
+    assert notes == (f"{PURE}/0: unsound: {failures(seen.cells)[0].unsound}",)
+    assert "10.00 % is what guessing reaches" in notes[0]
 
 
 def test_a_student_is_queued_once_its_teacher_is_done(bench: Bench) -> None:

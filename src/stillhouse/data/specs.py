@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Facts of a dataset: `mean` and `std` are per channel, of pixels scaled to [0, 1]."""
+    """Facts of a dataset: `mean` and `std` are per channel, of pixels scaled to [0, 1].
+
+    `commonest` counts the test images of the largest class: what a constant answer gets right.
+    """
 
     name: str
     label: str
@@ -16,6 +19,7 @@ class DatasetSpec:
     size: int
     train_images: int
     test_images: int
+    commonest: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -33,6 +37,7 @@ SPECS = {
             size=32,
             train_images=50_000,
             test_images=10_000,
+            commonest=1_000,
             mean=(0.4914, 0.4822, 0.4465),
             std=(0.2470, 0.2435, 0.2616),
         ),
@@ -44,6 +49,7 @@ SPECS = {
             size=32,
             train_images=50_000,
             test_images=10_000,
+            commonest=100,
             mean=(0.5071, 0.4867, 0.4408),
             std=(0.2675, 0.2565, 0.2761),
         ),
@@ -55,6 +61,7 @@ SPECS = {
             size=32,
             train_images=73_257,
             test_images=26_032,
+            commonest=5_099,
             mean=(0.4377, 0.4438, 0.4728),
             std=(0.1980, 0.2010, 0.1970),
         ),
@@ -66,6 +73,7 @@ SPECS = {
             size=64,
             train_images=100_000,
             test_images=10_000,
+            commonest=50,
             mean=(0.4802, 0.4481, 0.3975),
             std=(0.2770, 0.2691, 0.2821),
         ),
@@ -77,6 +85,7 @@ SPECS = {
             size=28,
             train_images=60_000,
             test_images=10_000,
+            commonest=1_000,
             mean=(0.2860,),
             std=(0.3530,),
         ),
@@ -88,6 +97,7 @@ SPECS = {
             size=8,
             train_images=1_442,
             test_images=355,
+            commonest=36,
             mean=(0.3052,),
             std=(0.3760,),
         ),

@@ -15,10 +15,14 @@ def status_table(seen: Survey) -> Table:
         axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
         key = (run.dataset, f"{run.method} {axes}".strip(), run.model)
         rows.setdefault(key, {})[run.seed] = _word(cell)
-    words = ("done", "running", "stopped", "lost", "queued", "waiting", "failed", "unreadable")
+    words = ("done", "running", "stopped", "lost", "queued", "waiting")
+    words += ("unsound", "failed", "unreadable")
     counts = ", ".join(f"{seen.count(word)} {word}" for word in words if seen.count(word))
     grid = tuple((*key, *(by_seed.get(seed) for seed in seeds)) for key, by_seed in rows.items())
-    notes = [f"{c.config.path}: {c.state.name}: {c.state.reason}" for c in failures(seen.cells)]
+    notes = [
+        f"{cell.config.path}: {cell.shown}: {cell.unsound or cell.state.reason}"
+        for cell in failures(seen.cells)
+    ]
     columns = ("Dataset", "Method", "Network", *(f"Seed {seed}" for seed in seeds))
     return Table(f"round {seen.round.round}: {counts}", columns, grid, tuple(notes))
 

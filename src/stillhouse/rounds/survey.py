@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
+from stillhouse import data
 from stillhouse.config.expand import expand, teacher_path
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import ConfigError
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.soundness import learned_nothing
 from stillhouse.runs.state import RunState, state_of
 
 FILTERS = ("dataset", "method", "model", "seed")
@@ -31,8 +33,21 @@ class Cell:
         return self.teacher is None or self.teacher.name == "done"
 
     @property
+    def unsound(self) -> str:
+        """Why a completed run learned nothing; empty for any other run."""
+        if self.state.result is None:
+            return ""
+        spec = data.spec(self.config.dataset)
+        test = self.state.result["final"]["test"]
+        return learned_nothing(test, spec.classes, spec.test_images, spec.commonest)
+
+    @property
     def shown(self) -> str:
-        """The state in a word: `waiting` for its teacher, `queued`, or what its files say."""
+        """The state in a word: `waiting` for its teacher, `queued`, `unsound` if it is done and
+        learned nothing, or what its files say.
+        """
+        if self.unsound:
+            return "unsound"
         if self.state.name != "missing":
             return self.state.name
         return "queued" if self.ready else "waiting"
@@ -107,5 +122,5 @@ def _parse(only: str) -> dict[str, set[str]]:
 
 
 def failures(cells: Iterable[Cell]) -> list[Cell]:
-    """The runs that need attention, each with a reason in its state."""
-    return [cell for cell in cells if cell.state.name in ("failed", "unreadable", "lost")]
+    """The runs that need attention, each with a reason in its state or its `unsound`."""
+    return [cell for cell in cells if cell.shown in ("failed", "unreadable", "lost", "unsound")]

@@ -55,8 +55,9 @@ def _notes(seen: Survey, dataset: str, which: Which) -> tuple[str, ...]:
         on = "validation images" if validated else "test images, which flatters it"
         notes.append(f"The best epoch was chosen on the {on}.")
     for cell in seen.cells:
-        if cell.config.dataset == dataset and cell.state.name in ("failed", "unreadable"):
-            notes.append(f"{cell.config.path}: {cell.state.reason}")
+        if cell.config.dataset == dataset and cell.shown in ("failed", "unreadable", "unsound"):
+            unsound = f"unsound: {cell.unsound}" if cell.unsound else ""
+            notes.append(f"{cell.config.path}: {unsound or cell.state.reason}")
     return tuple(notes)
 
 
