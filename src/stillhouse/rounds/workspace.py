@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stillhouse.config.load import load_round
 from stillhouse.config.schema import Round, RunConfig
-from stillhouse.errors import ConfigError, RunError
+from stillhouse.errors import ConfigError, RunError, unknown_name
 from stillhouse.runs.files import dump_json, read_json, write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
 
@@ -31,6 +31,17 @@ class Workspace:
     def folder(self, run: RunConfig) -> RunFolder:
         """A run's folder."""
         return RunFolder(self.experiments / run.path)
+
+    def run(self, name: str) -> RunFolder:
+        """The folder of a run that was started, named below `experiments/` or by any path.
+
+        Raises ConfigError with the nearest match.
+        """
+        for path in (self.experiments / name, Path(name)):
+            if (path / "run.json").is_file():
+                return RunFolder(path)
+        known = [file.parent for file in self.experiments.rglob("run.json")]
+        raise unknown_name("run", name, [str(one.relative_to(self.experiments)) for one in known])
 
     def find(self, name: str) -> Path:
         """The round file meant by a path, or by the name of a round in this workspace.
@@ -76,7 +87,10 @@ class Workspace:
         `teachers_from` names a workspace, an experiments folder, or a round whose archive is in
         `analysis/experiment_NAME/`. Raises ConfigError if there is none of these.
         """
-        source = round_.teachers_from
+        return self.teachers_of(round_.teachers_from)
+
+    def teachers_of(self, source: str | None) -> Path:
+        """The same for a `teachers_from`, as runs record it."""
         if source is None:
             return self.experiments
         tried = [

@@ -14,7 +14,8 @@ class Tally:
     """What has been summed since the epoch began.
 
     `origin` is the network's parameters at its start, as one vector; `balance` the gradient
-    norms of its first step, `seconds` the time spent on this network alone.
+    norms of its first step, `seconds` the time spent on this network alone, `hashes` those of the
+    weights after some numbers of steps.
     """
 
     origin: Tensor
@@ -23,6 +24,7 @@ class Tally:
     skipped: int = 0
     seconds: float = 0.0
     balance: dict[str, float] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
 
     def add(self, values: dict[str, Tensor], images: int) -> None:
         """Add one step's means over `images` images, in float64 on their device."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from stillhouse.errors import RunError
 from stillhouse.models.base import Network, Outputs, Shapes
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
+from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.precision import autocast, settle
 from stillhouse.training.recorder import load_weights
 
@@ -85,11 +85,3 @@ def hand_over(
     }
     shape = models.shapes(network, data.spec.channels, data.spec.size)
     return TrainedTeacher(network, shape, facts, test, precision, device)
-
-
-def fingerprint(network: torch.nn.Module) -> str:
-    """SHA-256 over every parameter and buffer, in order."""
-    digest = sha256()
-    for value in network.state_dict().values():
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -18,11 +18,13 @@ from stillhouse.methods.objective import coefficients
 from stillhouse.models.base import Network, Outputs
 from stillhouse.seeding import derive
 from stillhouse.training import guard
+from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.optim import learning_rate, make_optimizer
 from stillhouse.training.precision import autocast, full_precision, make_scaler
 from stillhouse.training.tally import Tally
 
 Record = dict[str, Any]
+MARKED_STEPS = (0, 1, 10, 100)  # of the first epoch: what `verify` compares
 
 
 class Trainee:
@@ -70,6 +72,7 @@ class Trainee:
         Raises TrainingError if a term or a gradient is not finite.
         """
         config, training, (epoch, step) = self.config, self.config.training, self.position
+        self._mark()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(training, epoch, step, self.steps)
         torch.manual_seed(derive("forward", config.seed, epoch, step))
@@ -91,6 +94,7 @@ class Trainee:
         values = {**terms, "total": total, "accuracy": right, "gradient_norm": norm}
         self.tally.add(values, len(batch.labels))
         self.position = (epoch, step + 1)
+        self._mark()
 
     def end_epoch(self, measured: Record, timing: Record) -> Record:
         """Close the epoch with what was measured (`test`, `validation`) and return its record."""
@@ -105,6 +109,7 @@ class Trainee:
             "gradients": {"norm": means.pop("gradient_norm"), **self.tally.balance},
             "update_ratio": self.tally.update_ratio(self._vector()),
             "scaler": {"scale": self.scaler.get_scale(), "skipped": self.tally.skipped},
+            **({"hashes": self.tally.hashes} if self.tally.hashes else {}),
             "time": timing,
         }
         self.records.append(record)
@@ -158,6 +163,11 @@ class Trainee:
         self.predicted = state["predicted"]
         self.stuck = state["stuck"]
         self.tally = Tally.load(state["tally"], self.device)
+
+    def _mark(self) -> None:
+        epoch, step = self.position
+        if epoch == 0 and step in (*MARKED_STEPS, self.steps):
+            self.tally.hashes[str(step)] = fingerprint(self.network, self.method)
 
     def _vector(self) -> Tensor:
         return _flat(self.network.parameters())
