@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import pty
 import random
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,28 @@ def test_ctrl_c_stops_cleanly_and_a_later_run_completes(
     assert desk.run().returncode == 0
     assert desk.attempts() == 2
     assert desk.outcomes() == first[0].outcomes_of(desk)
+
+
+def test_a_terminal_changes_no_bit(first: tuple[Desk, Any], tmp_path: Path) -> None:
+    desk = Desk(tmp_path, methods=["pure", "logit"], seeds=[0])
+    screen, terminal = pty.openpty()
+    drain = threading.Thread(target=read_all, args=[screen])
+    drain.start()
+    done = subprocess.run(
+        desk.command("--jobs", "1"), stdout=terminal, stderr=terminal, check=False
+    )
+    os.close(terminal)
+    drain.join()
+    assert done.returncode == 0
+    assert desk.outcomes() == first[0].outcomes_of(desk)
+
+
+def read_all(screen: int) -> None:
+    """Read what is shown until the terminal is closed, which Linux reports as an error."""
+    with suppress(OSError):
+        while os.read(screen, 1 << 16):
+            pass
+    os.close(screen)
 
 
 def test_workers_stop_by_themselves_when_their_parent_is_killed(tmp_path: Path) -> None:

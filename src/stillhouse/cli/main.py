@@ -9,6 +9,7 @@ import typer
 from stillhouse.cli import data, explain, look, train
 from stillhouse.cli.diff import diff
 from stillhouse.cli.figure import figure
+from stillhouse.cli.verify import verify
 from stillhouse.errors import StillhouseError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app.command()(look.terms)
 app.command()(figure)
 app.command()(diff)
 app.command()(train.train)
+app.command()(verify)
 app.command()(explain.methods)
 app.command()(explain.models)
 app.command()(explain.datasets)

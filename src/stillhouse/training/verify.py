@@ -1,0 +1,86 @@
+"""Training a finished or begun run's first steps again, to see whether every bit is the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from stillhouse.config.identity import difference
+from stillhouse.config.schema import RunConfig
+from stillhouse.errors import RunError
+from stillhouse.runs import environment
+from stillhouse.runs.files import read_json
+from stillhouse.runs.folder import RunFolder
+from stillhouse.training.cohort import (
+    Place,
+    find_teacher,
+    make_trainee,
+    prepare_data,
+    train_batches,
+)
+from stillhouse.training.fingerprint import fingerprint
+from stillhouse.training.precision import configure
+from stillhouse.training.pretrain import pretrain
+from stillhouse.training.trainee import Trainee
+
+
+@dataclass(frozen=True)
+class Verified:
+    """`checks` are (what, recorded hash, hash found now); `changed` (field, then, now) of the
+    code, the packages and the machine.
+    """
+
+    checks: list[tuple[str, str, str]]
+    changed: list[tuple[str, Any, Any]]
+
+
+def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
+    """Repeat the first steps, at most `steps`, as `run.json` says, and compare hashes.
+
+    Writes nothing but a missing pretrained part. Raises RunError if no hash was recorded yet.
+    """
+    run = read_json(folder.run)
+    marks = _marks(folder, steps)
+    config = RunConfig(**run["config"])
+    configure(config.training.threads, config.training.deterministic)
+    prepared = prepare_data(config, place.data_root, place.device)
+    batches = train_batches(prepared.data, config)
+    teacher = find_teacher(config, place, prepared.data) if config.teacher else None
+    trainee = make_trainee(config, prepared.data, batches.steps, teacher, place)
+    checks = [("dataset", run["data"], prepared.content)]
+    if teacher:
+        checks.append(("teacher's weights", run["teacher"]["sha256"], teacher.facts["sha256"]))
+        cache = place.experiments / "pretrained"
+        pretrain(trainee.method, config.method, teacher, batches, cache, beat=lambda: None)
+    for mark, recorded in marks.items():
+        while trainee.position[1] < mark:
+            batch = batches.batch(*trainee.position)
+            trainee.step(batch, teacher(batch) if teacher else None)
+        found = fingerprint(trainee.network, trainee.method)
+        checks.append((f"weights after {mark} steps", recorded, found))
+    return Verified(checks, _changed(run, trainee))
+
+
+def _marks(folder: RunFolder, steps: int) -> dict[int, str]:
+    records = folder.records()
+    if not records or "hashes" not in records[0]:
+        raise RunError(
+            f"{folder.path}: no hash of its first steps is recorded",
+            "train it to the end of its first epoch",
+        )
+    hashes = {int(mark): value for mark, value in records[0]["hashes"].items()}
+    return {mark: hashes[mark] for mark in sorted(hashes) if mark <= steps}
+
+
+def _changed(run: dict[str, Any], trainee: Trainee) -> list[tuple[str, Any, Any]]:
+    now = {
+        "code": environment.code(),
+        "machine": {
+            **environment.machine(),
+            "device": str(trainee.device),
+            "threads": torch.get_num_threads(),
+        },
+    }
+    return difference({name: run[name] for name in now}, now)
