@@ -5,6 +5,11 @@ from __future__ import annotations
 from stillhouse.rounds.survey import Cell, Survey, failures
 from stillhouse.tables import Table
 
+WORDS = (
+    *("done", "running", "stopped", "lost", "queued", "waiting"),
+    *("unsound", "failed", "unreadable"),
+)
+
 
 def status_table(seen: Survey) -> Table:
     """A row per dataset, method and network, a column per seed; failures stand below."""
@@ -15,9 +20,7 @@ def status_table(seen: Survey) -> Table:
         axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
         key = (run.dataset, f"{run.method} {axes}".strip(), run.model)
         rows.setdefault(key, {})[run.seed] = _word(cell)
-    words = ("done", "running", "stopped", "lost", "queued", "waiting")
-    words += ("unsound", "failed", "unreadable")
-    counts = ", ".join(f"{seen.count(word)} {word}" for word in words if seen.count(word))
+    counts = ", ".join(f"{seen.count(word)} {word}" for word in WORDS if seen.count(word))
     grid = tuple((*key, *(by_seed.get(seed) for seed in seeds)) for key, by_seed in rows.items())
     notes = [
         f"{cell.config.path}: {cell.shown}: {cell.unsound or cell.state.reason}"

@@ -54,7 +54,7 @@ def _derive(folder: RunFolder) -> RunState:
 
 
 def _epoch(attempts: list[Attempt]) -> int:
-    """The epochs finished; an attempt that has not got to resuming yet leaves it to those before."""
+    """The epochs finished, by the newest attempt that says so: one that resumes may not yet."""
     for attempt in reversed(attempts):
         if (epoch := attempt.read_status().get("epoch")) is not None:
             return int(epoch)

@@ -21,9 +21,9 @@ from stillhouse.runs import environment
 from stillhouse.runs.claim import Claim
 from stillhouse.runs.files import dump_json, read_json, write_once
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.soundness import chance_bound
 from stillhouse.seeding import derive
 from stillhouse.training import checkpoint
-from stillhouse.training.guard import chance_accuracy
 from stillhouse.training.loop import Cohort, Member
 from stillhouse.training.precision import configure, settle
 from stillhouse.training.pretrain import pretrain
@@ -66,6 +66,7 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
     first = configs[0]
     configure(first.training.threads, first.training.deterministic)
     prepared = prepare_data(first, place.data_root, place.device)
+    spec = prepared.data.spec
     taught = next((config for config in configs if config.teacher), None)
     cohort = Cohort(
         members=[],
@@ -73,7 +74,7 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
         data=prepared.data,
         validation=prepared.validation,
         teacher=find_teacher(taught, place, prepared.data) if taught else None,
-        chance=chance_accuracy(prepared.data.test.labels, prepared.data.spec.classes),
+        chance=chance_bound(spec.test_images, spec.commonest),
     )
     for config in configs:
         try:

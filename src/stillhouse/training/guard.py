@@ -7,14 +7,12 @@ from math import ceil
 from typing import Any
 
 import torch
-from scipy.stats import binom
 from torch import Tensor, nn
 
 from stillhouse.errors import TrainingError
 
 STUCK_STEPS = 50
 PATIENCE_EPOCHS, PATIENCE_FRACTION = 5, 0.05
-CHANCE_QUANTILE = 0.999
 STILL = 1e-12  # of the weights' norm: only parameters that were 0 have moved, by nothing
 HINT = "look at metrics.jsonl; --keep-going trains on all the same"
 
@@ -42,16 +40,6 @@ def first_bad_gradient(named: Iterable[tuple[str, nn.Parameter]]) -> str | None:
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
             return name
     return None
-
-
-def chance_accuracy(labels: Tensor, classes: int) -> float:
-    """The accuracy (%) that a guess exceeds once in a thousand test sets like this one.
-
-    The guess is the most frequent class, or any where all are equally frequent; the quantile is
-    the binomial's.
-    """
-    share = float(torch.bincount(labels.cpu(), minlength=classes).max()) / len(labels)
-    return 100.0 * float(binom.ppf(CHANCE_QUANTILE, len(labels), share)) / len(labels)
 
 
 def check_progress(
