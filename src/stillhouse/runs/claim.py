@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from stillhouse.errors import RunError
+from stillhouse.runs import environment
 from stillhouse.runs.files import dump_json, read_json, write_atomic
 from stillhouse.runs.folder import Attempt, RunFolder
 
@@ -123,5 +124,6 @@ def _identity() -> dict[str, Any]:
         "pid": os.getpid(),
         "started": process_started(os.getpid()),
         "job": job,
+        "source": environment.source(),
         "time": time.time(),
     }

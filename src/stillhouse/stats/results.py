@@ -15,6 +15,7 @@ from stillhouse.published import (
     recompute,
     reported_file,
 )
+from stillhouse.rounds.provenance import footnotes
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.arms import Which, accuracy_of, arms
 from stillhouse.stats.summary import Summary, summarise
@@ -58,7 +59,7 @@ def _notes(seen: Survey, dataset: str, which: Which) -> tuple[str, ...]:
         if cell.config.dataset == dataset and cell.shown in ("failed", "unreadable", "unsound"):
             unsound = f"unsound: {cell.unsound}" if cell.unsound else ""
             notes.append(f"{cell.config.path}: {unsound or cell.state.reason}")
-    return tuple(notes)
+    return (*notes, *footnotes(seen, dataset))
 
 
 def against_tables(seen: Survey, other: str, folder: Path, which: str | None) -> list[Table]:

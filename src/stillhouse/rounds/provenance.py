@@ -1,0 +1,122 @@
+"""What the reader of a table should know of where its numbers come from. Imports no torch.
+
+A table that mixes recipes, code, packages or machines, or holds students of a teacher that has
+changed since, says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from stillhouse.config.identity import counted, difference
+from stillhouse.config.schema import RunConfig
+from stillhouse.errors import RunError
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs.files import read_json
+
+SHOWN_RUNS = 3
+SHOWN_DIGITS = 8
+MATTERING = ("torch", "numpy")
+
+
+def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
+    """Notes for the table of a dataset; empty if all its runs are of one kind.
+
+    Reads `run.json` and the attempts' claims of completed runs; a damaged one is named.
+    """
+    done = [c for c in seen.cells if c.config.dataset == dataset and c.state.name == "done"]
+    recorded, damaged = [], []
+    for cell in done:
+        try:
+            recorded.append((cell, read_json(cell.folder.run), _sources(cell)))
+        except RunError as error:
+            damaged.append(f"Where this run comes from is not known: {error.message}.")
+    return (
+        *damaged,
+        *changed_teachers(done),
+        *_other_recipes([(cell, run) for cell, run, _ in recorded]),
+        *_arms_recipes(done),
+        *_mixed("versions of the code", [sources for _, _, sources in recorded]),
+        *_mixed("sets of packages", [[_packages(run)] for _, run, _ in recorded]),
+        *_mixed("kinds of processor", [[_processor(run)] for _, run, _ in recorded]),
+    )
+
+
+def changed_teachers(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """A note if students learnt from other weights than their teacher's run has now."""
+    changed = []
+    for cell in cells:
+        own, teacher = cell.state.result, cell.teacher and cell.teacher.result
+        if own and teacher and own.get("teacher"):
+            taught = own["teacher"]
+            if teacher["weights"].get(taught.get("weights", "final")) != taught["sha256"]:
+                changed.append(cell.config.path)
+    if not changed:
+        return ()
+    return (f"The teacher changed after these students learnt from it: {_some(changed)}.",)
+
+
+def _other_recipes(recorded: list[tuple[Cell, dict[str, Any]]]) -> tuple[str, ...]:
+    """A note for runs that were trained with other settings than the round file has now."""
+    differing: dict[str, list[str]] = {}
+    for cell, run in recorded:
+        was, now = counted(RunConfig(**run["config"])), counted(cell.config)
+        settings = set(cell.config.parameters)
+        for field, a, b in difference(was, now):
+            section, _, name = field.partition(".")
+            filled_in = b is None and (section == "distillation" or name not in settings)
+            if not (filled_in and section in ("distillation", "parameters")):
+                differing.setdefault(f"{field} {a} (now {b})", []).append(cell.config.path)
+    return tuple(
+        f"Trained with {what}: {_some(paths)}." for what, paths in sorted(differing.items())
+    )
+
+
+def _arms_recipes(cells: list[Cell]) -> tuple[str, ...]:
+    """A note for arms whose recipe, by the round file, is not that of most students."""
+    students = [cell.config for cell in cells if cell.config.teacher]
+    if not students:
+        return ()
+    recipes = Counter(config.training for config in students)
+    usual, count = recipes.most_common(1)[0]
+    if count == len(students):
+        return ()
+    found: dict[str, None] = {}
+    for config in students:
+        for field, a, b in difference(config.training.model_dump(), usual.model_dump()):
+            found[f"{config.method}: {field} {a} (others {b})"] = None
+    return (f"Recipes differ between arms: {'; '.join(found)}.",)
+
+
+def _mixed(what: str, runs: list[list[str]]) -> tuple[str, ...]:
+    counts = Counter(kind for kinds in runs for kind in set(kinds))
+    if len(counts) < 2:
+        return ()
+    shown = "; ".join(f"{kind} ({count} runs)" for kind, count in counts.most_common())
+    return (f"Trained with {len(counts)} {what}: {shown}.",)
+
+
+def _sources(cell: Cell) -> list[str]:
+    claims = (attempt.claim for attempt in cell.folder.attempts())
+    return [
+        source[:SHOWN_DIGITS]
+        for claim in claims
+        if claim.exists() and (source := read_json(claim).get("source"))
+    ]
+
+
+def _packages(run: dict[str, Any]) -> str:
+    versions = run.get("machine", {}).get("packages", {})
+    return ", ".join(f"{name} {versions.get(name, 'unknown')}" for name in MATTERING)
+
+
+def _processor(run: dict[str, Any]) -> str:
+    machine = run.get("machine", {})
+    return str(machine.get("gpu") or machine.get("processor") or "unknown")
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - SHOWN_RUNS} more" if len(paths) > SHOWN_RUNS else ""
+    return ", ".join(paths[:SHOWN_RUNS]) + more
