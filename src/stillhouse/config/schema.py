@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError
+
+from stillhouse.errors import ConfigError
+from stillhouse.own import OwnFile, own_file
 
 Augmentation = Literal["pad_crop", "flip", "random_resized_crop"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -21,6 +34,19 @@ class Strict(BaseModel):
     """Frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _own_file(given: Any, info: ValidationInfo) -> OwnFile:
+    """Read a file named in a round file; the context's `folder` is the round file's."""
+    if isinstance(given, OwnFile):
+        return given
+    if not isinstance(given, str):
+        raise PydanticKnownError("string_type")
+    try:
+        return own_file(((info.context or {}).get("folder") or Path()) / given)
+    except ConfigError as error:
+        cause = {"what": error.message, "cure": error.hint}
+        raise PydanticCustomError("own_file", "{what}", cause) from None
 
 
 class Training(Strict):
@@ -84,6 +110,7 @@ class Round(Strict):
     known_issues: tuple[str, ...] = ()
     compares_to: str | None = None
     changes: dict[str, str] = {}
+    files: tuple[Annotated[OwnFile, BeforeValidator(_own_file)], ...] = ()
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     teacher: str
     students: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -131,6 +158,7 @@ class RunConfig(Strict):
     training: Training = Training()
     distillation: Distillation = Distillation()
     parameters: dict[str, Any] = {}
+    files: tuple[OwnFile, ...] = ()
 
     @property
     def path(self) -> str:

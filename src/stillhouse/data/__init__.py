@@ -1,6 +1,7 @@
 """The datasets a round can name. Importing this package does not import torch.
 
-One module a family holds `load`, `fetch` and `check`; nothing but `fetch` uses the network.
+One module a family holds `load`, `fetch` and `check`; nothing but `fetch` uses the network. A
+file of the user's holds `SPEC`, `load` and, if it likes, `check`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillhouse import own
 from stillhouse.data.places import data_root, fetch_command
 from stillhouse.data.specs import SPECS, DatasetSpec
-from stillhouse.errors import DataError, unknown_name
+from stillhouse.errors import ConfigError, DataError, unknown_name
+from stillhouse.own import Files
 
 if TYPE_CHECKING:
     from stillhouse.data.base import Dataset
@@ -37,21 +40,28 @@ PACKAGES = {
 }
 
 
-def names() -> list[str]:
-    """The names a round file may use."""
-    return list(SPECS)
+def names(files: Files = ()) -> list[str]:
+    """The names a round file may use, those of the user's own `files` last."""
+    return [*SPECS, *own.names("dataset", files)]
 
 
-def spec(name: str) -> DatasetSpec:
-    """What is known of a dataset without loading it. Raises ConfigError for an unknown name."""
+def spec(name: str, files: Files = ()) -> DatasetSpec:
+    """What is known of a dataset without loading it.
+
+    Raises ConfigError for an unknown name, or if the `SPEC` in a file of the user's is another's.
+    """
+    if file := own.find("dataset", name, files):
+        return _own_spec(file)
     if name not in SPECS:
-        raise unknown_name("dataset", name, names())
+        raise unknown_name("dataset", name, names(files))
     return SPECS[name]
 
 
-def load(name: str, root: Path) -> Dataset:
+def load(name: str, root: Path, files: Files = ()) -> Dataset:
     """A dataset in memory, never downloaded. Raises DataError as `check` does."""
-    check(name, root)
+    check(name, root, files)
+    if file := own.find("dataset", name, files):
+        return _own_load(file, root)
     dataset: Dataset = _family(name).load(spec(name), root)
     return dataset
 
@@ -71,14 +81,40 @@ def fetch(name: str, root: Path) -> None:
     check(name, root)
 
 
-def check(name: str, root: Path) -> None:
+def check(name: str, root: Path, files: Files = ()) -> None:
     """Raise DataError with the cure unless `load` would find its files and packages.
 
     Compares the published checksums of the files, where there are any; unpacks nothing.
     """
-    facts = spec(name)
+    facts = spec(name, files)
+    if file := own.find("dataset", name, files):
+        if own_check := getattr(own.load_module(file), "check", None):
+            own_check(facts, root)
+        return
     _require_packages(name)
     _family(name).check(facts, root)
+
+
+def _own_spec(file: own.OwnFile) -> DatasetSpec:
+    facts: object = own.load_module(file).SPEC
+    if not isinstance(facts, DatasetSpec) or facts.name != file.name:
+        raise ConfigError(
+            f"{file.path}: SPEC is {facts!r}",
+            f"expected a stillhouse.data.DatasetSpec with name={file.name!r}",
+        )
+    return facts
+
+
+def _own_load(file: own.OwnFile, root: Path) -> Dataset:
+    from stillhouse.data.base import Dataset
+
+    dataset: object = own.load_module(file).load(_own_spec(file), root)
+    if not isinstance(dataset, Dataset):
+        raise DataError(
+            f"{file.path}: load returned a {type(dataset).__name__}, not a dataset",
+            "return what stillhouse.data.base.make_dataset makes",
+        )
+    return dataset
 
 
 def _family(name: str) -> Any:

@@ -31,7 +31,7 @@ def check_round(
     seen = survey(workspace, round_, only)
     unfinished = {cell.config.dataset for cell in seen.cells if cell.state.name != "done"}
     for dataset in sorted(unfinished):
-        data.check(dataset, data_root)
+        data.check(dataset, data_root, round_.files)
     changed = []
     for cell in seen.cells:
         if cell.state.name != "unreadable" and cell.folder.run.exists():

@@ -43,9 +43,7 @@ def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
         planned = f"{arm.summary.n}/{len(arm.cells)}"
         rows.append((arm.label, *shown, arm.summary.text(), planned))
     columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), "Mean ± Std", "n")
-    title = (
-        f"round {seen.round.round}, {data.spec(dataset).label}: test accuracy (%), {which} epoch"
-    )
+    title = f"round {seen.round.round}, {_label(seen, dataset)}: test accuracy (%), {which} epoch"
     return Table(title, columns, tuple(rows), _notes(seen, dataset, which))
 
 
@@ -130,8 +128,12 @@ def _against(
         )
     mine = seen.round.round
     columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
-    title = f"{data.spec(dataset).label}: test accuracy (%), {KINDS[which]} on both sides"
+    title = f"{_label(seen, dataset)}: test accuracy (%), {KINDS[which]} on both sides"
     return Table(title, columns, tuple(rows), (*_notes(seen, dataset, which), *note))
+
+
+def _label(seen: Survey, dataset: str) -> str:
+    return data.spec(dataset, seen.round.files).label
 
 
 def _published(results: list[PublishedResult], summary: Summary) -> str | None:

@@ -17,6 +17,7 @@ from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import stratified
 from stillhouse.errors import RunError, StillhouseError
 from stillhouse.methods.objective import effective_ratio
+from stillhouse.own import versioned
 from stillhouse.runs import environment
 from stillhouse.runs.claim import Claim
 from stillhouse.runs.files import dump_json, read_json, write_once
@@ -91,7 +92,7 @@ def prepare_data(config: RunConfig, root: Path, device: torch.device) -> Prepare
 
     Both splits are stratified and the same for every seed.
     """
-    dataset, recipe = data.load(config.dataset, root), config.training
+    dataset, recipe = data.load(config.dataset, root, config.files), config.training
     train, validation = dataset.train, None
     if recipe.validation:
         train, validation = stratified(train, recipe.validation, SPLIT_SEED)
@@ -121,9 +122,9 @@ def make_trainee(
     """A trainee at its first step; its initial weights depend on seed and architecture only."""
     spec = dataset.spec
     torch.manual_seed(derive("init", config.seed, config.model))
-    network = models.build(config.model, spec.classes, spec.channels)
+    network = models.build(config.model, spec.classes, spec.channels, config.files)
     shapes = models.shapes(network, spec.channels, spec.size)
-    kind = methods.load(config.method)
+    kind = methods.load(config.method, config.files)
     torch.manual_seed(derive("method", config.seed, config.method, config.model))
     taught = teacher.shapes if teacher and config.teacher else None
     method = kind(kind.Config(**config.parameters), shapes, taught)
@@ -141,7 +142,8 @@ def find_teacher(config: RunConfig, place: Place, dataset: Dataset) -> TrainedTe
     path = f"{config.dataset}/pure/{config.teacher.model}/{config.teacher.seed}"
     home = place.teachers if config.teacher.source else place.experiments
     folder = RunFolder(home / path)
-    return hand_over(config.teacher, folder, dataset, config.training.precision, place.device)
+    precision = config.training.precision
+    return hand_over(config.teacher, folder, dataset, precision, place.device, config.files)
 
 
 def _open_member(config: RunConfig, place: Place, cohort: Cohort, content: str) -> Member | None:
@@ -220,7 +222,7 @@ def _resume(
     elif teacher is not None:
         pretrain(
             trainee.method,
-            trainee.config.method,
+            versioned("method", trainee.config.method, trainee.config.files),
             teacher,
             cohort.batches,
             place.experiments / "pretrained",

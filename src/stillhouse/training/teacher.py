@@ -13,6 +13,7 @@ from stillhouse.data.base import Batch, Dataset
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError
 from stillhouse.models.base import Network, Outputs, Shapes
+from stillhouse.own import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
 from stillhouse.training.fingerprint import fingerprint
@@ -50,7 +51,12 @@ class TrainedTeacher:
 
 
 def hand_over(
-    teacher: Teacher, folder: RunFolder, data: Dataset, precision: Precision, device: torch.device
+    teacher: Teacher,
+    folder: RunFolder,
+    data: Dataset,
+    precision: Precision,
+    device: torch.device,
+    files: Files = (),
 ) -> TrainedTeacher:
     """Load a finished teacher, verify its weights' hash and its accuracy on the test images.
 
@@ -62,7 +68,7 @@ def hand_over(
         raise RunError(f"the teacher in {folder.path} is not finished", "train it first")
     which = "best" if result["best"]["chosen_on"] == "validation" else "final"
     file = {"best": folder.best, "final": folder.final}[which]
-    network = models.build(teacher.model, data.spec.classes, data.spec.channels)
+    network = models.build(teacher.model, data.spec.classes, data.spec.channels, files)
     network.load_state_dict(load_weights(file, result["weights"][which]))
     network.requires_grad_(False).eval()
     settle(network, device)

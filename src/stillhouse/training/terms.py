@@ -19,6 +19,7 @@ from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches, plain_batches
 from stillhouse.errors import RunError
 from stillhouse.models.base import Outputs
+from stillhouse.own import versioned
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.cohort import (
     Place,
@@ -96,7 +97,8 @@ def _measure(
         trainee.method.load_state_dict(own)
     else:
         cache = place.experiments / "pretrained"
-        pretrain(trainee.method, run.method, teacher, batches, cache, beat=lambda: None)
+        name = versioned("method", run.method, run.files)
+        pretrain(trainee.method, name, teacher, batches, cache, beat=lambda: None)
         _fit(trainee, teacher, batches, epochs)
     return _on_test(trainee, teacher, prepared)
 
