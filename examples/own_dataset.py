@@ -13,6 +13,7 @@ SPEC = data.DatasetSpec(
     size=8,
     train_images=1_442,
     test_images=355,
+    commonest=179,
     mean=(0.3052,),
     std=(0.3760,),
 )

@@ -101,7 +101,7 @@ def test_a_file_that_changed_since_it_was_read_is_refused(write: Write) -> None:
     path = write("tiny.py", "def build(classes, channels): return 3\n")
     file = own_file(path)
     path.write_text("def build(classes, channels): return 4\n")
-    with pytest.raises(RunError, match=r"tiny\.py was changed while it was in use") as caught:
+    with pytest.raises(RunError, match=r"tiny\.py has changed: SHA-256") as caught:
         load_module(file)
     assert file.sha256[:8] in caught.value.message
 
@@ -157,7 +157,7 @@ def test_registries_know_own_files_only_where_they_are_given() -> None:
             lambda name, files: models.build(name, 2, 1, files),
             "build returned a str, not a network",
         ),
-        ("SPEC = 1\nload = 2", data.spec, "SPEC is 1"),
+        ("SPEC = 1\nload = 2", data.spec, "tiny.py:1: SPEC: expected DatasetSpec(...)"),
     ],
 )
 def test_a_file_that_does_not_keep_its_promise(
@@ -174,7 +174,7 @@ def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(write: Write
     other = own_file(write("other.py", text))
     with pytest.raises(ConfigError) as caught:
         data.check("other", Path(), (other,))
-    assert "name='other'" in caught.value.hint
+    assert "SPEC: its name is 'own_dataset', the file's is 'other'" in caught.value.message
     text = text.replace("own_dataset", "mine")
     checked = text + "\n\ndef check(spec, root):\n    raise ValueError(f'{spec.name} in {root}')\n"
     with pytest.raises(ValueError, match="mine in there"):
@@ -182,6 +182,24 @@ def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(write: Write
     empty = text.split("    digits =")[0] + "    return None\n"
     with pytest.raises(StillhouseError, match="load returned a NoneType, not a dataset"):
         data.load("mine", Path(), (own_file(write("mine.py", empty)),))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("classes=2", "classes=1 + 1", "py:8: SPEC: malformed node"),
+        ("classes=2,", "", "missing 1 required positional argument: 'classes'"),
+        ("classes=2", "klasses=2", "unexpected keyword argument 'klasses'"),
+        ("classes=2", "classes='two'", "SPEC: classes: Input should be a valid integer"),
+        ("mean=(0.3052,)", "mean=(0.3, 0.3)", "a mean and a std for each of 1 channels"),
+    ],
+)
+def test_mistakes_in_a_spec_are_named(old: str, new: str, message: str, write: Write) -> None:
+    text = (EXAMPLES / "own_dataset.py").read_text()
+    file = own_file(write("own_dataset.py", text.replace(old, new)))
+    with pytest.raises(ConfigError) as caught:
+        data.spec("own_dataset", (file,))
+    assert message in caught.value.message
 
 
 def test_caches_of_a_method_are_kept_apart_by_content(write: Write) -> None:

@@ -100,14 +100,20 @@ def class_name(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
+def assigned(node: ast.stmt) -> set[str]:
+    """The names that a statement gives a value: `{"SPEC"}` of `SPEC = ...`."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
 def source(file: OwnFile) -> bytes:
-    """The file's bytes. Raises RunError if they are no longer those that were first read."""
+    """The file's bytes. Raises RunError if their hash is another one."""
     content = _read(file.path)
     if (now := sha256(content).hexdigest()) != file.sha256:
         raise RunError(
-            f"{file.path} was changed while it was in use: its SHA-256 was "
-            f"{file.sha256[:SHOWN_DIGITS]} and is {now[:SHOWN_DIGITS]}",
-            "repeat the command to use the file as it is now",
+            f"{file.path} has changed: SHA-256 {now[:SHOWN_DIGITS]}..., "
+            f"expected {file.sha256[:SHOWN_DIGITS]}...",
+            "restore it, or repeat the command to use it as it is now",
         )
     return content
 
@@ -151,8 +157,7 @@ def _defined(tree: ast.Module) -> set[str]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             found.add(node.name)
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        found |= {target.id for target in targets if isinstance(target, ast.Name)}
+        found |= assigned(node)
     return found
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse import own
+from stillhouse.data import own_file
 from stillhouse.data.places import data_root, fetch_command
 from stillhouse.data.specs import SPECS, DatasetSpec
-from stillhouse.errors import ConfigError, DataError, unknown_name
+from stillhouse.errors import DataError, unknown_name
 from stillhouse.own import Files
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def names(files: Files = ()) -> list[str]:
 def spec(name: str, files: Files = ()) -> DatasetSpec:
     """What is known of a dataset without loading it.
 
-    Raises ConfigError for an unknown name, or if the `SPEC` in a file of the user's is another's.
+    Raises ConfigError for an unknown name or a `SPEC` in a file of the user's that is none.
     """
     if file := own.find("dataset", name, files):
-        return _own_spec(file)
+        return own_file.spec(file)
     if name not in SPECS:
         raise unknown_name("dataset", name, names(files))
     return SPECS[name]
@@ -61,7 +62,7 @@ def load(name: str, root: Path, files: Files = ()) -> Dataset:
     """A dataset in memory, never downloaded. Raises DataError as `check` does."""
     check(name, root, files)
     if file := own.find("dataset", name, files):
-        return _own_load(file, root)
+        return own_file.load(file, root)
     dataset: Dataset = _family(name).load(spec(name), root)
     return dataset
 
@@ -88,33 +89,9 @@ def check(name: str, root: Path, files: Files = ()) -> None:
     """
     facts = spec(name, files)
     if file := own.find("dataset", name, files):
-        if own_check := getattr(own.load_module(file), "check", None):
-            own_check(facts, root)
-        return
+        return own_file.check(file, root)
     _require_packages(name)
     _family(name).check(facts, root)
-
-
-def _own_spec(file: own.OwnFile) -> DatasetSpec:
-    facts: object = own.load_module(file).SPEC
-    if not isinstance(facts, DatasetSpec) or facts.name != file.name:
-        raise ConfigError(
-            f"{file.path}: SPEC is {facts!r}",
-            f"expected a stillhouse.data.DatasetSpec with name={file.name!r}",
-        )
-    return facts
-
-
-def _own_load(file: own.OwnFile, root: Path) -> Dataset:
-    from stillhouse.data.base import Dataset
-
-    dataset: object = own.load_module(file).load(_own_spec(file), root)
-    if not isinstance(dataset, Dataset):
-        raise DataError(
-            f"{file.path}: load returned a {type(dataset).__name__}, not a dataset",
-            "return what stillhouse.data.base.make_dataset makes",
-        )
-    return dataset
 
 
 def _family(name: str) -> Any:

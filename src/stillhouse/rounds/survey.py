@@ -37,7 +37,7 @@ class Cell:
         """Why a completed run learned nothing; empty for any other run."""
         if self.state.result is None:
             return ""
-        spec = data.spec(self.config.dataset)
+        spec = data.spec(self.config.dataset, self.config.files)
         test = self.state.result["final"]["test"]
         return learned_nothing(test, spec.classes, spec.test_images, spec.commonest)
 

@@ -10,6 +10,7 @@ import torch
 from stillhouse.config.identity import difference
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
+from stillhouse.own import versioned
 from stillhouse.runs import environment
 from stillhouse.runs.files import read_json
 from stillhouse.runs.folder import RunFolder
@@ -53,7 +54,8 @@ def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
     if teacher:
         checks.append(("teacher's weights", run["teacher"]["sha256"], teacher.facts["sha256"]))
         cache = place.experiments / "pretrained"
-        pretrain(trainee.method, config.method, teacher, batches, cache, beat=lambda: None)
+        name = versioned("method", config.method, config.files)
+        pretrain(trainee.method, name, teacher, batches, cache, beat=lambda: None)
     for mark, recorded in marks.items():
         while trainee.position[1] < mark:
             batch = batches.batch(*trainee.position)
