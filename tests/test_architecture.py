@@ -19,6 +19,7 @@ LAYERS = [
     {"config"},
     {"training"},
     {"rounds"},
+    {"importing"},
     {"stats"},
     {"figures"},
     {"cli"},

@@ -9,6 +9,7 @@ import typer
 from stillhouse.cli import data, explain, look, train
 from stillhouse.cli.diff import diff
 from stillhouse.cli.figure import figure
+from stillhouse.cli.importing import import_
 from stillhouse.cli.verify import verify
 from stillhouse.errors import StillhouseError
 
@@ -25,6 +26,7 @@ app.command()(look.table)
 app.command()(look.terms)
 app.command()(figure)
 app.command()(diff)
+app.command("import")(import_)
 app.command()(train.train)
 app.command()(verify)
 app.command()(explain.methods)

@@ -20,10 +20,13 @@ def expand(round_: Round) -> list[RunConfig]:
 
     With `teachers_from` the teachers are another round's and not listed. A student of the
     teacher's architecture shares its pure run with the teacher. Pure students that teach count
-    as teachers.
+    as teachers. An imported round has the runs that were found, however few.
     """
-    runs = (run for dataset in round_.datasets for run in _of_dataset(round_, dataset))
-    return [_with_files(run, round_.files) for run in runs] if round_.files else list(runs)
+    runs = [run for dataset in round_.datasets for run in _of_dataset(round_, dataset)]
+    if round_.imported is not None:
+        found = set(round_.imported.runs)
+        runs = [run for run in runs if run.path in found]
+    return [_with_files(run, round_.files) for run in runs] if round_.files else runs
 
 
 def teacher_path(run: RunConfig) -> str | None:

@@ -100,6 +100,13 @@ class Overrides(Strict):
     methods: dict[str, dict[str, Any]] = {}
 
 
+class Imported(Strict):
+    """Where an imported round was read from, and which runs of its matrix it has, by path."""
+
+    source: str
+    runs: tuple[str, ...]
+
+
 class Round(Strict):
     """One round: what is trained, how, and why it differs from the round before."""
 
@@ -123,6 +130,7 @@ class Round(Strict):
     overrides: Overrides = Overrides()
     sweep: dict[str, Annotated[tuple[Real, ...], Field(min_length=1)]] = {}
     legacy: dict[str, str] = {}
+    imported: Imported | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Round:

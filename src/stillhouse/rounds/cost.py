@@ -39,7 +39,7 @@ def estimate(seen: Survey, device: str) -> dict[str, float]:
 def _recorded(cells: list[Cell]) -> dict[tuple[str, str, str], float]:
     times: dict[tuple[str, str, str], list[float]] = {}
     for cell in cells:
-        if cell.state.result is not None:
+        if cell.state.result is not None and "time" in cell.state.result["final"]:
             key = (cell.config.dataset, cell.config.method, cell.config.model)
             times.setdefault(key, []).append(cell.state.result["final"]["time"]["seconds"])
     return {key: median(values) for key, values in times.items()}

@@ -49,7 +49,12 @@ def check_round(
 
 
 def refuse_legacy(round_: Round) -> None:
-    """Raise RunError if a round did what stillhouse does not repeat."""
+    """Raise RunError if a round was imported or did what stillhouse does not repeat."""
+    if round_.imported:
+        raise RunError(
+            f"round '{round_.round}' was imported from {round_.imported.source} and cannot be run",
+            "copy its round file without `imported` and `legacy` and give the copy another name",
+        )
     if round_.legacy:
         notes = "".join(f"\n    {name}: {note}" for name, note in round_.legacy.items())
         raise RunError(
