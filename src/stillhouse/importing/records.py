@@ -37,9 +37,6 @@ def run_facts(
         "config": config.model_dump(mode="json"),
         "identity": identity(config),
         "teacher": teacher_facts(run, config, runs),
-        "data": None,
-        "code": None,
-        "machine": None,
         "imported": {
             "folder": run.found.relative,
             "config": run.config,
