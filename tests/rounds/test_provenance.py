@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 from stillhouse.rounds.provenance import footnotes
 from stillhouse.rounds.status import status_table
 from stillhouse.stats.results import seed_tables
-from workbench import LOGIT, RKD, TEACHER, Bench
+from workbench import LOGIT, RKD, TEACHER, Bench, edit
 
 ACCURACIES = [90.0, 90.0, 80.0, 81.0, 82.0, 83.0, 84.0, 85.0]
 
@@ -21,12 +19,6 @@ ACCURACIES = [90.0, 90.0, 80.0, 81.0, 82.0, 83.0, 84.0, 85.0]
 def full(bench: Bench) -> Bench:
     bench.finish_all(ACCURACIES)
     return bench
-
-
-def edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    content = json.loads(file.read_text())
-    change(content)
-    file.write_text(json.dumps(content))
 
 
 def notes(bench: Bench) -> tuple[str, ...]:
@@ -82,8 +74,8 @@ def test_packages_and_processors_are_counted(full: Bench) -> None:
 
 
 def test_students_of_a_teacher_that_changed_are_named_in_table_and_status(full: Bench) -> None:
-    edit(full.folder(f"{TEACHER}/0").result, lambda r: r.update(weights={"final": "new"}))
-    taught = {"weights": "final", "sha256": "old"}
+    edit(full.folder(f"{TEACHER}/0").result, lambda r: r["weights"].update(final="1" * 64))
+    taught = {"weights": "final", "sha256": "2" * 64}
     edit(full.folder(f"{LOGIT}/0").result, lambda r: r.update(teacher=taught))
     expected = f"The teacher changed after these students learnt from it: {LOGIT}/0."
     assert notes(full) == (expected,)
@@ -92,6 +84,6 @@ def test_students_of_a_teacher_that_changed_are_named_in_table_and_status(full: 
 
 
 def test_a_damaged_record_is_named_and_hides_nothing(full: Bench) -> None:
-    full.folder(f"{RKD}/0").run.write_text("{")
+    full.folder(f"{RKD}/0").attempts()[-1].claim.write_text("{")
     (note,) = notes(full)
     assert note.startswith("Where this run comes from is not known: ") and f"{RKD}/0" in note

@@ -7,12 +7,12 @@ from pathlib import Path
 from stillhouse import data
 from stillhouse.config.identity import counted, difference
 from stillhouse.config.load import check_parameters
-from stillhouse.config.schema import Round, RunConfig
+from stillhouse.config.recorded import recorded
+from stillhouse.config.schema import Round
 from stillhouse.errors import RunError
 from stillhouse.rounds.resolve import resolve
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.runs.files import read_json
 
 SHOWN = 5
 
@@ -34,9 +34,8 @@ def check_round(
         data.check(dataset, data_root, round_.files)
     changed = []
     for cell in seen.cells:
-        if cell.state.name != "unreadable" and cell.folder.run.exists():
-            was = counted(RunConfig(**read_json(cell.folder.run)["config"]))
-            found = difference(was, counted(resolve(cell.config)))
+        if cell.state.name != "unreadable" and (was := recorded(cell.folder)):
+            found = difference(counted(was), counted(resolve(cell.config)))
             changed += [f"{cell.config.path}: {field}: {a!r} -> {b!r}" for field, a, b in found]
     if changed:
         more = f"\n    and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from stillhouse.config.identity import counted, difference
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.recorded import recorded
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.runs.files import read_json
+from stillhouse.runs.records import Result, Run, Teaching
 
 SHOWN_RUNS = 3
 SHOWN_DIGITS = 8
@@ -24,23 +23,24 @@ MATTERING = ("torch", "numpy")
 def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
     """Notes for the table of a dataset; empty if all its runs are of one kind.
 
-    Reads `run.json` and the attempts' claims of completed runs; a damaged one is named.
+    Reads `run.json` and the attempts' claims of completed runs; a damaged claim is named.
     """
     done = [c for c in seen.cells if c.config.dataset == dataset and c.state.name == "done"]
-    recorded, damaged = [], []
+    runs = [run for cell in done if (run := cell.folder.started())]
+    sources, damaged = [], []
     for cell in done:
         try:
-            recorded.append((cell, read_json(cell.folder.run), _sources(cell)))
+            sources.append(_sources(cell))
         except RunError as error:
             damaged.append(f"Where this run comes from is not known: {error.message}.")
     return (
         *damaged,
         *changed_teachers(done),
-        *_other_recipes([(cell, run) for cell, run, _ in recorded]),
+        *_other_recipes(done),
         *_arms_recipes(done),
-        *_mixed("versions of the code", [sources for _, _, sources in recorded]),
-        *_mixed("sets of packages", [[_packages(run)] for _, run, _ in recorded]),
-        *_mixed("kinds of processor", [[_processor(run)] for _, run, _ in recorded]),
+        *_mixed("versions of the code", sources),
+        *_mixed("sets of packages", [[_packages(run)] for run in runs]),
+        *_mixed("kinds of processor", [[_processor(run)] for run in runs]),
     )
 
 
@@ -49,22 +49,22 @@ def changed_teachers(cells: Iterable[Cell]) -> tuple[str, ...]:
     changed = []
     for cell in cells:
         own, teacher = cell.state.result, cell.teacher and cell.teacher.result
-        if own and teacher and own.get("teacher"):
-            taught = own["teacher"]
-            if teacher["weights"].get(taught.get("weights", "final")) != taught["sha256"]:
-                changed.append(cell.config.path)
+        taught = own and own.get("teacher")
+        if taught and teacher and _weights(teacher, taught) != taught["sha256"]:
+            changed.append(cell.config.path)
     if not changed:
         return ()
     return (f"The teacher changed after these students learnt from it: {_some(changed)}.",)
 
 
-def _other_recipes(recorded: list[tuple[Cell, dict[str, Any]]]) -> tuple[str, ...]:
+def _other_recipes(cells: list[Cell]) -> tuple[str, ...]:
     """A note for runs that were trained with other settings than the round file has now."""
     differing: dict[str, list[str]] = {}
-    for cell, run in recorded:
-        was, now = counted(RunConfig(**run["config"])), counted(cell.config)
+    for cell in cells:
+        if (was := recorded(cell.folder)) is None:
+            continue
         settings = set(cell.config.parameters)
-        for field, a, b in difference(was, now):
+        for field, a, b in difference(counted(was), counted(cell.config)):
             section, _, name = field.partition(".")
             filled_in = b is None and (section == "distillation" or name not in settings)
             if not (filled_in and section in ("distillation", "parameters")):
@@ -98,21 +98,21 @@ def _mixed(what: str, runs: list[list[str]]) -> tuple[str, ...]:
     return (f"Trained with {len(counts)} {what}: {shown}.",)
 
 
+def _weights(teacher: Result, taught: Teaching) -> str:
+    return teacher["weights"][taught.get("weights", "final")]
+
+
 def _sources(cell: Cell) -> list[str]:
-    claims = (attempt.claim for attempt in cell.folder.attempts())
-    return [
-        source[:SHOWN_DIGITS]
-        for claim in claims
-        if claim.exists() and (source := read_json(claim).get("source"))
-    ]
+    claims = (attempt.read_claim() for attempt in cell.folder.attempts())
+    return [source[:SHOWN_DIGITS] for claim in claims if claim and (source := claim.get("source"))]
 
 
-def _packages(run: dict[str, Any]) -> str:
+def _packages(run: Run) -> str:
     versions = run.get("machine", {}).get("packages", {})
     return ", ".join(f"{name} {versions.get(name, 'unknown')}" for name in MATTERING)
 
 
-def _processor(run: dict[str, Any]) -> str:
+def _processor(run: Run) -> str:
     machine = run.get("machine", {})
     return str(machine.get("gpu") or machine.get("processor") or "unknown")
 

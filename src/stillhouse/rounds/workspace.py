@@ -8,8 +8,9 @@ from pathlib import Path
 from stillhouse.config.load import load_round
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import ConfigError, RunError, unknown_name
-from stillhouse.runs.files import dump_json, read_json, write_atomic, write_once
+from stillhouse.runs.files import write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import ACTIVE, Active, dump
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,14 @@ class Workspace:
         looked = ", ".join(str(path) for path in tried)
         raise ConfigError(f"no round file for '{name}'", f"looked for {looked}")
 
-    def active(self) -> dict[str, str] | None:
-        """The active round's name and file, or None."""
-        return read_json(self.marker) if self.marker.exists() else None
+    def active(self) -> Active | None:
+        """The active round's name and file, or None. Raises RunError if they are damaged."""
+        return ACTIVE.read(self.marker) if self.marker.exists() else None
 
     def activate(self, round_: Round, file: Path) -> None:
         """Make a round the active one. Raises RunError if another one is."""
         self.experiments.mkdir(parents=True, exist_ok=True)
-        marker = dump_json({"round": round_.round, "file": str(file.resolve())})
+        marker = dump({"round": round_.round, "file": str(file.resolve())})
         if write_once(self.marker, marker):
             return
         self.refuse_second(round_)

@@ -21,8 +21,9 @@ from uuid import uuid4
 
 from stillhouse.errors import RunError
 from stillhouse.runs import environment
-from stillhouse.runs.files import dump_json, read_json, write_atomic
+from stillhouse.runs.files import write_atomic
 from stillhouse.runs.folder import Attempt, RunFolder
+from stillhouse.runs.records import dump
 
 BEAT_SECONDS = 10.0
 EXPIRY_SECONDS = 300.0
@@ -50,7 +51,7 @@ class Claim:
         attempt.path.parent.mkdir(parents=True, exist_ok=True)
         new = attempt.path.with_name(f".new-{uuid4().hex}")
         new.mkdir()
-        write_atomic(new / attempt.claim.name, dump_json(_identity()))
+        write_atomic(new / attempt.claim.name, dump(_identity()))
         try:
             new.rename(attempt.path)
         except OSError as error:
@@ -67,7 +68,7 @@ class Claim:
     def write_status(self, state: str, **facts: Any) -> None:
         """Replace the attempt's status; `state` is running, stopped, failed or finished."""
         status = {"state": state, "heartbeat": time.time(), **facts}
-        write_atomic(self.attempt.status, dump_json(status))
+        write_atomic(self.attempt.status, dump(status))
         self.beaten = time.monotonic()
 
     def beat(self, **facts: Any) -> None:
@@ -84,17 +85,14 @@ def alive(attempt: Attempt, now: float | None = None) -> str | None:
     status = attempt.read_status()
     if status["state"] != "running":
         return None
-    claim = read_json(attempt.claim) if attempt.claim.exists() else {}
-    if claim.get("host") == socket.gethostname():
+    claim = attempt.read_claim()
+    if claim and claim["host"] == socket.gethostname():
         here = process_started(claim["pid"]) == claim["started"]
         return f"process {claim['pid']} on this machine" if here else None
     heartbeat = status.get("heartbeat", attempt.path.stat().st_mtime)
     age = (time.time() if now is None else now) - heartbeat
-    return (
-        f"{claim.get('host', 'an unknown host')} ({age:.0f} s ago)"
-        if age < EXPIRY_SECONDS
-        else None
-    )
+    host = claim["host"] if claim else "an unknown host"
+    return f"{host} ({age:.0f} s ago)" if age < EXPIRY_SECONDS else None
 
 
 def process_started(pid: int) -> str | None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import stat
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from stillhouse.errors import RunError
+
+MAX_BYTES = 1 << 26
+RESTORE = "restore or remove it"
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -50,31 +55,55 @@ def dump_json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_bytes(path: Path, limit: int = MAX_BYTES, cure: str = RESTORE) -> bytes:
+    """All of a plain file. Raises RunError if it is none (a pipe would block), or too large."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise RunError(f"{path}: not a plain file", cure)
+        if found.st_size > limit:
+            raise RunError(f"{path}: {found.st_size:,} bytes, expected at most {limit:,}", cure)
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path}: not readable ({error.strerror})", cure) from error
+
+
+def read_json(path: Path, cure: str = RESTORE) -> dict[str, Any]:
     """The object in a JSON file. Raises RunError naming the file if it is not one."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path}: not readable as JSON ({error})", "restore or remove it") from error
+        value = _parse(read_bytes(path, cure=cure))
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: not readable as JSON ({error})", cure) from error
     if not isinstance(value, dict):
-        raise RunError(f"{path}: expected a JSON object, found {type(value).__name__}")
+        raise RunError(f"{path}: expected a JSON object, found {type(value).__name__}", cure)
     return value
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a JSONL file; a torn last line, the mark of a kill, is left out."""
+def read_lines(path: Path) -> list[Any]:
+    """The values of a JSONL file; a torn last line, the mark of a kill, is left out."""
     records = []
-    lines = path.read_bytes().split(b"\n")
+    lines = read_bytes(path).split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
         try:
-            records.append(json.loads(line))
-        except ValueError as error:
+            records.append(_parse(line))
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 break
-            raise RunError(f"{path}:{number}: not a JSON record ({error})") from error
+            raise RunError(f"{path}:{number}: not a JSON record ({error})", RESTORE) from error
     return records
+
+
+def _parse(text: bytes) -> Any:
+    """JSON of finite numbers. Raises ValueError or RecursionError."""
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is not a finite number")
+    return number
 
 
 def file_hash(path: Path) -> str:

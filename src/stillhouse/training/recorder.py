@@ -8,20 +8,24 @@ import os
 import resource
 import sys
 import time
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from torch import Tensor
+from safetensors import SafetensorError
+from torch import Tensor, nn
 
 from stillhouse.errors import RunError, StillhouseError
 from stillhouse.runs.claim import Claim
-from stillhouse.runs.files import dump_json, file_hash, write_atomic, write_once
+from stillhouse.runs.files import read_bytes, write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import MOVE_AWAY, dump_sealed
 from stillhouse.training import checkpoint
 from stillhouse.training.trainee import Record, Trainee
 
-FORMAT = 1
 SAVE_SECONDS = 60.0
+MAX_WEIGHTS = 1 << 34
 
 
 class Superseded(RunError):
@@ -29,10 +33,13 @@ class Superseded(RunError):
 
 
 class Recorder:
-    """Writes what a trainee does: metrics, log, checkpoints, weights and result."""
+    """Writes what a trainee does: metrics, log, checkpoints, weights and result.
 
-    def __init__(self, folder: RunFolder, claim: Claim) -> None:
-        self.folder, self.claim, self.attempt = folder, claim, claim.attempt
+    `run` marks the run in its checkpoints (see `checkpoint.mark`).
+    """
+
+    def __init__(self, folder: RunFolder, claim: Claim, run: str) -> None:
+        self.folder, self.claim, self.attempt, self.run = folder, claim, claim.attempt, run
         self.log = logging.getLogger(f"stillhouse.run.{folder.path}.{self.attempt.number}")
         self.log.setLevel(logging.INFO)
         self.log.propagate = False
@@ -76,7 +83,7 @@ class Recorder:
     def save(self, trainee: Trainee) -> None:
         """Write a checkpoint and drop those of earlier attempts."""
         self._check_claim()
-        checkpoint.save(self.attempt, trainee.state())
+        checkpoint.save(self.attempt, self.run, trainee.state())
         checkpoint.discard(self.folder, before=self.attempt.number)
         self._saved = time.monotonic()
         self._position = trainee.position
@@ -107,19 +114,19 @@ class Recorder:
         weights["best"] = _write_weights(self.folder.best, trainee.best["weights"])
         if own := trainee.method.state_dict():
             weights["method"] = _write_weights(self.folder.method, own)
-        lines = "".join(json.dumps(record) + "\n" for record in trainee.records)
-        write_atomic(self.folder.path / "metrics.jsonl", lines.encode())
+        metrics = "".join(json.dumps(record) + "\n" for record in trainee.records).encode()
+        write_atomic(self.folder.path / "metrics.jsonl", metrics)
         result = {
-            "format": FORMAT,
             **facts,
             "final": trainee.records[-1],
             "best": {name: value for name, value in trainee.best.items() if name != "weights"},
             "weights": weights,
+            "metrics": sha256(metrics).hexdigest(),
             "predictions": _write_weights(self.folder.predictions, trainee.predicted),
             "attempts": self.attempt.number,
             "finished": time.time(),
         }
-        write_once(self.folder.result, dump_json(result))
+        write_once(self.folder.result, dump_sealed(result))
         checkpoint.discard(self.folder)
         self.log.info("finished")
         self._end("finished", "")
@@ -168,15 +175,28 @@ def epoch_line(record: Record, epochs: int) -> str:
     )
 
 
-def _write_weights(path: Any, weights: dict[str, Tensor]) -> str:
+def _write_weights(path: Path, weights: dict[str, Tensor]) -> str:
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    write_atomic(path, safetensors.torch.save(tensors))
-    return file_hash(path)
+    content = safetensors.torch.save(tensors)
+    write_atomic(path, content)
+    return sha256(content).hexdigest()
 
 
-def load_weights(path: Any, expected: str) -> dict[str, Tensor]:
+def load_weights(path: Path, expected: str) -> dict[str, Tensor]:
     """Weights whose file still has the hash that was recorded. Raises RunError otherwise."""
-    if not path.exists() or file_hash(path) != expected:
-        raise RunError(f"{path} is not the file that was recorded", "restore it or train it again")
-    loaded: dict[str, Tensor] = safetensors.torch.load_file(path)
+    content = read_bytes(path, MAX_WEIGHTS, MOVE_AWAY)
+    if sha256(content).hexdigest() != expected:
+        raise RunError(f"{path} is not the file that was recorded", MOVE_AWAY)
+    try:
+        loaded: dict[str, Tensor] = safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise RunError(f"{path}: not a file of weights ({error})", MOVE_AWAY) from error
     return loaded
+
+
+def load_into(module: nn.Module, path: Path, expected: str) -> None:
+    """Give a module its recorded weights. Raises RunError if they are not, or do not fit."""
+    try:
+        module.load_state_dict(load_weights(path, expected))
+    except RuntimeError as error:
+        raise RunError(f"{path}: another network's weights ({error})", MOVE_AWAY) from error

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from stillhouse import models
+from stillhouse.config.recorded import recorded
 from stillhouse.config.schema import Precision, Teacher
 from stillhouse.data.base import Batch, Dataset
 from stillhouse.data.loader import plain_batches
@@ -18,7 +19,7 @@ from stillhouse.runs.folder import RunFolder
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.precision import autocast, settle
-from stillhouse.training.recorder import load_weights
+from stillhouse.training.recorder import load_into
 
 ACCURACY_TOLERANCE = 0.2
 
@@ -63,13 +64,16 @@ def hand_over(
     Raises RunError if it is not finished, its weights are not the recorded ones, or its accuracy
     is not the recorded one (to 0.2 points, which covers other hardware).
     """
+    recorded(folder)
     result = folder.completed()
     if result is None:
         raise RunError(f"the teacher in {folder.path} is not finished", "train it first")
-    which = "best" if result["best"]["chosen_on"] == "validation" else "final"
-    file = {"best": folder.best, "final": folder.final}[which]
+    which: Literal["best", "final"] = (
+        "best" if result["best"]["chosen_on"] == "validation" else "final"
+    )
+    file, sha = {"best": folder.best, "final": folder.final}[which], result["weights"][which]
     network = models.build(teacher.model, data.spec.classes, data.spec.channels, files)
-    network.load_state_dict(load_weights(file, result["weights"][which]))
+    load_into(network, file, sha)
     network.requires_grad_(False).eval()
     settle(network, device)
     test = evaluate(network, plain_batches(data.test, data.spec, EVALUATION_BATCH))
@@ -85,7 +89,7 @@ def hand_over(
         "seed": teacher.seed,
         "identity": result["identity"],
         "weights": which,
-        "sha256": result["weights"][which],
+        "sha256": sha,
         "accuracy": test.accuracy,
         "fingerprint": fingerprint(network),
     }
