@@ -87,3 +87,13 @@ def test_a_damaged_record_is_named_and_hides_nothing(full: Bench) -> None:
     full.folder(f"{RKD}/0").attempts()[-1].claim.write_text("{")
     (note,) = notes(full)
     assert note.startswith("Where this run comes from is not known: ") and f"{RKD}/0" in note
+
+
+def test_teachers_from_files_are_named_with_their_accuracy(full: Bench) -> None:
+    sha256 = "a" * 64
+    taught = {"weights": "final", "sha256": sha256, "adopted": "best.pth", "accuracy": 91.5}
+    weights = {"final": sha256, "best": sha256}
+    edit(full.folder(f"{TEACHER}/0").result, lambda r: r.update(weights=weights))
+    edit(full.folder(f"{LOGIT}/0").result, lambda r: r.update(teacher=taught))
+    expected = "Teachers from files, whose training is not recorded: best.pth (91.50 %)."
+    assert notes(full) == (expected,)

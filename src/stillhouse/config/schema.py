@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from stillhouse.config.teacher_file import check_pattern, is_pattern
 from stillhouse.errors import ConfigError
 from stillhouse.own import OwnFile, own_file
 
@@ -143,6 +144,8 @@ class Round(Strict):
                 f"teacher_seeds has {len(self.teacher_seeds)} entries: expected one for all "
                 f"seeds, or one for each of the {len(self.seeds)} seeds"
             )
+        if self.teachers_from and is_pattern(self.teachers_from):
+            check_pattern(self.teachers_from)
         return self
 
 

@@ -36,6 +36,7 @@ def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
     return (
         *damaged,
         *changed_teachers(done),
+        *_adopted(done),
         *_other_recipes(done),
         *_arms_recipes(done),
         *_mixed("versions of the code", sources),
@@ -55,6 +56,17 @@ def changed_teachers(cells: Iterable[Cell]) -> tuple[str, ...]:
     if not changed:
         return ()
     return (f"The teacher changed after these students learnt from it: {_some(changed)}.",)
+
+
+def _adopted(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """A note naming teachers that were taken over from files."""
+    taught = [c.state.result.get("teacher") for c in cells if c.state.result]
+    known = [one for one in taught if one and "adopted" in one and "accuracy" in one]
+    files = {one["adopted"]: one["accuracy"] for one in known}
+    if not files:
+        return ()
+    shown = _some([f"{file} ({accuracy:.2f} %)" for file, accuracy in files.items()])
+    return (f"Teachers from files, whose training is not recorded: {shown}.",)
 
 
 def _other_recipes(cells: list[Cell]) -> tuple[str, ...]:

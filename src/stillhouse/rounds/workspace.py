@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stillhouse.config.load import load_round
 from stillhouse.config.schema import Round, RunConfig
+from stillhouse.config.teacher_file import is_pattern
 from stillhouse.errors import ConfigError, RunError, unknown_name
 from stillhouse.runs.files import write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
@@ -85,8 +86,9 @@ class Workspace:
     def teachers(self, round_: Round) -> Path:
         """The experiments folder that holds the round's teachers.
 
-        `teachers_from` names a workspace, an experiments folder, or a round whose archive is in
-        `analysis/experiment_NAME/`. Raises ConfigError if there is none of these.
+        `teachers_from` names a workspace, an experiments folder, a round whose archive is in
+        `analysis/experiment_NAME/`, or files, which are taken over into a folder here. Raises
+        ConfigError if there is none of these.
         """
         return self.teachers_of(round_.teachers_from)
 
@@ -94,6 +96,8 @@ class Workspace:
         """The same for a `teachers_from`, as runs record it."""
         if source is None:
             return self.experiments
+        if is_pattern(source):
+            return self.experiments / "adopted"
         tried = [
             self.root / source / "experiments",
             self.root / source,

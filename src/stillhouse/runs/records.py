@@ -116,6 +116,16 @@ class Teaching(TypedDict):
 
     sha256: Digest
     weights: NotRequired[Literal["final", "best"]]
+    accuracy: NotRequired[Percent]
+    adopted: NotRequired[str]
+
+
+@_open
+class Adopted(TypedDict):
+    """The user's file that a network was taken over from."""
+
+    file: str
+    sha256: Digest
 
 
 @_open
@@ -140,6 +150,7 @@ class Result(TypedDict):
     weights: Weights
     metrics: Digest
     teacher: NotRequired[Teaching | None]
+    adopted: NotRequired[Adopted]
 
 
 @_open

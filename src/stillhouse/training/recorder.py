@@ -110,10 +110,10 @@ class Recorder:
         """Write weights and metrics, then the result, then drop what only resuming needs."""
         self._check_claim()
         network = trainee.method.inference_model(trainee.network)
-        weights = {"final": _write_weights(self.folder.final, network.state_dict())}
-        weights["best"] = _write_weights(self.folder.best, trainee.best["weights"])
+        weights = {"final": write_weights(self.folder.final, network.state_dict())}
+        weights["best"] = write_weights(self.folder.best, trainee.best["weights"])
         if own := trainee.method.state_dict():
-            weights["method"] = _write_weights(self.folder.method, own)
+            weights["method"] = write_weights(self.folder.method, own)
         metrics = "".join(json.dumps(record) + "\n" for record in trainee.records).encode()
         write_atomic(self.folder.path / "metrics.jsonl", metrics)
         result = {
@@ -122,7 +122,7 @@ class Recorder:
             "best": {name: value for name, value in trainee.best.items() if name != "weights"},
             "weights": weights,
             "metrics": sha256(metrics).hexdigest(),
-            "predictions": _write_weights(self.folder.predictions, trainee.predicted),
+            "predictions": write_weights(self.folder.predictions, trainee.predicted),
             "attempts": self.attempt.number,
             "finished": time.time(),
         }
@@ -175,7 +175,8 @@ def epoch_line(record: Record, epochs: int) -> str:
     )
 
 
-def _write_weights(path: Path, weights: dict[str, Tensor]) -> str:
+def write_weights(path: Path, weights: dict[str, Tensor]) -> str:
+    """Put named tensors into a safetensors file; return its SHA-256."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     content = safetensors.torch.save(tensors)
     write_atomic(path, content)

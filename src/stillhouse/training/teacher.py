@@ -92,6 +92,7 @@ def hand_over(
         "sha256": sha,
         "accuracy": test.accuracy,
         "fingerprint": fingerprint(network),
+        **({"adopted": result["adopted"]["file"]} if "adopted" in result else {}),
     }
     shape = models.shapes(network, data.spec.channels, data.spec.size)
     return TrainedTeacher(network, shape, facts, test, precision, device)
