@@ -20,7 +20,7 @@ LAYERS = [
     {"training"},
     {"rounds"},
     {"importing"},
-    {"stats"},
+    {"stats", "doctor"},
     {"figures"},
     {"cli"},
     {"__main__"},

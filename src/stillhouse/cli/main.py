@@ -8,6 +8,7 @@ import typer
 
 from stillhouse.cli import data, explain, look, train
 from stillhouse.cli.diff import diff
+from stillhouse.cli.doctor import doctor
 from stillhouse.cli.figure import figure
 from stillhouse.cli.importing import import_
 from stillhouse.cli.verify import verify
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(look.plan)
 app.command()(train.run)
 app.command()(look.status)
+app.command()(doctor)
 app.command()(look.table)
 app.command()(look.terms)
 app.command()(figure)
