@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from synthetic import LOG, case, causes, config, ended, records
 
 from stillhouse.doctor.case import Line
 from stillhouse.doctor.codes import CODES
 from stillhouse.doctor.diagnose import diagnose
 from stillhouse.doctor.ends import PATTERNS, meaning
 from stillhouse.runs.state import RunState
+from synthetic import LOG, case, causes, config, ended, records
 
 # Lines as torch, Python, the kernel, Slurm, PBS and stillhouse itself write them.
 SAID = {

@@ -28,7 +28,7 @@ LONGEST = 300
 def read_round(workspace: Workspace, round_: Round) -> list[Case]:
     """A case for every run of a round, in the order of its matrix, with teacher and peers."""
     seen = survey(workspace, round_)
-    bare = {cell.config.path: _bare(cell.config, cell.folder, cell.state) for cell in seen.cells}
+    bare = {cell.config.path: read_run(cell.config, cell.folder, cell.state) for cell in seen.cells}
     teachers = _teachers(workspace, round_, bare)
     whole = []
     for case in bare.values():
@@ -49,12 +49,12 @@ def _teachers(workspace: Workspace, round_: Round, bare: dict[str, Case]) -> dic
         if config.teacher and path and config.teacher.source and path not in found:
             folder = RunFolder(home / path)
             if own := recorded(folder):
-                found[path] = _bare(own, folder, state_of(folder))
+                found[path] = read_run(own, folder, state_of(folder))
     return bare | found
 
 
-def _bare(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
-    """A run by itself; what cannot be read of it makes it `unreadable`."""
+def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
+    """A run without its surroundings; what cannot be read of it makes it `unreadable`."""
     attempts = folder.attempts() if state.name != "missing" else []
     newest = attempts[-1] if attempts else None
     facts, records, problem = _read(folder, state)

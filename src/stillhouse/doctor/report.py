@@ -39,9 +39,11 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, bool]:
 
 def verdict(case: Case, finding: Finding) -> str:
     """What a finding makes of a run: `failed`, `stuck`, `unsound` or `caution`."""
-    if finding.kind == "end":
-        return "failed" if case.state.name in ("failed", "unreadable") else "stuck"
-    return finding.kind
+    if finding.kind == "caution":
+        return "caution"
+    if case.state.name in ("failed", "unreadable"):
+        return "failed"
+    return "stuck" if finding.kind == "end" else "unsound"
 
 
 def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:

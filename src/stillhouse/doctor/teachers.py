@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
@@ -32,7 +32,8 @@ def changed(case: Case) -> Iterator[Finding]:
     used, teacher = _used(case), case.teacher
     if not used or not teacher or not teacher.state.result or "sha256" not in used:
         return
-    now = teacher.state.result["weights"].get(used.get("weights", "final"))
+    hashes: Mapping[str, Any] = teacher.state.result["weights"]
+    now = hashes.get(used.get("weights", "final"))
     if now and now != used["sha256"]:
         text = f"taught by weights {used['sha256'][:12]}; {teacher.path} now has {now[:12]}"
         yield Finding("changed-teacher", "certain", (case.fact("sha256", text),))
