@@ -13,14 +13,13 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "stillhouse"
 ROOT = SOURCE.parents[1]
 LAYERS = [
-    {"errors", "own", "seeding", "tables", "published"},
+    {"errors", "seeding", "tables", "published"},
     {"data", "models", "runs"},
     {"methods"},
     {"config"},
     {"training"},
     {"rounds"},
-    {"importing"},
-    {"stats", "doctor"},
+    {"stats"},
     {"figures"},
     {"cli"},
     {"__main__"},

@@ -12,8 +12,9 @@ import torch
 
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches
+from stillhouse.errors import RunError
 from stillhouse.methods.base import Method
-from stillhouse.runs.files import write_atomic
+from stillhouse.runs.files import write_once
 from stillhouse.seeding import derive
 from stillhouse.training.teacher import TrainedTeacher
 
@@ -29,7 +30,8 @@ def pretrain(
     """Give a method its pretrained module: from the cache, or trained now and put there.
 
     The result depends on the teacher's weights, the method's own key and the training batches
-    only; two processes that train it at once write the same bytes.
+    only. Of two processes that train it at once the first to end decides, for both.
+    Raises RunError if the cached file is damaged.
     """
     work = method.pretraining()
     if work is None:
@@ -37,17 +39,19 @@ def pretrain(
     key = {"teacher": teacher.facts["sha256"], "data": batches.facts(), **work.key}
     text = json.dumps(key, sort_keys=True)
     path = cache / f"{name}-{sha256(text.encode()).hexdigest()[:16]}.safetensors"
-    if path.exists():
+    if not path.exists():
+        torch.manual_seed(derive("pretraining", text))
+        for part in work.module.modules():
+            if callable(reset := getattr(part, "reset_parameters", None)):
+                reset()
+        work.train(teacher.network, _epochs(batches, work.key["epochs"], beat))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        state = {name: value.cpu().contiguous() for name, value in work.module.state_dict().items()}
+        write_once(path, safetensors.torch.save(state, metadata={"key": text}))
+    try:
         work.module.load_state_dict(safetensors.torch.load_file(path))
-        return
-    torch.manual_seed(derive("pretraining", text))
-    for part in work.module.modules():
-        if callable(reset := getattr(part, "reset_parameters", None)):
-            reset()
-    work.train(teacher.network, _epochs(batches, work.key["epochs"], beat))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: value.cpu().contiguous() for name, value in work.module.state_dict().items()}
-    write_atomic(path, safetensors.torch.save(state, metadata={"key": text}))
+    except safetensors.SafetensorError as error:
+        raise RunError(f"{path} is damaged ({error})", "remove it: it is trained again") from error
 
 
 def _epochs(

@@ -1,1 +1,0 @@
-"""Rounds that earlier scripts trained: read as they lie, written as stillhouse's records."""
