@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check format clean
+.PHONY: demo test check bench format clean
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -16,6 +16,9 @@ check: .venv/ready         ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: .venv/ready         ## NST and RKD against their textbook forms: time and peak memory
+	$(BIN)/python benchmarks/methods.py
 
 format: .venv/ready        ## put the code into its format
 	$(BIN)/ruff format .

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lab import Lab
+from stillhouse.config.load import load_round
+from stillhouse.importing.write import Import, import_round
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +29,20 @@ def make_lab(tmp_path: Path, teachers: Path) -> Callable[[str], Lab]:
 @pytest.fixture
 def lab(make_lab: Callable[[str], Lab]) -> Lab:
     return make_lab("lab")
+
+
+@pytest.fixture(scope="session")
+def alpha_records() -> Path:
+    """The folder of round alpha's records; tests that read them skip where they are not."""
+    beside = Path(__file__).parents[2] / "shared" / "alpha-records"
+    folder = Path(os.environ.get("STILLHOUSE_ALPHA_RECORDS", beside))
+    if not folder.is_dir():
+        pytest.skip(f"round alpha's records are not in {folder} ($STILLHOUSE_ALPHA_RECORDS)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def alpha(alpha_records: Path, tmp_path_factory: pytest.TempPathFactory) -> Import:
+    """Round alpha, imported."""
+    described = load_round(Path(__file__).parents[1] / "rounds" / "alpha.yaml")
+    return import_round(alpha_records, "alpha", tmp_path_factory.mktemp("alpha"), described)

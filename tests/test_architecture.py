@@ -13,13 +13,14 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "stillhouse"
 ROOT = SOURCE.parents[1]
 LAYERS = [
-    {"errors", "seeding", "tables", "published"},
+    {"errors", "own", "seeding", "tables", "published"},
     {"data", "models", "runs"},
     {"methods"},
     {"config"},
     {"training"},
     {"rounds"},
-    {"stats"},
+    {"importing"},
+    {"stats", "doctor"},
     {"figures"},
     {"cli"},
     {"__main__"},

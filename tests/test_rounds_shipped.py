@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from stillhouse.cli.diff import diff
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.expand import expand, teacher_of
+from stillhouse.config.identity import identity
 from stillhouse.config.legacy import PRACTICES
 from stillhouse.config.load import check_parameters, load_round
 from stillhouse.config.schema import Round
@@ -21,6 +23,16 @@ COUNTS = {
     "beta_controls": 72,
     "fashion": 24,
     "digits": 24,
+}
+
+# SHA-256 over the identities of a round's runs: they may not change, or runs are trained anew.
+IDENTITIES = {
+    "alpha": "9f5be7ab95f89d2b1b45d7397a556c1b5796d5ae7fd88ae94f49ebb9819bd388",
+    "beta": "af3d336adb0c074fcc043d9e650a9dcf1a0e498c7601bfaec8371d78b6ca4fe4",
+    "beta_gap": "a9c1dd879bda759f4fc2321d8c6750ee5ba862f64c15708dee1e338c0018a276",
+    "beta_controls": "1e44da69b80d822cb89805bae16d8e4182afa6e5f38886b0a83b200b252be6b8",
+    "fashion": "e53a3c8d0f89a06958c0971bc8a22835f0558e7f4db5207ccc71aa264e60107e",
+    "digits": "88e7d6eccac0a60316a5948ddc251cc029a0638ac5b2163b116c506414149efa",
 }
 
 
@@ -39,6 +51,12 @@ def test_a_shipped_round_expands(name: str) -> None:
     runs = expand(round_)
     assert round_.round == name
     assert len(runs) == len({run.path for run in runs}) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_identities_of_a_shipped_round_are_what_they_were(name: str) -> None:
+    found = "\n".join(map(identity, expand(load(name))))
+    assert sha256(found.encode()).hexdigest() == IDENTITIES[name]
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.claim import Claim
 from stillhouse.runs.files import dump_json
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import dump, dump_sealed
 
 ROUND: dict[str, Any] = {
     "round": "tiny",
@@ -32,6 +33,7 @@ ROUND: dict[str, Any] = {
 TEACHER = "Digits/pure/ResNet20"
 PURE = "Digits/pure/ResNetBaby"
 LOGIT = "Digits/logit/ResNet20_to_ResNetBaby"
+NO_HASH = "0" * 64
 RKD = "Digits/rkd/ResNet20_to_ResNetBaby"
 
 
@@ -61,8 +63,7 @@ class Bench:
         """A run that this process is training: state `running`."""
         folder = self.folder(path)
         folder.path.mkdir(parents=True, exist_ok=True)
-        config = resolve(self.runs[path]).model_dump(mode="json")
-        folder.run.write_bytes(dump_json({"config": config}))
+        folder.run.write_bytes(dump_sealed(started(self.runs[path])))
         claim = Claim.take(folder)
         claim.write_status("running", epoch=1, step=0)
         return claim
@@ -80,19 +81,40 @@ class Bench:
         """A completed run with these test accuracies."""
         claim = self.begin(path)
         claim.write_status("finished", epoch=2, step=0)
-        self.folder(path).result.write_bytes(dump_json(result(self.runs[path], final, best)))
+        content = dump_sealed(result(self.runs[path], final, best))
+        self.folder(path).result.write_bytes(content)
 
     def finish_all(self, accuracies: Iterable[float]) -> None:
         for path, accuracy in zip(self.runs, accuracies, strict=True):
             self.finish(path, accuracy)
 
 
+def edit(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON file as its writer would, with its checksum."""
+    content = json.loads(file.read_text())
+    sealed = content.pop("sha256", None)
+    change(content)
+    file.write_bytes(dump_sealed(content) if sealed else dump(content))
+
+
+def started(config: RunConfig) -> dict[str, Any]:
+    """What a `run.json` holds, as far as it is read."""
+    resolved = resolve(config)
+    return {
+        "config": resolved.model_dump(mode="json"),
+        "identity": identity(resolved),
+        "teacher": {"sha256": NO_HASH} if config.teacher else None,
+        "data": NO_HASH,
+    }
+
+
 def result(config: RunConfig, final: float, best: float | None) -> dict[str, Any]:
     """What a `result.json` holds, as far as tables read it."""
     chosen = final if best is None else best
     return {
-        "identity": identity(config),
+        "identity": identity(resolve(config)),
         "final": {"epoch": 2, "test": {"accuracy": final}, "time": {"seconds": 3.0}},
         "best": {"epoch": 1, "chosen_on": "test", "accuracy": chosen, "test_accuracy": chosen},
-        "weights": {},
+        "weights": {"final": NO_HASH, "best": NO_HASH},
+        "metrics": NO_HASH,
     }

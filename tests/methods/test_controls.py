@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from methods.pairs import make_batch, make_method, network
 from stillhouse.errors import ConfigError
 from stillhouse.methods.objective import coefficients
 from stillhouse.models.base import Network, Outputs
+from stillhouse.models.tapped import Tapped
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 1.0, 3.0]])
 
@@ -99,8 +100,50 @@ class Token(nn.Module):
         self.token = nn.Parameter(torch.ones(3))
 
 
+class Keeps(nn.Linear):
+    def reset_parameters(self) -> None:
+        if not hasattr(self, "drawn"):
+            super().reset_parameters()
+        self.drawn = True
+
+
 def test_random_teacher_refuses_weights_it_cannot_draw_anew() -> None:
     teacher = network("ResNetBaby")
     teacher.token = Token()
     with pytest.raises(ConfigError, match="Token anew"):
         make_method("random_teacher", network("ResNetBaby"), teacher)
+    teacher = network("ResNetBaby")
+    teacher.head = Keeps(64, 10)
+    with pytest.raises(ConfigError, match=r"head\.weight still has its trained weights"):
+        make_method("random_teacher", network("ResNetBaby"), teacher)
+
+
+class Rooted(nn.Module):
+    """A foreign network with a parameter outside of its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.rand(3, 1, 1))
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.conv(images + self.token).mean(dim=(2, 3)))
+        return logits
+
+
+class Resettable(Rooted):
+    def reset_parameters(self) -> None:
+        nn.init.uniform_(self.token)
+
+
+def test_random_teacher_resets_a_foreign_network_or_names_what_it_cannot() -> None:
+    student = network("ResNetBaby")
+    with pytest.raises(ConfigError, match="weights of a Rooted anew"):
+        make_method("random_teacher", student, Tapped(Rooted(), {"a": "conv"}, "fc"))
+    torch.manual_seed(2)
+    teacher = Tapped(Resettable(), {"a": "conv"}, "fc")
+    method = make_method("random_teacher", student, teacher)
+    untrained = dict(method.untrained.named_parameters())  # type: ignore[union-attr, operator]
+    assert untrained.keys() == dict(teacher.named_parameters()).keys()
+    for name, parameter in teacher.named_parameters():
+        assert not torch.equal(untrained[name], parameter), name

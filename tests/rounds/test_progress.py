@@ -24,7 +24,7 @@ def train(bench: Bench, path: str, accuracies: list[float]) -> None:
     """Write what a run that has finished some epochs has on disk."""
     claim = bench.begin(path)
     lines = [
-        json.dumps({"epoch": epoch, "test": {"accuracy": accuracy}}) + "\n"
+        json.dumps({"epoch": epoch, "test": {"accuracy": accuracy}, "time": {"seconds": 1}}) + "\n"
         for epoch, accuracy in enumerate(accuracies, start=1)
     ]
     claim.attempt.metrics.write_text("".join(lines))
@@ -45,6 +45,20 @@ def test_every_epoch_has_its_line_in_a_log(
         f"{TEACHER}/0: epoch 2/2 test 60.00 %",
     ]
     assert "(about 0:00:0" in log.getvalue()
+
+
+def test_damaged_records_of_one_run_do_not_end_the_round(
+    bench: Bench, progress: Progress, log: io.StringIO
+) -> None:
+    progress.update(bench.look())
+    train(bench, f"{TEACHER}/0", [50.0, 60.0])
+    metrics = bench.folder(f"{TEACHER}/0").attempts()[-1].metrics
+    metrics.write_bytes(metrics.read_bytes()[10:])
+    train(bench, f"{TEACHER}/1", [70.0])
+    progress.update(bench.look())
+    first, _, second = log.getvalue().splitlines()
+    assert first.startswith(f"{TEACHER}/0: {metrics}:1: not a JSON record")
+    assert second.startswith(f"{TEACHER}/1: epoch 1/2 test 70.00 %")
 
 
 def test_a_failure_is_told_once_and_again_if_it_is_tried_again(

@@ -41,7 +41,11 @@ def test_a_second_round_is_refused(bench: Bench) -> None:
     with pytest.raises(RunError, match=r"'tiny' is active in .* 'other' cannot start") as e:
         workspace.activate(other, bench.file)
     assert "--root" in e.value.hint
-    assert workspace.active() == {"round": "tiny", "file": str(bench.file.resolve())}
+    assert workspace.active() == {
+        "format": 1,
+        "round": "tiny",
+        "file": str(bench.file.resolve()),
+    }
 
 
 def test_a_round_file_may_move(bench: Bench, tmp_path: Path) -> None:

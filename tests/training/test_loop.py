@@ -169,9 +169,11 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     data = bytearray(attempt.checkpoint.read_bytes())
     data[len(data) // 2] ^= 1
     attempt.checkpoint.write_bytes(bytes(data))
-    lab.train(config)
+    complaints: list[str] = []
+    lab.train(config, complaints=complaints)
     assert lab.outcome(config) == together("logit")
     assert "damaged" in lab.folder(config).attempts()[1].log.read_text()
+    assert [str(attempt.checkpoint) in line for line in complaints] == [True]
 
 
 def test_students_refuse_a_teacher_whose_weights_were_changed(

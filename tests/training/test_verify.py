@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,16 +12,11 @@ from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.verify import Verified, verify
+from workbench import edit
 
 
 def differing(found: Verified) -> list[str]:
     return [what for what, recorded, now in found.checks if recorded != now]
-
-
-def edit(folder: RunFolder, change: Callable[[dict[str, Any]], None]) -> None:
-    run = json.loads(folder.run.read_text())
-    change(run)
-    folder.run.write_text(json.dumps(run))
 
 
 @pytest.fixture
@@ -53,7 +47,7 @@ def test_another_recipe_differs_from_the_first_step_on(lab: Lab, trained: Any) -
     def change(run: dict[str, Any]) -> None:
         run["config"]["training"]["learning_rate"] = 0.03
 
-    edit(folder, change)
+    edit(folder.run, change)
     found = verify(folder, lab.place, 1)
     assert differing(found) == ["weights after 1 steps"]
 
@@ -65,7 +59,7 @@ def test_another_teacher_dataset_and_machine_are_named(lab: Lab, trained: Any) -
         run["data"] = run["teacher"]["sha256"] = "0" * 64
         run["machine"]["processor"] = "another"
 
-    edit(folder, change)
+    edit(folder.run, change)
     found = verify(folder, lab.place, 0)
     assert differing(found) == ["dataset", "teacher's weights"]
     assert [field for field, _, _ in found.changed] == ["machine.processor"]

@@ -31,7 +31,7 @@ def figure(
     out.mkdir(parents=True, exist_ok=True)
     for dataset in loaded.datasets:
         path = out / f"{loaded.round}-{dataset}-accuracy.{kind}"
-        title = f"{data.spec(dataset).label}, round {loaded.round}"
+        title = f"{data.spec(dataset, loaded.files).label}, round {loaded.round}"
         accuracy_figure(title, arms(seen, dataset)).savefig(path)
         typer.echo(str(path))
     typer.echo(f"next: {again('table', round_, root)}")

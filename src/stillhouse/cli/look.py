@@ -51,7 +51,7 @@ def status(
 
     workspace, loaded, _ = open_round(root, round_)
     seen = survey(workspace, loaded, only)
-    finished = seen.count("done") == len(seen.cells)
+    finished = seen.count("done") == len(seen.cells) or loaded.imported is not None
     show(status_table(seen), format, again("table" if finished else "run", round_, root))
 
 

@@ -8,10 +8,11 @@ import typer
 
 from stillhouse.cli import data, explain, look, train
 from stillhouse.cli.diff import diff
+from stillhouse.cli.doctor import doctor
 from stillhouse.cli.figure import figure
-from stillhouse.cli.unlock import unlock
+from stillhouse.cli.importing import import_
 from stillhouse.cli.verify import verify
-from stillhouse.errors import StillhouseError, describe
+from stillhouse.errors import StillhouseError
 
 app = typer.Typer(
     help="Knowledge-distillation rounds: one round file in, trained networks and tables out.",
@@ -22,12 +23,13 @@ app = typer.Typer(
 app.command()(look.plan)
 app.command()(train.run)
 app.command()(look.status)
+app.command()(doctor)
 app.command()(look.table)
 app.command()(look.terms)
 app.command()(figure)
 app.command()(diff)
+app.command("import")(import_)
 app.command()(train.train)
-app.command()(unlock)
 app.command()(verify)
 app.command()(explain.methods)
 app.command()(explain.models)
@@ -37,17 +39,9 @@ app.add_typer(data.app, name="data")
 
 
 def main() -> None:
-    """Run the command line; a known error is one message and its exit code, not a traceback.
-
-    Known are also a full disk, a missing permission, a vanished folder, and too little memory.
-    """
+    """Run the command line; a known error is one message and its exit code, not a traceback."""
     try:
         app()
     except StillhouseError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except (OSError, MemoryError, RuntimeError) as error:
-        if (reason := describe(error)) is None:
-            raise
-        typer.echo(f"error: {reason}", err=True)
-        sys.exit(1)

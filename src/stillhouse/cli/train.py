@@ -36,16 +36,20 @@ def run(
     from rich.console import Console
 
     from stillhouse import data
+    from stillhouse.config.expand import expand
+    from stillhouse.rounds.adopt import adopt_teachers
     from stillhouse.rounds.local import Local, worker_command
     from stillhouse.rounds.preflight import check_round
     from stillhouse.rounds.progress import Progress
-    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.survey import select, survey
     from stillhouse.rounds.workspace import open_round
 
     workspace, loaded, file = open_round(root, round_)
     images = data.data_root(data_root)
     check_round(workspace, loaded, file, only, images)
     workspace.activate(loaded, file)
+    runs = select(expand(loaded), only)
+    adopt_teachers(workspace, runs, images, device, say=typer.echo)
     gpus = _gpus(device)
     with Progress(Console()) as progress:
         local = Local(
@@ -56,7 +60,6 @@ def run(
             gpus=gpus,
         )
         seen = local.run()
-    workspace.tidy(cell.folder for cell in seen.cells)
     done = seen.count("done")
     typer.echo(f"{done} of {len(seen.cells)} runs done; they are in {workspace.experiments}")
     finished = done == len(seen.cells)

@@ -23,28 +23,28 @@ def verify(
 ) -> None:
     """Train a run's first steps again in this process and compare the weights bit for bit."""
     from stillhouse import data
-    from stillhouse.config.schema import RunConfig
+    from stillhouse.config.recorded import recorded
     from stillhouse.rounds.workspace import Workspace
-    from stillhouse.runs.files import read_json
     from stillhouse.training.cohort import Place
     from stillhouse.training.precision import pick_device
     from stillhouse.training.verify import verify as repeat
 
     workspace = Workspace(root)
     folder = workspace.run(run)
-    teacher = RunConfig(**read_json(folder.run)["config"]).teacher
-    teachers = workspace.teachers_of(teacher.source if teacher else None)
+    config = recorded(folder)
+    source = config.teacher.source if config and config.teacher else None
+    teachers = workspace.teachers_of(source)
     place = Place(workspace.experiments, teachers, data.data_root(data_root), pick_device(device))
     found = repeat(folder, place, steps)
     rows = tuple(
-        (what, recorded[:SHOWN_DIGITS], now[:SHOWN_DIGITS], "yes" if recorded == now else "NO")
-        for what, recorded, now in found.checks
+        (what, then[:SHOWN_DIGITS], now[:SHOWN_DIGITS], "yes" if then == now else "NO")
+        for what, then, now in found.checks
     )
     notes = tuple(
         f"differs from when it was trained: {field}: {was} -> {now}"
         for field, was, now in found.changed
     )
-    same = all(recorded == now for _, recorded, now in found.checks)
+    same = all(then == now for _, then, now in found.checks)
     title = f"{run}: {'every bit is the same' if same else 'NOT the same'}"
     columns = ("SHA-256 (its start) of", "Recorded", "Now", "Same")
     active = workspace.active()

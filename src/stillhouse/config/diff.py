@@ -11,7 +11,16 @@ from stillhouse.config.schema import Distillation, Round, Training
 from stillhouse.errors import ConfigError
 from stillhouse.tables import Table
 
-MATRIX = ("datasets", "teacher", "students", "methods", "seeds", "teacher_seeds", "teachers_from")
+MATRIX = (
+    "files",
+    "datasets",
+    "teacher",
+    "students",
+    "methods",
+    "seeds",
+    "teacher_seeds",
+    "teachers_from",
+)
 LABELS = {"alpha": "loss weight alpha"}
 TEXTS: dict[str, dict[str | None, str]] = {
     "teacher_seeds": {None: "the student's"},
@@ -61,12 +70,10 @@ def diff_rounds(a: Round, b: Round) -> Table:
 
 def changeable(round_: Round) -> list[str]:
     """The keys that `changes` may have, apart from an override's `(name)` behind them."""
-    own = (parameter for method in round_.methods for parameter in _parameters(method))
-    return list(dict.fromkeys([*MATRIX, *names.FLAT, "sweep", *own, *legacy.keys()]))
-
-
-def _parameters(method: str) -> tuple[str, ...]:
-    return names.parameters(method) if method in names.distillers() else ()
+    files = round_.files
+    known = [method for method in round_.methods if method in names.distillers(files)]
+    own = (parameter for method in known for parameter in names.parameters(method, files))
+    return list(dict.fromkeys([*MATRIX, *names.FLAT, "sweep", *own, *legacy.keys(files)]))
 
 
 def _rows(a: Round, b: Round) -> Iterator[_Row]:

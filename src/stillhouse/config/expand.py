@@ -10,6 +10,7 @@ from typing import Any
 
 from stillhouse.config import names
 from stillhouse.config.schema import Distillation, Round, RunConfig, Teacher, Training
+from stillhouse.own import Files
 
 PURE = "pure"
 
@@ -19,9 +20,13 @@ def expand(round_: Round) -> list[RunConfig]:
 
     With `teachers_from` the teachers are another round's and not listed. A student of the
     teacher's architecture shares its pure run with the teacher. Pure students that teach count
-    as teachers.
+    as teachers. An imported round has the runs that were found, however few.
     """
-    return [run for dataset in round_.datasets for run in _of_dataset(round_, dataset)]
+    runs = [run for dataset in round_.datasets for run in _of_dataset(round_, dataset)]
+    if round_.imported is not None:
+        found = set(round_.imported.runs)
+        runs = [run for run in runs if run.path in found]
+    return [_with_files(run, round_.files) for run in runs] if round_.files else runs
 
 
 def teacher_path(run: RunConfig) -> str | None:
@@ -80,7 +85,7 @@ def sweep_points(round_: Round, method: str) -> Iterator[dict[str, float]]:
 
     `alpha` applies to every distillation method, a parameter to the methods that have it.
     """
-    own = () if method == PURE else ("alpha", *names.parameters(method))
+    own = () if method == PURE else ("alpha", *names.parameters(method, round_.files))
     axes = {name: values for name, values in round_.sweep.items() if name in own}
     for point in product(*axes.values()):
         yield dict(zip(axes, point, strict=True))
@@ -109,7 +114,7 @@ def _of_dataset(round_: Round, dataset: str) -> Iterator[RunConfig]:
 
 def _teacher(round_: Round, method: str, student: str, seed: int) -> Teacher | None:
     """Who teaches a student. Its own kind is borrowed only if this round does not train it."""
-    match names.taught_by(method):
+    match names.taught_by(method, round_.files):
         case "nobody":
             return None
         case "student":
@@ -117,6 +122,12 @@ def _teacher(round_: Round, method: str, student: str, seed: int) -> Teacher | N
             return Teacher(model=student, seed=seed, source=source)
     own = teacher_seed(round_, seed)
     return Teacher(model=round_.teacher, seed=own, source=round_.teachers_from)
+
+
+def _with_files(run: RunConfig, files: Files) -> RunConfig:
+    """The run with those of the user's files that it is made of."""
+    used = {run.dataset, run.method, run.model, run.teacher.model if run.teacher else None}
+    return run.model_copy(update={"files": tuple(file for file in files if file.name in used)})
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 Every field of `RunConfig` counts, except, because they cannot change a number:
 
+- where a user's own file lies: its name and its SHA-256 count;
 - `axes`: a sweep's values, which stand in `distillation` or `parameters` as well;
 - `distillation` and `parameters` of a pure run;
 - `distillation.alpha` where the total is the published one;
@@ -22,7 +23,9 @@ from stillhouse.config.schema import RunConfig
 
 def counted(config: RunConfig) -> dict[str, Any]:
     """The fields that count, as plain JSON values."""
-    fields: dict[str, Any] = config.model_dump(mode="json", exclude={"axes"})
+    fields: dict[str, Any] = config.model_dump(mode="json", exclude={"axes", "files"})
+    if config.files:
+        fields["files"] = {file.name: file.sha256 for file in config.files}
     if config.method == "pure":
         del fields["distillation"], fields["parameters"]
     elif config.distillation.total == "reference":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from stillhouse.config import names
 from stillhouse.config.schema import Round
+from stillhouse.own import Files
 
 PRACTICES = {
     "loss_weights": "the published ratio of the method's loss to cross entropy",
@@ -17,9 +18,9 @@ PRACTICES = {
 ON_VALIDATION = "best epoch on the validation split"
 
 
-def keys() -> list[str]:
+def keys(files: Files = ()) -> list[str]:
     """The keys a legacy note may have."""
-    return [*PRACTICES, *names.distillers()]
+    return [*PRACTICES, *names.distillers(files)]
 
 
 def practice(round_: Round, key: str) -> str:
@@ -30,4 +31,4 @@ def practice(round_: Round, key: str) -> str:
         return ON_VALIDATION
     if key in PRACTICES:
         return PRACTICES[key]
-    return f"as published: {names.summary(key)}"
+    return f"as published: {names.summary(key, round_.files)}"

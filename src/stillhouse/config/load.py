@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from stillhouse.config.expand import PURE, settings, sweep_points
 from stillhouse.config.problems import Problem, choose, error, from_pydantic
 from stillhouse.config.schema import Distillation, Round, Training
 from stillhouse.config.yaml_file import Where, read_yaml
+from stillhouse.own import Files
 
 
 def load_round(path: Path) -> Round:
@@ -25,10 +26,10 @@ def load_round(path: Path) -> Round:
     """
     source = read_yaml(path)
     try:
-        round_ = Round.model_validate(source.data)
+        round_ = Round.model_validate(source.data, context={"folder": path.parent})
     except ValidationError as invalid:
         raise error(source, map(from_pydantic, invalid.errors(include_url=False))) from None
-    for check in (_names, _override_fields, _combinations):
+    for check in (_files, _names, _override_fields, _combinations):
         problems = list(check(round_))
         if problems:
             raise error(source, problems)
@@ -47,21 +48,21 @@ def check_parameters(round_: Round, path: Path) -> None:
         _, _, parameters = settings(round_, dataset, model, method)
         for point in sweep_points(round_, method):
             chosen = parameters | {k: v for k, v in point.items() if k != "alpha"}
-            for problem in _parameter_problems(method, chosen, set(point)):
+            for problem in _parameter_problems(method, round_.files, chosen, set(point)):
                 problems[problem.where] = problem
     if problems:
         raise error(read_yaml(path), problems.values())
 
 
 def _parameter_problems(
-    method: str, parameters: dict[str, Any], swept: set[str]
+    method: str, files: Files, parameters: dict[str, Any], swept: set[str]
 ) -> Iterator[Problem]:
     if not parameters:
         return
     from stillhouse import methods
 
     try:
-        methods.load(method).Config.model_validate(parameters)
+        methods.load(method, files).Config.model_validate(parameters)
     except ValidationError as invalid:
         for details in invalid.errors(include_url=False):
             field = details["loc"][:1]
@@ -69,20 +70,31 @@ def _parameter_problems(
             yield from_pydantic(details, (*within, *field))
 
 
+def _files(round_: Round) -> Iterator[Problem]:
+    """The user's own files whose names are not theirs alone."""
+    taken = dict.fromkeys([*names.datasets(), *names.networks(), *names.distillers()], "built in")
+    for index, file in enumerate(round_.files):
+        if file.name in taken:
+            what = f"the name '{file.name}' of {file.path} is taken: {taken[file.name]}"
+            yield Problem(("files", index), what, "rename the file: its stem is its name")
+        taken.setdefault(file.name, str(file.path))
+
+
 def _names(round_: Round) -> Iterator[Problem]:
     """Unknown datasets, models, methods, sweep axes, legacy and changes keys."""
+    files = round_.files
     for field, known in (
         ("datasets", names.datasets),
         ("students", names.networks),
         ("methods", names.distillers),
     ):
         for index, name in enumerate(getattr(round_, field)):
-            yield from _unknown((field, index), name, known)
-    yield from _unknown(("teacher",), round_.teacher, names.networks)
+            yield from _unknown((field, index), name, known(files))
+    yield from _unknown(("teacher",), round_.teacher, names.networks(files))
     for key in round_.legacy:
-        yield from _unknown(("legacy", key), key, legacy.keys)
+        yield from _unknown(("legacy", key), key, legacy.keys(files))
     for key in round_.changes:
-        yield from _unknown(("changes", key), key.split(" (")[0], lambda: changeable(round_))
+        yield from _unknown(("changes", key), key.split(" (")[0], changeable(round_))
     for field, reachable in names.universe(round_).items():
         for name in getattr(round_.overrides, field):
             if name not in reachable:
@@ -90,16 +102,16 @@ def _names(round_: Round) -> Iterator[Problem]:
                 yield Problem(("overrides", field, name), why, choose(name, reachable))
 
 
-def _unknown(where: Where, name: str, known: Callable[[], list[str]]) -> Iterator[Problem]:
-    if name not in known():
-        yield Problem(where, f"given '{name}'", choose(name, known()))
+def _unknown(where: Where, name: str, known: list[str]) -> Iterator[Problem]:
+    if name not in known:
+        yield Problem(where, f"given '{name}'", choose(name, known))
 
 
 def _override_fields(round_: Round) -> Iterator[Problem]:
     """Override keys that name no field, their values, and the sweep axes."""
     for field in ("datasets", "models", "methods"):
         for name, section in getattr(round_.overrides, field).items():
-            own = names.parameters(name) if field == "methods" else ()
+            own = names.parameters(name, round_.files) if field == "methods" else ()
             for key, value in section.items():
                 where = ("overrides", field, name, key)
                 if key in names.FLAT:
@@ -122,7 +134,8 @@ def _field_problems(where: Where, key: str, value: Any) -> Iterator[Problem]:
 
 def _axes(round_: Round) -> Iterator[Problem]:
     distilling = [method for method in round_.methods if method != PURE]
-    allowed = ["alpha", *{p: None for method in distilling for p in names.parameters(method)}]
+    own = (p for method in distilling for p in names.parameters(method, round_.files))
+    allowed = ["alpha", *dict.fromkeys(own)]
     for axis, values in round_.sweep.items():
         where = ("sweep", axis)
         if axis not in allowed:

@@ -1,7 +1,7 @@
 """The names a round file may use, found without importing torch.
 
-A method's parameters and summary are read from the source text of its file, because importing
-the file would import torch.
+A method's parameters, label and summary are read from the source text of its file, because
+importing the file would import torch. `files` are the user's own.
 """
 
 from __future__ import annotations
@@ -10,56 +10,54 @@ import ast
 from functools import cache
 from pathlib import Path
 
-from stillhouse import data, methods, models
+from stillhouse import data, methods, models, own
 from stillhouse.config.schema import Distillation, Round, Training
+from stillhouse.own import Files
 
 FLAT = (*Training.model_fields, *Distillation.model_fields)
 
 
-def datasets() -> list[str]:
+def datasets(files: Files = ()) -> list[str]:
     """The datasets a round may name."""
-    return list(data.names())
+    return data.names(files)
 
 
-def networks() -> list[str]:
+def networks(files: Files = ()) -> list[str]:
     """The models a round may name."""
-    return list(models.names())
+    return models.names(files)
 
 
-def distillers() -> list[str]:
+def distillers(files: Files = ()) -> list[str]:
     """The methods a round may name, `pure` included."""
-    return list(methods.names())
+    return methods.names(files)
 
 
 @cache
-def parameters(method: str) -> tuple[str, ...]:
+def parameters(method: str, files: Files = ()) -> tuple[str, ...]:
     """The names of a method's own parameters: the fields of its nested `Config`."""
-    for node in ast.walk(_tree(method)):
-        if isinstance(node, ast.ClassDef) and node.name == methods.class_name(method):
-            return tuple(
-                field.target.id
-                for inner in node.body
-                if isinstance(inner, ast.ClassDef) and inner.name == "Config"
-                for field in inner.body
-                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-            )
-    return ()
+    return tuple(
+        field.target.id
+        for inner in _class_body(method, files)
+        if isinstance(inner, ast.ClassDef) and inner.name == "Config"
+        for field in inner.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    )
 
 
-def label(method: str) -> str:
+def label(method: str, files: Files = ()) -> str:
     """The row name of a method in tables: its class's `label`."""
-    return _literal(method, "label") or method
+    return _literal(method, files, "label") or method
 
 
-def taught_by(method: str) -> str:
+def taught_by(method: str, files: Files = ()) -> str:
     """Who teaches a method's students: `teacher`, `student` or `nobody` (see `Method`)."""
-    return _literal(method, "taught_by") or "teacher"
+    return _literal(method, files, "taught_by") or "teacher"
 
 
 @cache
-def summary(method: str) -> str:
+def summary(method: str, files: Files = ()) -> str:
     """The first line of a method's documentation: what it is and which paper it follows."""
-    return (ast.get_docstring(_tree(method)) or method).splitlines()[0].rstrip(".")
+    return (ast.get_docstring(_tree(method, files)) or method).splitlines()[0].rstrip(".")
 
 
 def universe(round_: Round) -> dict[str, list[str]]:
@@ -74,9 +72,9 @@ def universe(round_: Round) -> dict[str, list[str]]:
 
 
 @cache
-def _literal(method: str, name: str) -> str | None:
+def _literal(method: str, files: Files, name: str) -> str | None:
     """A text that a method's class sets as `name = "..."`."""
-    for node in ast.walk(_tree(method)):
+    for node in _class_body(method, files):
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Name)
@@ -87,6 +85,15 @@ def _literal(method: str, name: str) -> str | None:
     return None
 
 
-def _tree(method: str) -> ast.Module:
+def _class_body(method: str, files: Files) -> list[ast.stmt]:
+    for node in _tree(method, files).body:
+        if isinstance(node, ast.ClassDef) and node.name == methods.class_name(method):
+            return node.body
+    return []
+
+
+def _tree(method: str, files: Files) -> ast.Module:
+    if file := own.find("method", method, files):
+        return ast.parse(own.source(file))
     path = Path(methods.__file__).parent / f"{method}.py"
     return ast.parse(path.read_text(encoding="utf-8"))

@@ -94,6 +94,8 @@ def from_pydantic(details: ErrorDetails, where: Where | None = None) -> Problem:
     if kind == "literal_error":
         allowed = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return Problem(where, f"given {show(given)}", choose(given, allowed))
+    if kind == "own_file":
+        return Problem(where, context["what"], context["cure"])
     if kind == "value_error":
         return Problem(where, details["msg"].removeprefix("Value error, "))
     if kind == "string_pattern_mismatch":

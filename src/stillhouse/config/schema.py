@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError
+
+from stillhouse.config.teacher_file import check_pattern, is_pattern
+from stillhouse.errors import ConfigError
+from stillhouse.own import OwnFile, own_file
 
 Augmentation = Literal["pad_crop", "flip", "random_resized_crop"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -21,6 +35,19 @@ class Strict(BaseModel):
     """Frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _own_file(given: Any, info: ValidationInfo) -> OwnFile:
+    """Read a file named in a round file; the context's `folder` is the round file's."""
+    if isinstance(given, OwnFile):
+        return given
+    if not isinstance(given, str):
+        raise PydanticKnownError("string_type")
+    try:
+        return own_file(((info.context or {}).get("folder") or Path()) / given)
+    except ConfigError as error:
+        cause = {"what": error.message, "cure": error.hint}
+        raise PydanticCustomError("own_file", "{what}", cause) from None
 
 
 class Training(Strict):
@@ -74,6 +101,13 @@ class Overrides(Strict):
     methods: dict[str, dict[str, Any]] = {}
 
 
+class Imported(Strict):
+    """Where an imported round was read from, and which runs of its matrix it has, by path."""
+
+    source: str
+    runs: tuple[str, ...]
+
+
 class Round(Strict):
     """One round: what is trained, how, and why it differs from the round before."""
 
@@ -84,6 +118,7 @@ class Round(Strict):
     known_issues: tuple[str, ...] = ()
     compares_to: str | None = None
     changes: dict[str, str] = {}
+    files: tuple[Annotated[OwnFile, BeforeValidator(_own_file)], ...] = ()
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     teacher: str
     students: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -96,6 +131,7 @@ class Round(Strict):
     overrides: Overrides = Overrides()
     sweep: dict[str, Annotated[tuple[Real, ...], Field(min_length=1)]] = {}
     legacy: dict[str, str] = {}
+    imported: Imported | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Round:
@@ -108,6 +144,8 @@ class Round(Strict):
                 f"teacher_seeds has {len(self.teacher_seeds)} entries: expected one for all "
                 f"seeds, or one for each of the {len(self.seeds)} seeds"
             )
+        if self.teachers_from and is_pattern(self.teachers_from):
+            check_pattern(self.teachers_from)
         return self
 
 
@@ -131,6 +169,7 @@ class RunConfig(Strict):
     training: Training = Training()
     distillation: Distillation = Distillation()
     parameters: dict[str, Any] = {}
+    files: tuple[OwnFile, ...] = ()
 
     @property
     def path(self) -> str:

@@ -1,6 +1,7 @@
 """The datasets a round can name. Importing this package does not import torch.
 
-One module a family holds `load`, `fetch` and `check`; nothing but `fetch` uses the network.
+One module a family holds `load`, `fetch` and `check`; nothing but `fetch` uses the network. A
+file of the user's holds `SPEC`, `load` and, if it likes, `check`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillhouse import own
+from stillhouse.data import own_file
 from stillhouse.data.places import data_root, fetch_command
 from stillhouse.data.specs import SPECS, DatasetSpec
 from stillhouse.errors import DataError, unknown_name
+from stillhouse.own import Files
 
 if TYPE_CHECKING:
     from stillhouse.data.base import Dataset
@@ -37,21 +41,28 @@ PACKAGES = {
 }
 
 
-def names() -> list[str]:
-    """The names a round file may use."""
-    return list(SPECS)
+def names(files: Files = ()) -> list[str]:
+    """The names a round file may use, those of the user's own `files` last."""
+    return [*SPECS, *own.names("dataset", files)]
 
 
-def spec(name: str) -> DatasetSpec:
-    """What is known of a dataset without loading it. Raises ConfigError for an unknown name."""
+def spec(name: str, files: Files = ()) -> DatasetSpec:
+    """What is known of a dataset without loading it.
+
+    Raises ConfigError for an unknown name or a `SPEC` in a file of the user's that is none.
+    """
+    if file := own.find("dataset", name, files):
+        return own_file.spec(file)
     if name not in SPECS:
-        raise unknown_name("dataset", name, names())
+        raise unknown_name("dataset", name, names(files))
     return SPECS[name]
 
 
-def load(name: str, root: Path) -> Dataset:
+def load(name: str, root: Path, files: Files = ()) -> Dataset:
     """A dataset in memory, never downloaded. Raises DataError as `check` does."""
-    check(name, root)
+    check(name, root, files)
+    if file := own.find("dataset", name, files):
+        return own_file.load(file, root)
     dataset: Dataset = _family(name).load(spec(name), root)
     return dataset
 
@@ -71,12 +82,14 @@ def fetch(name: str, root: Path) -> None:
     check(name, root)
 
 
-def check(name: str, root: Path) -> None:
+def check(name: str, root: Path, files: Files = ()) -> None:
     """Raise DataError with the cure unless `load` would find its files and packages.
 
     Compares the published checksums of the files, where there are any; unpacks nothing.
     """
-    facts = spec(name)
+    facts = spec(name, files)
+    if file := own.find("dataset", name, files):
+        return own_file.check(file, root)
     _require_packages(name)
     _family(name).check(facts, root)
 

@@ -9,33 +9,45 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillhouse.errors import unknown_name
+from stillhouse import own
+from stillhouse.errors import ConfigError, unknown_name
+from stillhouse.own import Files, class_name
 
 if TYPE_CHECKING:
     from stillhouse.methods.base import Method
 
+__all__ = ["class_name", "load", "names"]
+
 SHARED = {"__init__", "base", "connectors", "objective"}
 
 
-def names() -> list[str]:
-    """The names a round file may use."""
-    return sorted(
-        path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in SHARED
-    )
+def names(files: Files = ()) -> list[str]:
+    """The names a round file may use, those of the user's own `files` last."""
+    here = (path.stem for path in Path(__file__).parent.glob("*.py"))
+    return sorted(name for name in here if name not in SHARED) + own.names("method", files)
 
 
-def load(name: str) -> type[Method]:
+def load(name: str, files: Files = ()) -> type[Method]:
     """The class of a method: `attention_transfer` is `AttentionTransfer` in its file.
 
-    Raises ConfigError for an unknown name.
+    Raises ConfigError for an unknown name, or if a file of the user's holds no method.
     """
+    if file := own.find("method", name, files):
+        return _own(file)
     if name not in names():
-        raise unknown_name("method", name, names())
+        raise unknown_name("method", name, names(files))
     module = import_module(f"stillhouse.methods.{name}")
     method: type[Method] = getattr(module, class_name(name))
     return method
 
 
-def class_name(name: str) -> str:
-    """`attention_transfer` -> `AttentionTransfer`."""
-    return "".join(part.capitalize() for part in name.split("_"))
+def _own(file: own.OwnFile) -> type[Method]:
+    from stillhouse.methods.base import Method
+
+    kind: object = getattr(own.load_module(file), class_name(file.name))
+    if not isinstance(kind, type) or not issubclass(kind, Method):
+        raise ConfigError(
+            f"{file.path}: {class_name(file.name)} is not a method",
+            "derive it from stillhouse.methods.base.Method",
+        )
+    return kind

@@ -63,6 +63,7 @@ class RandomTeacher(Method):
         """Keep a copy with weights drawn anew. Raises ConfigError if it has a part that cannot."""
         untrained = copy.deepcopy(network).to("cpu")
         untrained.apply(_draw_anew)
+        _require_new(network, untrained)
         self.untrained = untrained.requires_grad_(False).eval()
         self.register_buffer("calibrated", torch.tensor(False))
 
@@ -101,3 +102,14 @@ def _draw_anew(module: nn.Module) -> None:
             f"random_teacher cannot draw the weights of a {kind} anew",
             f"give {kind} a method reset_parameters()",
         )
+
+
+def _require_new(trained: Network, untrained: Network) -> None:
+    """Raise ConfigError if a reset left weights in place; constants, as in norms, may stay."""
+    kept = dict(trained.named_parameters())
+    for name, value in untrained.named_parameters():
+        if torch.equal(value, kept[name].cpu()) and value.min() < value.max():
+            raise ConfigError(
+                f"random_teacher: {name} still has its trained weights after reset_parameters()",
+                "let the module that holds it draw it anew there",
+            )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stillhouse.errors import unknown_name
+from stillhouse import own
+from stillhouse.errors import ConfigError, unknown_name
+from stillhouse.own import Files
 
 if TYPE_CHECKING:
     from stillhouse.models.base import Network, Shapes
@@ -12,21 +14,35 @@ if TYPE_CHECKING:
 BLOCKS_A_GROUP = {"ResNet112": 18, "ResNet56": 9, "ResNet20": 3, "ResNetBaby": 1}
 
 
-def names() -> list[str]:
-    """The names a round file may use, from large to small."""
-    return list(BLOCKS_A_GROUP)
+def names(files: Files = ()) -> list[str]:
+    """The names a round file may use, from large to small; those of the user's `files` last."""
+    return [*BLOCKS_A_GROUP, *own.names("model", files)]
 
 
-def build(name: str, classes: int, channels: int) -> Network:
+def build(name: str, classes: int, channels: int, files: Files = ()) -> Network:
     """A freshly initialised network; the global torch generator decides its weights.
 
-    Raises ConfigError for an unknown name.
+    Raises ConfigError for an unknown name, or if a file of the user's builds something else.
     """
     from stillhouse.models.resnet import ResNet
 
+    if file := own.find("model", name, files):
+        return _own(file, classes, channels)
     if name not in BLOCKS_A_GROUP:
-        raise unknown_name("model", name, names())
+        raise unknown_name("model", name, names(files))
     return ResNet(BLOCKS_A_GROUP[name], classes, channels)
+
+
+def _own(file: own.OwnFile, classes: int, channels: int) -> Network:
+    from stillhouse.models.base import Network
+
+    network: object = own.load_module(file).build(classes, channels)
+    if not isinstance(network, Network):
+        raise ConfigError(
+            f"{file.path}: build returned a {type(network).__name__}, not a network",
+            "derive it from stillhouse.models.base.Network",
+        )
+    return network
 
 
 def shapes(network: Network, channels: int, size: int) -> Shapes:

@@ -39,7 +39,7 @@ def estimate(seen: Survey, device: str) -> dict[str, float]:
 def _recorded(cells: list[Cell]) -> dict[tuple[str, str, str], float]:
     times: dict[tuple[str, str, str], list[float]] = {}
     for cell in cells:
-        if cell.state.result is not None:
+        if cell.state.result is not None and "time" in cell.state.result["final"]:
             key = (cell.config.dataset, cell.config.method, cell.config.model)
             times.setdefault(key, []).append(cell.state.result["final"]["time"]["seconds"])
     return {key: median(values) for key, values in times.items()}
@@ -51,10 +51,10 @@ def _probed(run: RunConfig, probes: dict[tuple[str, str], float], device: str) -
 
     def step(model: str) -> float:
         if (run.dataset, model) not in probes:
-            probes[run.dataset, model] = _seconds_per_image(run.dataset, model, device)
+            probes[run.dataset, model] = _seconds_per_image(run, model, device)
         return probes[run.dataset, model]
 
-    spec = data.spec(run.dataset)
+    spec = data.spec(run.dataset, run.files)
     images = run.training.train_images or spec.train_images - run.training.validation
     seconds = step(run.model) * (images + FORWARD_SHARE * spec.test_images)
     if run.teacher is not None:
@@ -62,9 +62,9 @@ def _probed(run: RunConfig, probes: dict[tuple[str, str], float], device: str) -
     return seconds
 
 
-def _seconds_per_image(dataset: str, model: str, device_name: str) -> float:
-    device, spec = pick_device(device_name), data.spec(dataset)
-    network = models.build(model, spec.classes, spec.channels)
+def _seconds_per_image(run: RunConfig, model: str, device_name: str) -> float:
+    device, spec = pick_device(device_name), data.spec(run.dataset, run.files)
+    network = models.build(model, spec.classes, spec.channels, run.files)
     settle(network, device)
     images = torch.randn(PROBE_IMAGES, spec.channels, spec.size, spec.size, device=device)
     labels = torch.zeros(PROBE_IMAGES, dtype=torch.int64, device=device)

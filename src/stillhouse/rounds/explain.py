@@ -49,9 +49,10 @@ def explain(method: str, round_: Round | None) -> Table:
     Without a round, in the study's pair at its published total. Raises ConfigError if there is
     no such method, or not in the round.
     """
-    kind = methods.load(method)
+    files = round_.files if round_ else ()
+    kind = methods.load(method, files)
     runs = _runs(method, round_) if round_ else [_example(method)]
-    rows = (*_card(kind, method), *_cells(runs))
+    rows = (*_card(kind, names.summary(method, files)), *_cells(runs))
     return Table(f"{method}: {kind.label}", ("What", "Is"), rows, NOTES)
 
 
@@ -76,10 +77,10 @@ def _example(method: str) -> RunConfig:
     return RunConfig(dataset=DATASET, method=method, model=STUDENT, seed=0, teacher=teacher)
 
 
-def _card(kind: type[Method], method: str) -> Rows:
+def _card(kind: type[Method], summary: str) -> Rows:
     defaults = kind.Config().model_dump()
     return [
-        ("source", names.summary(method)),
+        ("source", summary),
         ("formula", kind.card.formula),
         ("layers", kind.card.layers),
         ("taught by", TAUGHT_BY[kind.taught_by]),
@@ -114,15 +115,15 @@ class _Parts:
 
 
 def _build(run: RunConfig) -> _Parts:
-    spec = data.spec(run.dataset)
-    student = models.build(run.model, spec.classes, spec.channels)
+    spec = data.spec(run.dataset, run.files)
+    student = models.build(run.model, spec.classes, spec.channels, run.files)
     shapes = [models.shapes(student, spec.channels, spec.size)]
     teacher = None
     if run.teacher:
-        teacher = models.build(run.teacher.model, spec.classes, spec.channels)
+        teacher = models.build(run.teacher.model, spec.classes, spec.channels, run.files)
         teacher.requires_grad_(False).eval()
         shapes.append(models.shapes(teacher, spec.channels, spec.size))
-    kind = methods.load(run.method)
+    kind = methods.load(run.method, run.files)
     method = kind(kind.Config(**run.parameters), shapes[0], shapes[1] if teacher else None)
     if "teacher_network" in method.needs:
         assert teacher is not None

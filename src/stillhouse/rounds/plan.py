@@ -70,7 +70,7 @@ def _row(cells: list[Cell], costs: dict[str, float]) -> tuple[str | int, ...]:
 
 def loss_text(run: RunConfig) -> str:
     """`0.1 ce + 0.9 kd (kd : ce = 9)` for a resolved run."""
-    kind = methods.load(run.method)
+    kind = methods.load(run.method, run.files)
     reference = kind.reference(kind.Config(**run.parameters))
     weighing = run.distillation
     weights = coefficients(reference, weighing.total, weighing.alpha)

@@ -7,12 +7,12 @@ from pathlib import Path
 from stillhouse import data
 from stillhouse.config.identity import counted, difference
 from stillhouse.config.load import check_parameters
-from stillhouse.config.schema import Round, RunConfig
+from stillhouse.config.recorded import recorded
+from stillhouse.config.schema import Round
 from stillhouse.errors import RunError
 from stillhouse.rounds.resolve import resolve
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.runs.files import read_json
 
 SHOWN = 5
 
@@ -31,12 +31,11 @@ def check_round(
     seen = survey(workspace, round_, only)
     unfinished = {cell.config.dataset for cell in seen.cells if cell.state.name != "done"}
     for dataset in sorted(unfinished):
-        data.check(dataset, data_root)
+        data.check(dataset, data_root, round_.files)
     changed = []
     for cell in seen.cells:
-        if cell.state.name != "unreadable" and cell.folder.run.exists():
-            was = counted(RunConfig(**read_json(cell.folder.run)["config"]))
-            found = difference(was, counted(resolve(cell.config)))
+        if cell.state.name != "unreadable" and (was := recorded(cell.folder)):
+            found = difference(counted(was), counted(resolve(cell.config)))
             changed += [f"{cell.config.path}: {field}: {a!r} -> {b!r}" for field, a, b in found]
     if changed:
         more = f"\n    and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
@@ -49,7 +48,12 @@ def check_round(
 
 
 def refuse_legacy(round_: Round) -> None:
-    """Raise RunError if a round did what stillhouse does not repeat."""
+    """Raise RunError if a round was imported or did what stillhouse does not repeat."""
+    if round_.imported:
+        raise RunError(
+            f"round '{round_.round}' was imported from {round_.imported.source} and cannot be run",
+            "copy its round file without `imported` and `legacy` and give the copy another name",
+        )
     if round_.legacy:
         notes = "".join(f"\n    {name}: {note}" for name, note in round_.legacy.items())
         raise RunError(

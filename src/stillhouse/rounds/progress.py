@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 
 
@@ -64,7 +65,12 @@ class Progress:
             elif path in self._tasks:
                 self._bars.remove_task(self._tasks.pop(path))
         elif before is not None and epoch > before:
-            for record in cell.folder.records()[before:epoch]:
+            try:
+                records = cell.folder.records()[before:epoch]
+            except RunError as error:
+                self.say(f"{path}: {error}")
+                return
+            for record in records:
                 of = f"{record['epoch']}/{cell.config.training.epochs}"
                 score = f"test {record['test']['accuracy']:.2f} %"
                 self.say(f"{path}: epoch {of} {score} {remaining}".rstrip())

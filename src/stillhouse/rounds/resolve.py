@@ -14,7 +14,7 @@ def resolve(run: RunConfig) -> RunConfig:
 
     Raises ConfigError naming the method's parameter that is wrong.
     """
-    kind = methods.load(run.method)
+    kind = methods.load(run.method, run.files)
     try:
         config = kind.Config(**run.parameters)
     except ValidationError as error:

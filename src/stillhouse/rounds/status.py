@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from stillhouse.rounds.provenance import changed_teachers
 from stillhouse.rounds.survey import Cell, Survey, failures
 from stillhouse.tables import Table
 
-WORDS = (
-    *("done", "running", "stopped", "lost", "queued", "waiting"),
-    *("unsound", "failed", "unreadable"),
-)
+WORDS = [
+    "done",
+    "running",
+    "stopped",
+    "lost",
+    "queued",
+    "waiting",
+    "unsound",
+    "failed",
+    "unreadable",
+]
 
 
 def status_table(seen: Survey) -> Table:
@@ -26,6 +34,7 @@ def status_table(seen: Survey) -> Table:
         f"{cell.config.path}: {cell.shown}: {cell.unsound or cell.state.reason}"
         for cell in failures(seen.cells)
     ]
+    notes += changed_teachers(seen.cells)
     columns = ("Dataset", "Method", "Network", *(f"Seed {seed}" for seed in seeds))
     return Table(f"round {seen.round.round}: {counts}", columns, grid, tuple(notes))
 

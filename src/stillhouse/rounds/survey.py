@@ -8,12 +8,13 @@ from functools import cache
 
 from stillhouse import data
 from stillhouse.config.expand import expand, teacher_path
+from stillhouse.config.recorded import recorded
 from stillhouse.config.schema import Round, RunConfig
-from stillhouse.errors import ConfigError
+from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.soundness import learned_nothing
-from stillhouse.runs.state import RunState, state_of
+from stillhouse.runs.state import RunState, state_of, unreadable
 
 FILTERS = ("dataset", "method", "model", "seed")
 
@@ -37,7 +38,7 @@ class Cell:
         """Why a completed run learned nothing; empty for any other run."""
         if self.state.result is None:
             return ""
-        spec = data.spec(self.config.dataset)
+        spec = data.spec(self.config.dataset, self.config.files)
         test = self.state.result["final"]["test"]
         return learned_nothing(test, spec.classes, spec.test_images, spec.commonest)
 
@@ -79,7 +80,7 @@ def survey(workspace: Workspace, round_: Round, only: str | None = None) -> Surv
     @cache
     def state(folder: RunFolder) -> RunState:
         own = folder.path.is_relative_to(workspace.experiments)
-        return RunState("missing") if own and foreign else state_of(folder)
+        return RunState("missing") if own and foreign else _state(folder)
 
     cells = []
     for run in runs:
@@ -89,6 +90,15 @@ def survey(workspace: Workspace, round_: Round, only: str | None = None) -> Surv
         folder = workspace.folder(run)
         cells.append(Cell(run, folder, state(folder), teacher))
     return Survey(round_, cells)
+
+
+def _state(folder: RunFolder) -> RunState:
+    """What a folder's files say, if they are those of the run that belongs there."""
+    try:
+        recorded(folder)
+    except (RunError, OSError) as error:
+        return unreadable(error)
+    return state_of(folder)
 
 
 def own_teacher(run: RunConfig) -> str | None:

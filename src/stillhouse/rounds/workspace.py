@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from stillhouse.config.load import load_round
 from stillhouse.config.schema import Round, RunConfig
+from stillhouse.config.teacher_file import is_pattern
 from stillhouse.errors import ConfigError, RunError, unknown_name
-from stillhouse.runs.complete import tidy
-from stillhouse.runs.files import dump_json, read_json, sweep, write_atomic, write_once
+from stillhouse.runs.files import write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import ACTIVE, Active, dump
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """All paths of a workspace; only `activate` and `tidy` write."""
+    """All paths of a workspace; only `activate` writes."""
 
     root: Path
 
@@ -25,11 +24,6 @@ class Workspace:
     def experiments(self) -> Path:
         """Where the active round's runs are."""
         return self.root / "experiments"
-
-    @property
-    def pretrained(self) -> Path:
-        """Parts of methods that were trained once a teacher."""
-        return self.experiments / "pretrained"
 
     @property
     def marker(self) -> Path:
@@ -67,25 +61,18 @@ class Workspace:
         looked = ", ".join(str(path) for path in tried)
         raise ConfigError(f"no round file for '{name}'", f"looked for {looked}")
 
-    def active(self) -> dict[str, str] | None:
-        """The active round's name and file, or None."""
-        return read_json(self.marker) if self.marker.exists() else None
+    def active(self) -> Active | None:
+        """The active round's name and file, or None. Raises RunError if they are damaged."""
+        return ACTIVE.read(self.marker) if self.marker.exists() else None
 
     def activate(self, round_: Round, file: Path) -> None:
         """Make a round the active one. Raises RunError if another one is."""
         self.experiments.mkdir(parents=True, exist_ok=True)
-        marker = dump_json({"round": round_.round, "file": str(file.resolve())})
+        marker = dump({"round": round_.round, "file": str(file.resolve())})
         if write_once(self.marker, marker):
             return
         self.refuse_second(round_)
         write_atomic(self.marker, marker)
-
-    def tidy(self, runs: Iterable[RunFolder]) -> None:
-        """Carry on where processes that are gone left off, and remove what they left behind."""
-        sweep(self.experiments, self.pretrained)
-        for folder in runs:
-            with suppress(RunError):  # an unreadable run is shown by `status`
-                tidy(folder)
 
     def refuse_second(self, round_: Round) -> None:
         """Raise RunError if another round than this one is active."""
@@ -99,8 +86,9 @@ class Workspace:
     def teachers(self, round_: Round) -> Path:
         """The experiments folder that holds the round's teachers.
 
-        `teachers_from` names a workspace, an experiments folder, or a round whose archive is in
-        `analysis/experiment_NAME/`. Raises ConfigError if there is none of these.
+        `teachers_from` names a workspace, an experiments folder, a round whose archive is in
+        `analysis/experiment_NAME/`, or files, which are taken over into a folder here. Raises
+        ConfigError if there is none of these.
         """
         return self.teachers_of(round_.teachers_from)
 
@@ -108,6 +96,8 @@ class Workspace:
         """The same for a `teachers_from`, as runs record it."""
         if source is None:
             return self.experiments
+        if is_pattern(source):
+            return self.experiments / "adopted"
         tried = [
             self.root / source / "experiments",
             self.root / source,

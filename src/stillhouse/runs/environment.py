@@ -16,10 +16,26 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetenso
 GIT_SECONDS = 10
 
 
+def source() -> str:
+    """SHA-256 over every Python file of the package, by name: which code this is."""
+    folder, digest = Path(stillhouse.__file__).parent, sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 def code() -> dict[str, Any]:
-    """The stillhouse version and, in a git checkout, its commit and a hash of what differs."""
+    """The stillhouse version, the hash of its source and, in a git checkout, its commit and a
+    hash of what differs from it.
+    """
     folder = Path(stillhouse.__file__).parent
-    found: dict[str, Any] = {"version": stillhouse.__version__, "commit": None, "difference": None}
+    found: dict[str, Any] = {
+        "version": stillhouse.__version__,
+        "source": source(),
+        "commit": None,
+        "difference": None,
+    }
     if (commit := _git(folder, "rev-parse", "HEAD")) is not None:
         found["commit"] = commit.strip()
         difference = _git(folder, "diff", "HEAD", "--", str(folder)) or ""

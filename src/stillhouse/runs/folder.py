@@ -4,27 +4,35 @@ experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
     run.json             what is trained, by which code, from which teacher
     attempts/001/        one folder an attempt, written by that attempt alone:
         claim.json       who writes here (host, process, job)
-        released.json    who ended this attempt's claim by hand (`stillhouse unlock`)
         status.json      how far it is, its heartbeat, how it ended
         metrics.jsonl    one record an epoch
         train.log        what a person reads
         checkpoint.pt    the state to resume from, and the one before it
     metrics.jsonl, final.safetensors, best.safetensors, method.safetensors
     predictions.safetensors  the class predicted for every test image
-    result.json          written once: the only mark of completion
-
-What a run ends with is first written into the attempt's folder. `result.json` names the attempt
-that completed the run, and only then are that attempt's files moved up.
+    result.json          written last: the only mark of completion
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stillhouse.errors import RunError
-from stillhouse.runs.files import read_json, read_lines
+from stillhouse.runs.files import file_hash
+from stillhouse.runs.records import (
+    HOLDER,
+    MOVE_AWAY,
+    RESULT,
+    RUN,
+    STATUS,
+    Epoch,
+    Holder,
+    Result,
+    Run,
+    Status,
+    read_epochs,
+)
 
 
 @dataclass(frozen=True)
@@ -44,18 +52,17 @@ class Attempt:
         return self.path / "claim.json"
 
     @property
-    def released(self) -> Path:
-        """Written by `stillhouse unlock` when the writer is known to be gone."""
-        return self.path / "released.json"
-
-    @property
     def status(self) -> Path:
         """Progress, heartbeat and end."""
         return self.path / "status.json"
 
-    def read_status(self) -> dict[str, Any]:
+    def read_status(self) -> Status:
         """The status as last written; an attempt that wrote none yet is running."""
-        return read_json(self.status) if self.status.exists() else {"state": "running"}
+        return STATUS.read(self.status) if self.status.exists() else {"state": "running"}
+
+    def read_claim(self) -> Holder | None:
+        """Who writes here, if that is written."""
+        return HOLDER.read(self.claim) if self.claim.exists() else None
 
     @property
     def metrics(self) -> Path:
@@ -116,9 +123,9 @@ class RunFolder:
 
     def attempts(self) -> list[Attempt]:
         """All attempts, oldest first."""
-        folders = (self.path / "attempts").glob("[0-9][0-9][0-9]*")
-        found = [Attempt(folder) for folder in folders if folder.name.isdecimal()]
-        return sorted(found, key=lambda attempt: attempt.number)
+        names = (folder.name for folder in (self.path / "attempts").glob("[0-9][0-9][0-9]*"))
+        numbers = sorted(int(name) for name in names if name.isdecimal())
+        return [self.attempt(number) for number in numbers]
 
     def attempt(self, number: int) -> Attempt:
         """The folder of attempt `number` (from 1)."""
@@ -129,23 +136,30 @@ class RunFolder:
         files = [attempt.metrics for attempt in self.attempts()] + [self.path / "metrics.jsonl"]
         return next((file for file in reversed(files) if file.exists()), None)
 
-    def records(self) -> list[dict[str, Any]]:
-        """One record per finished epoch."""
+    def records(self) -> list[Epoch]:
+        """One record per finished epoch. Raises RunError if they are damaged."""
         file = self.metrics()
-        try:
-            return read_lines(file) if file else []
-        except FileNotFoundError:  # it has been moved up since
-            return self.records()
+        if file is None:
+            return []
+        result = self.completed()
+        if result and file_hash(file) != result["metrics"]:
+            raise RunError(f"{file} is not the file that {self.result} records", MOVE_AWAY)
+        return read_epochs(file)
 
-    def completed(self) -> dict[str, Any] | None:
+    def started(self) -> Run | None:
+        """What the run was started with, or None if it never was. Raises RunError if damaged."""
+        return RUN.read(self.run) if self.run.exists() else None
+
+    def completed(self) -> Result | None:
         """The result of a completed run, or None.
 
-        Raises RunError if `result.json` is there but is not a result.
+        Raises RunError if `result.json` is there but damaged or another run's.
         """
         if not self.result.exists():
             return None
-        result = read_json(self.result)
-        for field in ("identity", "final", "best", "weights"):
-            if field not in result:
-                raise RunError(f"{self.result}: the field '{field}' is missing")
+        result, run = RESULT.read(self.result), self.started()
+        if run is None:
+            raise RunError(f"{self.run} is missing, though the run is complete", MOVE_AWAY)
+        if run["identity"] != result["identity"]:
+            raise RunError(f"{self.result} is another run's: {self.run.name} differs", MOVE_AWAY)
         return result

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from stillhouse.errors import RunError
 from stillhouse.runs.claim import alive
 from stillhouse.runs.folder import Attempt, RunFolder
+from stillhouse.runs.records import Result
 
 Name = Literal["done", "running", "failed", "stopped", "lost", "missing", "unreadable"]
 
@@ -21,7 +22,7 @@ class RunState:
     name: Name
     reason: str = ""
     epoch: int = 0
-    result: dict[str, Any] | None = None
+    result: Result | None = None
     attempts: int = 0
 
 
@@ -29,8 +30,14 @@ def state_of(folder: RunFolder) -> RunState:
     """Derive a run's state; a damaged file makes that run `unreadable` and nothing else."""
     try:
         return _derive(folder)
-    except RunError as error:
-        return RunState("unreadable", error.message)
+    except (RunError, OSError) as error:
+        return unreadable(error)
+
+
+def unreadable(error: RunError | OSError) -> RunState:
+    """The state of a run whose files cannot be read, with the cure where one is known."""
+    reason = f"{error.message}: {error.hint}" if isinstance(error, RunError) else str(error)
+    return RunState("unreadable", reason)
 
 
 def _derive(folder: RunFolder) -> RunState:

@@ -78,7 +78,7 @@ def arms(seen: Survey, dataset: str, which: Which = "final") -> list[Arm]:
 def _arm(seen: Survey, method: str, model: str, axes: str, cells: list[Cell], which: Which) -> Arm:
     role: Role = "method"
     several = f" ({model})" if len(seen.round.students) > 1 else ""
-    label = f"{names.label(method)}{several} {axes}".strip()
+    label = f"{names.label(method, seen.round.files)}{several} {axes}".strip()
     if method == "pure":
         teaches = seen.round.teachers_from is None and model == seen.round.teacher
         role = "teacher" if teaches else "pure"

@@ -15,6 +15,7 @@ from stillhouse.published import (
     recompute,
     reported_file,
 )
+from stillhouse.rounds.provenance import footnotes
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.arms import Which, accuracy_of, arms
 from stillhouse.stats.summary import Summary, summarise
@@ -42,9 +43,7 @@ def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
         planned = f"{arm.summary.n}/{len(arm.cells)}"
         rows.append((arm.label, *shown, arm.summary.text(), planned))
     columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), "Mean ± Std", "n")
-    title = (
-        f"round {seen.round.round}, {data.spec(dataset).label}: test accuracy (%), {which} epoch"
-    )
+    title = f"round {seen.round.round}, {_label(seen, dataset)}: test accuracy (%), {which} epoch"
     return Table(title, columns, tuple(rows), _notes(seen, dataset, which))
 
 
@@ -58,7 +57,7 @@ def _notes(seen: Survey, dataset: str, which: Which) -> tuple[str, ...]:
         if cell.config.dataset == dataset and cell.shown in ("failed", "unreadable", "unsound"):
             unsound = f"unsound: {cell.unsound}" if cell.unsound else ""
             notes.append(f"{cell.config.path}: {unsound or cell.state.reason}")
-    return tuple(notes)
+    return (*notes, *footnotes(seen, dataset))
 
 
 def against_tables(seen: Survey, other: str, folder: Path, which: str | None) -> list[Table]:
@@ -129,8 +128,12 @@ def _against(
         )
     mine = seen.round.round
     columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
-    title = f"{data.spec(dataset).label}: test accuracy (%), {KINDS[which]} on both sides"
+    title = f"{_label(seen, dataset)}: test accuracy (%), {KINDS[which]} on both sides"
     return Table(title, columns, tuple(rows), (*_notes(seen, dataset, which), *note))
+
+
+def _label(seen: Survey, dataset: str) -> str:
+    return data.spec(dataset, seen.round.files).label
 
 
 def _published(results: list[PublishedResult], summary: Summary) -> str | None:

@@ -1,48 +1,73 @@
 """Resumable state in one file, whose first 32 bytes are the SHA-256 of the rest.
 
-Only tensors and plain values are stored, and they are loaded with `weights_only=True`.
+Only tensors and plain values are stored, and they are loaded with `weights_only=True`. A
+checkpoint carries the run it belongs to, and is of no use to another.
 """
 
 from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from stillhouse.runs.files import write_atomic
+from stillhouse.errors import RunError
+from stillhouse.runs.files import read_bytes, write_atomic
 from stillhouse.runs.folder import Attempt, RunFolder
+from stillhouse.runs.records import FORMAT
 
 DIGEST_BYTES = 32
+MAX_BYTES = 1 << 36
+CURE = "remove it; the run goes on from the checkpoint before it, if there is one"
 
 
-def save(attempt: Attempt, state: dict[str, Any]) -> None:
-    """Write the newest checkpoint and keep the one before it."""
+@dataclass(frozen=True)
+class Found:
+    """An intact checkpoint of the run that asked for it."""
+
+    path: Path
+    state: dict[str, Any]
+
+
+def mark(facts: dict[str, Any]) -> str:
+    """Which run a checkpoint belongs to: its configuration, its images, its teacher's weights."""
+    teacher = facts["teacher"]["sha256"] if facts["teacher"] else ""
+    return " ".join((facts["identity"], facts["data"], teacher))
+
+
+def save(attempt: Attempt, run: str, state: dict[str, Any]) -> None:
+    """Write the newest checkpoint of the run marked `run`, and keep the one before it."""
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save({"format": FORMAT, "run": run, "state": state}, buffer)
     payload = buffer.getvalue()
     if attempt.checkpoint.exists():
         os.replace(attempt.checkpoint, attempt.previous)
     write_atomic(attempt.checkpoint, sha256(payload).digest() + payload)
 
 
-def load_newest(folder: RunFolder) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest intact checkpoint over all attempts, and a warning for each damaged one.
+def load_newest(folder: RunFolder, run: str) -> tuple[Found | None, list[str]]:
+    """The newest intact checkpoint of the run marked `run`, over all attempts, and warnings.
 
-    None if there is no intact checkpoint: the run then starts from its beginning.
+    None if there is none: the run then starts from its beginning. Every checkpoint that is passed
+    over has a warning, and so has a beginning after epochs that had been trained. Raises RunError
+    for a checkpoint written by a newer stillhouse.
     """
     warnings: list[str] = []
-    for attempt in reversed(folder.attempts()):
+    attempts = folder.attempts()
+    for attempt in reversed(attempts):
         for path in (attempt.checkpoint, attempt.previous):
-            if not path.exists():
-                continue
-            state = _read(path)
-            if state is not None:
-                return state, warnings
-            warnings.append(f"{path} is damaged; falling back to the checkpoint before it")
+            if path.exists():
+                state = _read(path, run)
+                if not isinstance(state, str):
+                    return Found(path, state), warnings
+                warnings.append(f"{path} {state}; falling back to the checkpoint before it")
+    trained = max((attempt.read_status().get("epoch", 0) for attempt in attempts), default=0)
+    if warnings or trained:
+        warnings.append(f"no checkpoint is left of {trained} epochs: starting from the beginning")
     return None, warnings
 
 
@@ -54,10 +79,25 @@ def discard(folder: RunFolder, before: int | None = None) -> None:
             attempt.previous.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    data = path.read_bytes()
+def _read(path: Path, run: str) -> dict[str, Any] | str:
+    """The state in a file, or what is wrong with it."""
+    data = read_bytes(path, MAX_BYTES, CURE)
     digest, payload = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
     if sha256(payload).digest() != digest:
-        return None
-    state: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+        return "is damaged"
+    try:
+        found = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+    except Exception as error:  # noqa: BLE001 - hostile bytes make torch raise anything
+        return f"is no checkpoint ({type(error).__name__})"
+    if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+        return "is no checkpoint of stillhouse"
+    if found["format"] > FORMAT:
+        raise RunError(
+            f"{path}: written by a newer stillhouse (format {found['format']}; this one reads up "
+            f"to {FORMAT})",
+            "update stillhouse",
+        )
+    if found.get("run") != run or not isinstance(found.get("state"), dict):
+        return "is another run's"
+    state: dict[str, Any] = found["state"]
     return state

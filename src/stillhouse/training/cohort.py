@@ -11,23 +11,26 @@ import torch
 
 from stillhouse import data, methods, models
 from stillhouse.config.identity import counted, difference, identity
+from stillhouse.config.recorded import recorded
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import stratified
-from stillhouse.errors import RunError, describe
+from stillhouse.errors import RunError, StillhouseError
 from stillhouse.methods.objective import effective_ratio
+from stillhouse.own import versioned
 from stillhouse.runs import environment
-from stillhouse.runs.claim import Claim, Superseded
-from stillhouse.runs.files import dump_json, read_json, write_once
+from stillhouse.runs.claim import Claim
+from stillhouse.runs.files import write_once
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import dump_sealed
 from stillhouse.runs.soundness import chance_bound
 from stillhouse.seeding import derive
 from stillhouse.training import checkpoint
 from stillhouse.training.loop import Cohort, Member
 from stillhouse.training.precision import configure, settle
 from stillhouse.training.pretrain import pretrain
-from stillhouse.training.recorder import FORMAT, Recorder
+from stillhouse.training.recorder import Recorder
 from stillhouse.training.teacher import TrainedTeacher, hand_over
 from stillhouse.training.trainee import Trainee
 
@@ -75,14 +78,13 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
         validation=prepared.validation,
         teacher=find_teacher(taught, place, prepared.data) if taught else None,
         chance=chance_bound(spec.test_images, spec.commonest),
-        complain=complain,
     )
     for config in configs:
         try:
-            if member := _open_member(config, place, cohort, prepared.content):
+            if member := _open_member(config, place, cohort, prepared.content, complain):
                 cohort.members.append(member)
-        except Exception as error:  # noqa: BLE001 - a method is foreign code; the others go on
-            complain(f"{config.path}: {describe(error) or f'{type(error).__name__}: {error}'}")
+        except StillhouseError as error:
+            complain(f"{config.path}: {error}")
             cohort.failures += 1
     return cohort
 
@@ -92,7 +94,7 @@ def prepare_data(config: RunConfig, root: Path, device: torch.device) -> Prepare
 
     Both splits are stratified and the same for every seed.
     """
-    dataset, recipe = data.load(config.dataset, root), config.training
+    dataset, recipe = data.load(config.dataset, root, config.files), config.training
     train, validation = dataset.train, None
     if recipe.validation:
         train, validation = stratified(train, recipe.validation, SPLIT_SEED)
@@ -122,9 +124,9 @@ def make_trainee(
     """A trainee at its first step; its initial weights depend on seed and architecture only."""
     spec = dataset.spec
     torch.manual_seed(derive("init", config.seed, config.model))
-    network = models.build(config.model, spec.classes, spec.channels)
+    network = models.build(config.model, spec.classes, spec.channels, config.files)
     shapes = models.shapes(network, spec.channels, spec.size)
-    kind = methods.load(config.method)
+    kind = methods.load(config.method, config.files)
     torch.manual_seed(derive("method", config.seed, config.method, config.model))
     taught = teacher.shapes if teacher and config.teacher else None
     method = kind(kind.Config(**config.parameters), shapes, taught)
@@ -142,11 +144,18 @@ def find_teacher(config: RunConfig, place: Place, dataset: Dataset) -> TrainedTe
     path = f"{config.dataset}/pure/{config.teacher.model}/{config.teacher.seed}"
     home = place.teachers if config.teacher.source else place.experiments
     folder = RunFolder(home / path)
-    return hand_over(config.teacher, folder, dataset, config.training.precision, place.device)
+    precision = config.training.precision
+    return hand_over(config.teacher, folder, dataset, precision, place.device, config.files)
 
 
-def _open_member(config: RunConfig, place: Place, cohort: Cohort, content: str) -> Member | None:
-    """The run as a member, or None if it is completed or another attempt has taken over."""
+def _open_member(
+    config: RunConfig,
+    place: Place,
+    cohort: Cohort,
+    content: str,
+    complain: Callable[[str], None],
+) -> Member | None:
+    """The run as a member, or None if it is completed; `complain` hears what was lost of it."""
     folder = RunFolder(place.experiments / config.path)
     teacher = cohort.teacher if config.teacher else None
     facts = {
@@ -158,17 +167,16 @@ def _open_member(config: RunConfig, place: Place, cohort: Cohort, content: str) 
     check_same(folder, config, facts)
     if folder.completed():
         return None
-    recorder = Recorder(folder, Claim.take(folder))
+    recorder = Recorder(folder, Claim.take(folder), checkpoint.mark(facts))
     if folder.completed():  # by the holder of the attempt before, since the last look
         recorder.leave()
         return None
     try:
         trainee = make_trainee(config, cohort.data, cohort.batches.steps, teacher, place)
         _write_run(folder, config, facts, trainee)
-        _resume(trainee, folder, recorder, teacher, cohort, place)
-    except Superseded as error:
-        recorder.give_way(error)
-        return None
+        for warning in _resume(trainee, folder, recorder, teacher, cohort, place):
+            recorder.log.warning("%s", warning)
+            complain(f"{config.path}: {warning}")
     except Exception as error:
         recorder.fail(error)
         raise
@@ -178,12 +186,12 @@ def _open_member(config: RunConfig, place: Place, cohort: Cohort, content: str) 
 
 def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> None:
     """Raise RunError, showing the difference, if the folder holds another configuration."""
-    if not folder.run.exists():
+    run, was = folder.started(), recorded(folder)
+    if run is None or was is None:
         return
-    run = read_json(folder.run)
-    changed = difference(counted(RunConfig(**run["config"])), counted(config))
-    for name in ("data", "teacher"):
-        changed += difference({name: run[name]}, {name: facts[name]})
+    changed = difference(counted(was), counted(config))
+    changed += difference({"data": run["data"]}, {"data": facts["data"]})
+    changed += difference({"teacher": run["teacher"]}, {"teacher": facts["teacher"]})
     if changed:
         lines = [f"{field}: {was!r} -> {now!r}" for field, was, now in changed]
         raise RunError(
@@ -197,7 +205,6 @@ def _write_run(folder: RunFolder, config: RunConfig, facts: dict[str, Any], t: T
     if t.device.type == "cuda":
         machine["gpu"] = torch.cuda.get_device_name(t.device)
     run = {
-        "format": FORMAT,
         "config": config.model_dump(mode="json"),
         **facts,
         "coefficients": t.coefficients,
@@ -205,7 +212,7 @@ def _write_run(folder: RunFolder, config: RunConfig, facts: dict[str, Any], t: T
         "code": environment.code(),
         "machine": machine,
     }
-    write_once(folder.run, dump_json(run))
+    write_once(folder.run, dump_sealed(run))
 
 
 def _resume(
@@ -215,21 +222,30 @@ def _resume(
     teacher: TrainedTeacher | None,
     cohort: Cohort,
     place: Place,
-) -> None:
-    state, warnings = checkpoint.load_newest(folder)
-    for warning in warnings:
-        recorder.log.warning("%s", warning)
-    if state is not None:
-        trainee.load(state)
+) -> list[str]:
+    """Bring a trainee to where its run was left; returns warnings."""
+    found, warnings = checkpoint.load_newest(folder, recorder.run)
+    if found is not None:
+        _load(trainee, found)
     elif teacher is not None:
         pretrain(
             trainee.method,
-            trainee.config.method,
+            versioned("method", trainee.config.method, trainee.config.files),
             teacher,
             cohort.batches,
             place.experiments / "pretrained",
             lambda: recorder.beat(trainee),
         )
+    return warnings
+
+
+def _load(trainee: Trainee, found: checkpoint.Found) -> None:
+    try:
+        trainee.load(found.state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RunError(
+            f"{found.path}: not a state of this run ({error})", checkpoint.CURE
+        ) from error
 
 
 def _cost(trainee: Trainee) -> dict[str, int]:

@@ -12,9 +12,8 @@ import torch
 
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches
-from stillhouse.errors import RunError
 from stillhouse.methods.base import Method
-from stillhouse.runs.files import write_once
+from stillhouse.runs.files import write_atomic
 from stillhouse.seeding import derive
 from stillhouse.training.teacher import TrainedTeacher
 
@@ -30,8 +29,7 @@ def pretrain(
     """Give a method its pretrained module: from the cache, or trained now and put there.
 
     The result depends on the teacher's weights, the method's own key and the training batches
-    only. Of two processes that train it at once the first to end decides, for both.
-    Raises RunError if the cached file is damaged.
+    only; two processes that train it at once write the same bytes.
     """
     work = method.pretraining()
     if work is None:
@@ -39,19 +37,17 @@ def pretrain(
     key = {"teacher": teacher.facts["sha256"], "data": batches.facts(), **work.key}
     text = json.dumps(key, sort_keys=True)
     path = cache / f"{name}-{sha256(text.encode()).hexdigest()[:16]}.safetensors"
-    if not path.exists():
-        torch.manual_seed(derive("pretraining", text))
-        for part in work.module.modules():
-            if callable(reset := getattr(part, "reset_parameters", None)):
-                reset()
-        work.train(teacher.network, _epochs(batches, work.key["epochs"], beat))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        state = {name: value.cpu().contiguous() for name, value in work.module.state_dict().items()}
-        write_once(path, safetensors.torch.save(state, metadata={"key": text}))
-    try:
+    if path.exists():
         work.module.load_state_dict(safetensors.torch.load_file(path))
-    except safetensors.SafetensorError as error:
-        raise RunError(f"{path} is damaged ({error})", "remove it: it is trained again") from error
+        return
+    torch.manual_seed(derive("pretraining", text))
+    for part in work.module.modules():
+        if callable(reset := getattr(part, "reset_parameters", None)):
+            reset()
+    work.train(teacher.network, _epochs(batches, work.key["epochs"], beat))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {name: value.cpu().contiguous() for name, value in work.module.state_dict().items()}
+    write_atomic(path, safetensors.torch.save(state, metadata={"key": text}))
 
 
 def _epochs(

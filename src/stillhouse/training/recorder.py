@@ -8,42 +8,42 @@ import os
 import resource
 import sys
 import time
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from torch import Tensor
+from safetensors import SafetensorError
+from torch import Tensor, nn
 
-from stillhouse.errors import RunError, describe
-from stillhouse.runs.claim import Claim, Superseded
-from stillhouse.runs.complete import complete, tidy
-from stillhouse.runs.files import write_atomic
+from stillhouse.errors import RunError, StillhouseError
+from stillhouse.runs.claim import Claim
+from stillhouse.runs.files import read_bytes, write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import MOVE_AWAY, dump_sealed
 from stillhouse.training import checkpoint
 from stillhouse.training.trainee import Record, Trainee
 
-FORMAT = 1
 SAVE_SECONDS = 60.0
+MAX_WEIGHTS = 1 << 34
 
 
-class _Log(logging.FileHandler):
-    """A log that cannot be written, as on a full disk, is no reason to print tracebacks."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Say nothing: what keeps the log from being written stops the run by itself."""
+class Superseded(RunError):
+    """A later attempt has taken over; this one must not write any more."""
 
 
 class Recorder:
-    """Writes what a trainee does: metrics, log, checkpoints, weights and result."""
+    """Writes what a trainee does: metrics, log, checkpoints, weights and result.
 
-    def __init__(self, folder: RunFolder, claim: Claim) -> None:
-        self.folder, self.claim, self.attempt = folder, claim, claim.attempt
+    `run` marks the run in its checkpoints (see `checkpoint.mark`).
+    """
+
+    def __init__(self, folder: RunFolder, claim: Claim, run: str) -> None:
+        self.folder, self.claim, self.attempt, self.run = folder, claim, claim.attempt, run
         self.log = logging.getLogger(f"stillhouse.run.{folder.path}.{self.attempt.number}")
         self.log.setLevel(logging.INFO)
         self.log.propagate = False
-        handler = _Log(self.attempt.log)
+        handler = logging.FileHandler(self.attempt.log)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self.log.addHandler(handler)
         self._position: tuple[int, int] | None = None
@@ -72,7 +72,7 @@ class Recorder:
 
     def epoch(self, trainee: Trainee, record: Record) -> None:
         """Append an epoch's record, then save the checkpoint that holds it."""
-        self.claim.check()
+        self._check_claim()
         with self.attempt.metrics.open("ab") as file:
             file.write((json.dumps(record, allow_nan=False) + "\n").encode())
             file.flush()
@@ -82,8 +82,8 @@ class Recorder:
 
     def save(self, trainee: Trainee) -> None:
         """Write a checkpoint and drop those of earlier attempts."""
-        self.claim.check()
-        checkpoint.save(self.attempt, trainee.state())
+        self._check_claim()
+        checkpoint.save(self.attempt, self.run, trainee.state())
         checkpoint.discard(self.folder, before=self.attempt.number)
         self._saved = time.monotonic()
         self._position = trainee.position
@@ -98,68 +98,46 @@ class Recorder:
     def leave(self) -> None:
         """Leave a run that turned out to be completed."""
         self._end("finished", "")
-        tidy(self.folder)
 
-    def give_way(self, reason: Superseded) -> None:
-        """Leave a run to the attempt that has taken over."""
-        self.log.warning("%s", reason)
-        with suppress(OSError):  # nobody waits for what an obsolete attempt has to say
-            self._end("stopped", reason.message)
-            tidy(self.folder)
-
-    def fail(self, error: Exception) -> str | None:
-        """Leave with a reason; the traceback of an unforeseen error goes to the log.
-
-        Returns the reason where it could not be written into the folder, for a person to be told.
-        """
-        foreseen = describe(error)
-        reason = foreseen or f"{type(error).__name__}: {error}"
-        self.log.error("failed: %s", reason, exc_info=None if foreseen else error)
-        try:
-            self._end("failed", reason)
-        except OSError:
-            return reason
-        return None
+    def fail(self, error: Exception) -> None:
+        """Leave with a reason; the traceback of an unforeseen error goes to the log."""
+        unforeseen = not isinstance(error, StillhouseError)
+        reason = f"{type(error).__name__}: {error}" if unforeseen else str(error)
+        self.log.error("failed: %s", reason, exc_info=error if unforeseen else None)
+        self._end("failed", reason)
 
     def finish(self, trainee: Trainee, facts: dict[str, Any]) -> None:
-        """Write weights and predictions beside the metrics, then complete the run.
-
-        Raises Superseded if another attempt has completed it before.
-        """
-        self.claim.check()
+        """Write weights and metrics, then the result, then drop what only resuming needs."""
+        self._check_claim()
         network = trainee.method.inference_model(trainee.network)
-        weights = {"final": self._keep(self.folder.final, network.state_dict())}
-        weights["best"] = self._keep(self.folder.best, trainee.best["weights"])
+        weights = {"final": write_weights(self.folder.final, network.state_dict())}
+        weights["best"] = write_weights(self.folder.best, trainee.best["weights"])
         if own := trainee.method.state_dict():
-            weights["method"] = self._keep(self.folder.method, own)
+            weights["method"] = write_weights(self.folder.method, own)
+        metrics = "".join(json.dumps(record) + "\n" for record in trainee.records).encode()
+        write_atomic(self.folder.path / "metrics.jsonl", metrics)
         result = {
-            "format": FORMAT,
             **facts,
             "final": trainee.records[-1],
             "best": {name: value for name, value in trainee.best.items() if name != "weights"},
             "weights": weights,
-            "predictions": self._keep(self.folder.predictions, trainee.predicted),
+            "metrics": sha256(metrics).hexdigest(),
+            "predictions": write_weights(self.folder.predictions, trainee.predicted),
+            "attempts": self.attempt.number,
             "finished": time.time(),
         }
-        if not complete(self.claim, result):
-            raise Superseded(f"{self.folder.path}: another attempt has completed it")
+        write_once(self.folder.result, dump_sealed(result))
+        checkpoint.discard(self.folder)
         self.log.info("finished")
         self._end("finished", "")
-        tidy(self.folder)
-
-    def _keep(self, path: Path, tensors: dict[str, Tensor]) -> str:
-        """Write tensors of the result into the attempt's folder; returns their file's hash."""
-        values = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        data = safetensors.torch.save(values)
-        write_atomic(self.attempt.path / path.name, data)
-        return sha256(data).hexdigest()
+        for attempt in self.folder.attempts():
+            attempt.metrics.unlink(missing_ok=True)
 
     def _end(self, state: str, reason: str) -> None:
-        for handler in list(self.log.handlers):
-            self.log.removeHandler(handler)
-            with suppress(OSError):
-                handler.close()
         self.claim.write_status(state, reason=reason, **self._facts())
+        for handler in list(self.log.handlers):
+            handler.close()
+            self.log.removeHandler(handler)
 
     def _facts(self) -> Record:
         """Seconds of this attempt, peak memory of its process in bytes, and where it is.
@@ -173,6 +151,10 @@ class Recorder:
         if self._position is not None:
             facts["epoch"], facts["step"] = self._position
         return facts
+
+    def _check_claim(self) -> None:
+        if self.claim.superseded():
+            raise Superseded(f"{self.folder.path}: a later attempt has taken over")
 
 
 def process_memory() -> int:
@@ -193,16 +175,29 @@ def epoch_line(record: Record, epochs: int) -> str:
     )
 
 
-def load_weights(path: Path, expected: str) -> dict[str, Tensor]:
-    """Weights of a completed run whose file has the hash that was recorded.
+def write_weights(path: Path, weights: dict[str, Tensor]) -> str:
+    """Put named tensors into a safetensors file; return its SHA-256."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    content = safetensors.torch.save(tensors)
+    write_atomic(path, content)
+    return sha256(content).hexdigest()
 
-    A run completed by a process that died at once has them in its attempt's folder still.
-    Raises RunError if there is no such file.
-    """
-    for place in (path, *path.parent.glob(f"attempts/*/{path.name}"), path):
-        with suppress(FileNotFoundError):
-            data = place.read_bytes()
-            if sha256(data).hexdigest() == expected:
-                loaded: dict[str, Tensor] = safetensors.torch.load(data)
-                return loaded
-    raise RunError(f"{path} is not the file that was recorded", "restore it or train it again")
+
+def load_weights(path: Path, expected: str) -> dict[str, Tensor]:
+    """Weights whose file still has the hash that was recorded. Raises RunError otherwise."""
+    content = read_bytes(path, MAX_WEIGHTS, MOVE_AWAY)
+    if sha256(content).hexdigest() != expected:
+        raise RunError(f"{path} is not the file that was recorded", MOVE_AWAY)
+    try:
+        loaded: dict[str, Tensor] = safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise RunError(f"{path}: not a file of weights ({error})", MOVE_AWAY) from error
+    return loaded
+
+
+def load_into(module: nn.Module, path: Path, expected: str) -> None:
+    """Give a module its recorded weights. Raises RunError if they are not, or do not fit."""
+    try:
+        module.load_state_dict(load_weights(path, expected))
+    except RuntimeError as error:
+        raise RunError(f"{path}: another network's weights ({error})", MOVE_AWAY) from error

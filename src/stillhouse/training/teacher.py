@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from stillhouse import models
+from stillhouse.config.recorded import recorded
 from stillhouse.config.schema import Precision, Teacher
 from stillhouse.data.base import Batch, Dataset
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError
 from stillhouse.models.base import Network, Outputs, Shapes
+from stillhouse.own import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.precision import autocast, settle
-from stillhouse.training.recorder import load_weights
+from stillhouse.training.recorder import load_into
 
 ACCURACY_TOLERANCE = 0.2
 
@@ -50,20 +52,28 @@ class TrainedTeacher:
 
 
 def hand_over(
-    teacher: Teacher, folder: RunFolder, data: Dataset, precision: Precision, device: torch.device
+    teacher: Teacher,
+    folder: RunFolder,
+    data: Dataset,
+    precision: Precision,
+    device: torch.device,
+    files: Files = (),
 ) -> TrainedTeacher:
     """Load a finished teacher, verify its weights' hash and its accuracy on the test images.
 
     Raises RunError if it is not finished, its weights are not the recorded ones, or its accuracy
     is not the recorded one (to 0.2 points, which covers other hardware).
     """
+    recorded(folder)
     result = folder.completed()
     if result is None:
         raise RunError(f"the teacher in {folder.path} is not finished", "train it first")
-    which = "best" if result["best"]["chosen_on"] == "validation" else "final"
-    file = {"best": folder.best, "final": folder.final}[which]
-    network = models.build(teacher.model, data.spec.classes, data.spec.channels)
-    network.load_state_dict(load_weights(file, result["weights"][which]))
+    which: Literal["best", "final"] = (
+        "best" if result["best"]["chosen_on"] == "validation" else "final"
+    )
+    file, sha = {"best": folder.best, "final": folder.final}[which], result["weights"][which]
+    network = models.build(teacher.model, data.spec.classes, data.spec.channels, files)
+    load_into(network, file, sha)
     network.requires_grad_(False).eval()
     settle(network, device)
     test = evaluate(network, plain_batches(data.test, data.spec, EVALUATION_BATCH))
@@ -79,9 +89,10 @@ def hand_over(
         "seed": teacher.seed,
         "identity": result["identity"],
         "weights": which,
-        "sha256": result["weights"][which],
+        "sha256": sha,
         "accuracy": test.accuracy,
         "fingerprint": fingerprint(network),
+        **({"adopted": result["adopted"]["file"]} if "adopted" in result else {}),
     }
     shape = models.shapes(network, data.spec.channels, data.spec.size)
     return TrainedTeacher(network, shape, facts, test, precision, device)

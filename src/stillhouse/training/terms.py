@@ -19,6 +19,7 @@ from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches, plain_batches
 from stillhouse.errors import RunError
 from stillhouse.models.base import Outputs
+from stillhouse.own import versioned
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.cohort import (
     Place,
@@ -31,7 +32,7 @@ from stillhouse.training.cohort import (
 from stillhouse.training.evaluate import EVALUATION_BATCH
 from stillhouse.training.optim import learning_rate, make_optimizer
 from stillhouse.training.pretrain import pretrain
-from stillhouse.training.recorder import load_weights
+from stillhouse.training.recorder import load_into
 from stillhouse.training.teacher import TrainedTeacher
 from stillhouse.training.trainee import Trainee
 
@@ -89,14 +90,14 @@ def _measure(
         raise RunError(f"{folder.path} is not finished", "train it first")
     batches = train_batches(prepared.data, run)
     trainee = make_trainee(run, prepared.data, batches.steps, teacher, place)
-    trainee.network.load_state_dict(load_weights(folder.final, result["weights"]["final"]))
+    load_into(trainee.network, folder.final, result["weights"]["final"])
     trainee.network.requires_grad_(False).eval()
     if "method" in result["weights"]:
-        own = load_weights(folder.method, result["weights"]["method"])
-        trainee.method.load_state_dict(own)
+        load_into(trainee.method, folder.method, result["weights"]["method"])
     else:
         cache = place.experiments / "pretrained"
-        pretrain(trainee.method, run.method, teacher, batches, cache, beat=lambda: None)
+        name = versioned("method", run.method, run.files)
+        pretrain(trainee.method, name, teacher, batches, cache, beat=lambda: None)
         _fit(trainee, teacher, batches, epochs)
     return _on_test(trainee, teacher, prepared)
 

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from stillhouse.config.identity import difference
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.recorded import recorded
 from stillhouse.errors import RunError
+from stillhouse.own import versioned
 from stillhouse.runs import environment
-from stillhouse.runs.files import read_json
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import Run
 from stillhouse.training.cohort import (
     Place,
     find_teacher,
@@ -41,9 +42,10 @@ def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
 
     Writes nothing but a missing pretrained part. Raises RunError if no hash was recorded yet.
     """
-    run = read_json(folder.run)
+    run, config = folder.started(), recorded(folder)
+    if run is None or config is None:
+        raise RunError(f"{folder.run} is missing", "train the run first")
     marks = _marks(folder, steps)
-    config = RunConfig(**run["config"])
     configure(config.training.threads, config.training.deterministic)
     prepared = prepare_data(config, place.data_root, place.device)
     batches = train_batches(prepared.data, config)
@@ -51,15 +53,17 @@ def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
     trainee = make_trainee(config, prepared.data, batches.steps, teacher, place)
     checks = [("dataset", run["data"], prepared.content)]
     if teacher:
-        checks.append(("teacher's weights", run["teacher"]["sha256"], teacher.facts["sha256"]))
+        taught_by = run["teacher"]["sha256"] if run["teacher"] else "no teacher"
+        checks.append(("teacher's weights", taught_by, teacher.facts["sha256"]))
         cache = place.experiments / "pretrained"
-        pretrain(trainee.method, config.method, teacher, batches, cache, beat=lambda: None)
-    for mark, recorded in marks.items():
+        name = versioned("method", config.method, config.files)
+        pretrain(trainee.method, name, teacher, batches, cache, beat=lambda: None)
+    for mark, before in marks.items():
         while trainee.position[1] < mark:
             batch = batches.batch(*trainee.position)
             trainee.step(batch, teacher(batch) if teacher else None)
         found = fingerprint(trainee.network, trainee.method)
-        checks.append((f"weights after {mark} steps", recorded, found))
+        checks.append((f"weights after {mark} steps", before, found))
     return Verified(checks, _changed(run, trainee))
 
 
@@ -74,7 +78,7 @@ def _marks(folder: RunFolder, steps: int) -> dict[int, str]:
     return {mark: hashes[mark] for mark in sorted(hashes) if mark <= steps}
 
 
-def _changed(run: dict[str, Any], trainee: Trainee) -> list[tuple[str, Any, Any]]:
+def _changed(run: Run, trainee: Trainee) -> list[tuple[str, Any, Any]]:
     now = {
         "code": environment.code(),
         "machine": {
@@ -83,4 +87,4 @@ def _changed(run: dict[str, Any], trainee: Trainee) -> list[tuple[str, Any, Any]
             "threads": torch.get_num_threads(),
         },
     }
-    return difference({name: run[name] for name in now}, now)
+    return difference({"code": run.get("code"), "machine": run.get("machine")}, now)

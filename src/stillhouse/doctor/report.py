@@ -1,0 +1,60 @@
+"""`stillhouse doctor`: every finding with its evidence and its cure, as one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from stillhouse.doctor.case import Case, Finding, Line
+from stillhouse.doctor.codes import CODES
+from stillhouse.doctor.diagnose import diagnose
+from stillhouse.tables import Table
+
+VERDICTS = ("failed", "stuck", "unsound", "caution")
+COLUMNS = ("Run", "Verdict", "Cause", "Confidence", "Evidence", "What to do")
+
+
+def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, bool]:
+    """The findings on some runs, and whether a run failed, is stuck or is unsound.
+
+    File names are shown relative to `below` where they lie there.
+    """
+    found = [(case, finding) for case in cases for finding in diagnose(case)]
+    rows = tuple(_row(case, finding, below) for case, finding in found)
+    verdicts = {case.path: verdict(case, finding) for case, finding in reversed(found)}
+    counts = Counter(verdicts.values())
+    told = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
+    looked = sum(case.started for case in cases)
+    unstarted = len(cases) - looked
+    title = f"{name}: {looked} runs examined: {told or 'nothing found'}"
+    notes = [f"{unstarted} runs have not started."] if unstarted else []
+    if len({case.path for case, _ in found}) < len(found):
+        notes.append(
+            "The first cause of a run is the likeliest; those below it may follow from it."
+        )
+    wrong = any(word != "caution" for word in verdicts.values())
+    return Table(title, COLUMNS, rows, tuple(notes)), wrong
+
+
+def verdict(case: Case, finding: Finding) -> str:
+    """What a finding makes of a run: `failed`, `stuck`, `unsound` or `caution`."""
+    if finding.kind == "caution":
+        return "caution"
+    if case.state.name in ("failed", "unreadable"):
+        return "failed"
+    return "stuck" if finding.kind == "end" else "unsound"
+
+
+def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:
+    evidence = "; ".join(place(line, below) for line in finding.evidence)
+    code = CODES[finding.code]
+    return (case.path, verdict(case, finding), code.name, finding.confidence, evidence, code.cure)
+
+
+def place(line: Line, below: Path) -> str:
+    """`file:line: text`."""
+    file = line.file
+    if file.is_relative_to(below):
+        file = file.relative_to(below)
+    return f"{file}:{line.number}: {line.text.strip()}".removesuffix(": ")

@@ -1,0 +1,134 @@
+"""What the reader of a table should know of where its numbers come from. Imports no torch.
+
+A table that mixes recipes, code, packages or machines, or holds students of a teacher that has
+changed since, says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from stillhouse.config.identity import counted, difference
+from stillhouse.config.recorded import recorded
+from stillhouse.errors import RunError
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs.records import Result, Run, Teaching
+
+SHOWN_RUNS = 3
+SHOWN_DIGITS = 8
+MATTERING = ("torch", "numpy")
+
+
+def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
+    """Notes for the table of a dataset; empty if all its runs are of one kind.
+
+    Reads `run.json` and the attempts' claims of completed runs; a damaged claim is named.
+    """
+    done = [c for c in seen.cells if c.config.dataset == dataset and c.state.name == "done"]
+    runs = [run for cell in done if (run := cell.folder.started())]
+    sources, damaged = [], []
+    for cell in done:
+        try:
+            sources.append(_sources(cell))
+        except RunError as error:
+            damaged.append(f"Where this run comes from is not known: {error.message}.")
+    return (
+        *damaged,
+        *changed_teachers(done),
+        *_adopted(done),
+        *_other_recipes(done),
+        *_arms_recipes(done),
+        *_mixed("versions of the code", sources),
+        *_mixed("sets of packages", [[_packages(run)] for run in runs]),
+        *_mixed("kinds of processor", [[_processor(run)] for run in runs]),
+    )
+
+
+def changed_teachers(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """A note if students learnt from other weights than their teacher's run has now."""
+    changed = []
+    for cell in cells:
+        own, teacher = cell.state.result, cell.teacher and cell.teacher.result
+        taught = own and own.get("teacher")
+        if taught and teacher and _weights(teacher, taught) != taught["sha256"]:
+            changed.append(cell.config.path)
+    if not changed:
+        return ()
+    return (f"The teacher changed after these students learnt from it: {_some(changed)}.",)
+
+
+def _adopted(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """A note naming teachers that were taken over from files."""
+    taught = [c.state.result.get("teacher") for c in cells if c.state.result]
+    known = [one for one in taught if one and "adopted" in one and "accuracy" in one]
+    files = {one["adopted"]: one["accuracy"] for one in known}
+    if not files:
+        return ()
+    shown = _some([f"{file} ({accuracy:.2f} %)" for file, accuracy in files.items()])
+    return (f"Teachers from files, whose training is not recorded: {shown}.",)
+
+
+def _other_recipes(cells: list[Cell]) -> tuple[str, ...]:
+    """A note for runs that were trained with other settings than the round file has now."""
+    differing: dict[str, list[str]] = {}
+    for cell in cells:
+        if (was := recorded(cell.folder)) is None:
+            continue
+        settings = set(cell.config.parameters)
+        for field, a, b in difference(counted(was), counted(cell.config)):
+            section, _, name = field.partition(".")
+            filled_in = b is None and (section == "distillation" or name not in settings)
+            if not (filled_in and section in ("distillation", "parameters")):
+                differing.setdefault(f"{field} {a} (now {b})", []).append(cell.config.path)
+    return tuple(
+        f"Trained with {what}: {_some(paths)}." for what, paths in sorted(differing.items())
+    )
+
+
+def _arms_recipes(cells: list[Cell]) -> tuple[str, ...]:
+    """A note for arms whose recipe, by the round file, is not that of most students."""
+    students = [cell.config for cell in cells if cell.config.teacher]
+    if not students:
+        return ()
+    recipes = Counter(config.training for config in students)
+    usual, count = recipes.most_common(1)[0]
+    if count == len(students):
+        return ()
+    found: dict[str, None] = {}
+    for config in students:
+        for field, a, b in difference(config.training.model_dump(), usual.model_dump()):
+            found[f"{config.method}: {field} {a} (others {b})"] = None
+    return (f"Recipes differ between arms: {'; '.join(found)}.",)
+
+
+def _mixed(what: str, runs: list[list[str]]) -> tuple[str, ...]:
+    counts = Counter(kind for kinds in runs for kind in set(kinds))
+    if len(counts) < 2:
+        return ()
+    shown = "; ".join(f"{kind} ({count} runs)" for kind, count in counts.most_common())
+    return (f"Trained with {len(counts)} {what}: {shown}.",)
+
+
+def _weights(teacher: Result, taught: Teaching) -> str:
+    return teacher["weights"][taught.get("weights", "final")]
+
+
+def _sources(cell: Cell) -> list[str]:
+    claims = (attempt.read_claim() for attempt in cell.folder.attempts())
+    return [source[:SHOWN_DIGITS] for claim in claims if claim and (source := claim.get("source"))]
+
+
+def _packages(run: Run) -> str:
+    versions = run.get("machine", {}).get("packages", {})
+    return ", ".join(f"{name} {versions.get(name, 'unknown')}" for name in MATTERING)
+
+
+def _processor(run: Run) -> str:
+    machine = run.get("machine", {})
+    return str(machine.get("gpu") or machine.get("processor") or "unknown")
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - SHOWN_RUNS} more" if len(paths) > SHOWN_RUNS else ""
+    return ", ".join(paths[:SHOWN_RUNS]) + more
