@@ -249,9 +249,10 @@ def _load(trainee: Trainee, found: checkpoint.Found) -> None:
 
 
 def _cost(trainee: Trainee) -> dict[str, int]:
-    """Parameter counts: of the network that is used, and extra ones trained for the method."""
-    own = [p for p in trainee.method.parameters() if p.requires_grad]
+    """Parameter counts: of the student, and of the method's own modules, trained and frozen."""
+    own = list(trainee.method.parameters())
     return {
         "parameters": sum(p.numel() for p in trainee.network.parameters()),
-        "method_parameters": sum(p.numel() for p in own),
+        "method_parameters": sum(p.numel() for p in own if p.requires_grad),
+        "method_frozen_parameters": sum(p.numel() for p in own if not p.requires_grad),
     }

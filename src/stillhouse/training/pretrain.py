@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches
 from stillhouse.methods.base import Method
-from stillhouse.runs.files import write_atomic
+from stillhouse.runs.files import dump_json, write_atomic
 from stillhouse.seeding import derive
 from stillhouse.training.teacher import TrainedTeacher
 
@@ -28,8 +29,8 @@ def pretrain(
 ) -> None:
     """Give a method its pretrained module: from the cache, or trained now and put there.
 
-    The result depends on the teacher's weights, the method's own key and the training batches
-    only; two processes that train it at once write the same bytes.
+    The weights depend on the teacher's, the method's own key and the training batches only; two
+    processes that train them at once write the same bytes. What they cost stands beside them.
     """
     work = method.pretraining()
     if work is None:
@@ -44,8 +45,11 @@ def pretrain(
     for part in work.module.modules():
         if callable(reset := getattr(part, "reset_parameters", None)):
             reset()
+    started = time.perf_counter()
     work.train(teacher.network, _epochs(batches, work.key["epochs"], beat))
     path.parent.mkdir(parents=True, exist_ok=True)
+    cost = {"method": name, "key": key, "seconds": time.perf_counter() - started}
+    write_atomic(path.with_suffix(".json"), dump_json(cost))
     state = {name: value.cpu().contiguous() for name, value in work.module.state_dict().items()}
     write_atomic(path, safetensors.torch.save(state, metadata={"key": text}))
 

@@ -1,0 +1,93 @@
+"""What each method costs beside the student: parameters, time, and what is trained before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from stillhouse.errors import RunError
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs.files import read_json
+from stillhouse.stats.arms import Arm, arms
+from stillhouse.tables import Table
+
+NOTES = (
+    "Extra parameters: of the method's own modules, which are not in the trained student.",
+    "Time: of an epoch of this run alone, evaluation included, over that of the pure student; "
+    "the teacher's pass, which the students of a cohort share, is not in it.",
+    "Before: training a part on the teacher, once a teacher, in epochs of the pure student.",
+)
+
+
+def cost_table(seen: Survey, dataset: str, pretrained: Path) -> Table:
+    """A row per distillation arm with completed runs; `pretrained` holds the shared parts.
+
+    A run whose epochs' records are damaged is named, and left out of the times.
+    """
+    found = arms(seen, dataset)
+    times, damaged = _times(cell for arm in found for cell in _done(arm))
+    pure = {arm.model: _mean(times, arm) for arm in found if arm.method == "pure"}
+    parts = [read_json(file) for file in sorted(pretrained.glob("*.json"))]
+    rows = tuple(
+        _row(arm, _mean(times, arm), pure.get(arm.model), _before(arm, parts))
+        for arm in found
+        if arm.method != "pure" and _done(arm)
+    )
+    title = f"round {seen.round.round}, {dataset}: extra cost of each method"
+    columns = ("Method", "Trained extra", "of student", "Frozen extra", "Time / pure", "Before")
+    return Table(title, columns, rows, (*NOTES, *damaged))
+
+
+def _row(
+    arm: Arm, seconds: float | None, pure: float | None, before: float | None
+) -> tuple[Any, ...]:
+    result: Any = _done(arm)[0].state.result
+    cost = result.get("cost", {})
+    trained, student = cost.get("method_parameters"), cost.get("parameters")
+    return (
+        arm.label,
+        trained,
+        f"{trained / student:.1%}" if trained is not None and student else None,
+        cost.get("method_frozen_parameters"),
+        f"{seconds / pure:.2f}" if seconds and pure else None,
+        f"{before / pure:.1f}" if before and pure else None,
+    )
+
+
+def _times(cells: Iterable[Cell]) -> tuple[dict[str, list[float]], list[str]]:
+    """The seconds of every epoch by run, and a note for each run whose records are damaged."""
+    times, damaged = {}, []
+    for cell in cells:
+        try:
+            records = cell.folder.records()
+        except RunError as error:
+            damaged.append(f"Left out of the times: {error.message}.")
+        else:
+            times[cell.config.path] = [record["time"]["seconds"] for record in records]
+    return times, damaged
+
+
+def _mean(times: dict[str, list[float]], arm: Arm) -> float | None:
+    spent = [seconds for cell in arm.cells for seconds in times.get(cell.config.path, [])]
+    return sum(spent) / len(spent) if spent else None
+
+
+def _before(arm: Arm, parts: list[dict[str, Any]]) -> float | None:
+    """The mean seconds of training what this arm's students had trained before, per teacher."""
+    teachers = {_teacher(cell) for cell in _done(arm)}
+    spent = [
+        part["seconds"]
+        for part in parts
+        if part["method"] == arm.method and part["key"]["teacher"] in teachers
+    ]
+    return sum(spent) / len(spent) if spent else None
+
+
+def _done(arm: Arm) -> list[Cell]:
+    return [cell for cell in arm.cells if cell.state.name == "done"]
+
+
+def _teacher(cell: Cell) -> str | None:
+    result: Any = cell.state.result
+    return (result.get("teacher") or {}).get("sha256")
