@@ -78,10 +78,23 @@ def make_dataset(
 
 def _make_split(spec: DatasetSpec, kind: str, count: int, images: Tensor, labels: Tensor) -> Split:
     expected = (count, spec.channels, spec.size, spec.size)
-    if tuple(images.shape) != expected or len(labels) != count:
+    cure = f"remove its files and repeat `stillhouse data fetch {spec.name}`"
+    if (*images.shape,) != expected or (*labels.shape,) != (count,):
         raise DataError(
-            f"{spec.name}: the {kind} images are {tuple(images.shape)} with {len(labels)} labels, "
-            f"expected {expected}",
-            f"remove its files and repeat `stillhouse data fetch {spec.name}`",
+            f"{spec.name}: the {kind} images are {tuple(images.shape)} with labels "
+            f"{tuple(labels.shape)}, expected {expected}",
+            cure,
+        )
+    if images.dtype != torch.uint8 or labels.is_floating_point() or labels.is_complex():
+        raise DataError(
+            f"{spec.name}: the {kind} images are {images.dtype} with labels {labels.dtype}, "
+            "expected uint8 with whole numbers",
+            cure,
+        )
+    if not 0 <= int(labels.min()) <= int(labels.max()) < spec.classes:
+        raise DataError(
+            f"{spec.name}: the {kind} labels go from {int(labels.min())} to {int(labels.max())}, "
+            f"expected 0 to {spec.classes - 1}",
+            cure,
         )
     return Split(images.contiguous(), labels.to(torch.int64), torch.arange(count))

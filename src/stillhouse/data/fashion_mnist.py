@@ -24,6 +24,7 @@ from stillhouse.errors import DataError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 UINT8 = 8
+MAX_BYTES = 1 << 26
 
 
 def load(spec: DatasetSpec, root: Path) -> Dataset:
@@ -52,26 +53,28 @@ def check(spec: DatasetSpec, root: Path) -> None:
             raise unusable(spec.name, root, path, "is damaged (its MD5 is not the published one)")
 
 
-def read_idx(path: Path) -> Tensor:
-    """The bytes in a gzipped IDX file, in its shape. Raises DataError if it is damaged.
+def read_idx(path: Path, axes: int) -> Tensor:
+    """The bytes in a gzipped IDX file of so many axes. Raises DataError if it is damaged.
 
     IDX: two zero bytes, the type, the number of axes, big-endian sizes, then the values.
     """
     try:
-        data = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            data = file.read(MAX_BYTES)
+            if file.read(1):
+                raise DataError(f"{path}: more than {MAX_BYTES:,} bytes", "restore the file")
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not readable as gzip ({error})", "restore the file") from error
-    axes = data[3] if len(data) > 3 else 0
     start = 4 + 4 * axes
     sizes = [int.from_bytes(data[at : at + 4], "big") for at in range(4, start, 4)]
-    if data[:3] != bytes([0, 0, UINT8]) or len(data) != start + prod(sizes):
+    if data[:4] != bytes([0, 0, UINT8, axes]) or len(data) != start + prod(sizes):
         raise DataError(f"{path}: not an IDX file of bytes, or a part of one", "restore the file")
     return torch.from_numpy(np.frombuffer(data, np.uint8, offset=start).reshape(sizes).copy())
 
 
 def _read(folder: Path, part: str) -> tuple[Tensor, Tensor]:
-    images = read_idx(folder / f"{part}-images-idx3-ubyte.gz")
-    return images.unsqueeze(1), read_idx(folder / f"{part}-labels-idx1-ubyte.gz")
+    images = read_idx(folder / f"{part}-images-idx3-ubyte.gz", axes=3)
+    return images.unsqueeze(1), read_idx(folder / f"{part}-labels-idx1-ubyte.gz", axes=1)
 
 
 def _debian() -> Path | None:

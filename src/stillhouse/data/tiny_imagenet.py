@@ -8,26 +8,32 @@ The decoded images are kept beside the folder, so that only the first load decod
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import safetensors.torch
 import torch
 from PIL import Image
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torchvision.datasets.utils import download_url
 
 from stillhouse.data.base import Dataset, make_dataset
 from stillhouse.data.places import unusable
 from stillhouse.data.specs import DatasetSpec
-from stillhouse.data.unzip import unzip
+from stillhouse.data.unpack import unpack
 from stillhouse.errors import DataError
 
 FOLDER = "tiny-imagenet-200"
 ARCHIVE = f"{FOLDER}.zip"
 DECODED = f"{FOLDER}.safetensors"
+DECODE = "remove it; the next load decodes anew"
+TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 URL = f"http://cs231n.stanford.edu/{ARCHIVE}"
+FETCH = "stillhouse data fetch TinyImageNet"
+WORDNET_ID = re.compile(r"n\d{8}")
+IMAGE_NAME = re.compile(r"\w+\.JPEG", re.ASCII)
 MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
 
 
@@ -43,7 +49,7 @@ def fetch(spec: DatasetSpec, root: Path) -> None:
     """Download and unpack the archive, unless its folder is there."""
     if _missing(root) is not None:
         download_url(URL, root, ARCHIVE, MD5)
-        unzip(root / ARCHIVE, FOLDER)
+        unpack(root / ARCHIVE, FOLDER)
 
 
 def check(spec: DatasetSpec, root: Path) -> None:
@@ -64,7 +70,21 @@ def _missing(root: Path) -> Path | None:
 
 
 def _classes(folder: Path) -> list[str]:
-    return sorted((folder / "wnids.txt").read_text().split())
+    names = sorted(_lines(folder / "wnids.txt"))
+    if bad := [name for name in names if not WORDNET_ID.fullmatch(name)]:
+        raise _damaged(folder / "wnids.txt", f"holds {bad[0][:40]!r}, which is no WordNet id")
+    return names
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, f"is not readable ({error})") from error
+
+
+def _damaged(path: Path, what: str) -> DataError:
+    return DataError(f"{path} {what}", f"remove the folder {FOLDER} and repeat `{FETCH}`")
 
 
 def _train_images(folder: Path, name: str) -> Path:
@@ -82,39 +102,41 @@ def _decode(spec: DatasetSpec, folder: Path) -> Dataset:
         for name, label in labels.items()
         for path in sorted(_train_images(folder, name).glob("*.JPEG"))
     ]
-    rows = [line.split("\t") for line in _annotations(folder).read_text().splitlines()]
-    test = sorted((labels[row[1]], folder / "val" / "images" / row[0]) for row in rows)
-    return make_dataset(spec, _read_images(spec, train), _read_images(spec, test))
+    test = []
+    for number, line in enumerate(_lines(_annotations(folder)), start=1):
+        name, label = (*line.split("\t"), "", "")[:2]
+        if label not in labels or not IMAGE_NAME.fullmatch(name):
+            raise _damaged(
+                _annotations(folder), f"has on line {number} {line[:40]!r}, which is no image of it"
+            )
+        test.append((labels[label], folder / "val" / "images" / name))
+    return make_dataset(spec, _read_images(spec, train), _read_images(spec, sorted(test)))
 
 
 def _read_images(spec: DatasetSpec, files: list[tuple[int, Path]]) -> tuple[Tensor, Tensor]:
     images = np.empty((len(files), spec.size, spec.size, spec.channels), np.uint8)
     for row, (_, path) in enumerate(files):
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=["JPEG"]) as image:
+                if image.size != (spec.size, spec.size):
+                    raise ValueError(f"it has {image.width} x {image.height}")
                 # Some are grey; as three equal channels they are like the rest.
                 images[row] = np.asarray(image.convert("RGB"))
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{spec.name}: {path} is not a readable image of {spec.size} x {spec.size} pixels "
-                f"({error})",
-                f"remove the folder {FOLDER} and repeat `stillhouse data fetch {spec.name}`",
-            ) from error
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            what = f"is not a readable image of {spec.size} x {spec.size} pixels ({error})"
+            raise _damaged(path, what) from error
     labels = torch.tensor([label for label, _ in files])
     return torch.from_numpy(images).permute(0, 3, 1, 2), labels
 
 
 def _write_decoded(dataset: Dataset, path: Path) -> None:
-    tensors = {
-        "train_images": dataset.train.images,
-        "train_labels": dataset.train.labels,
-        "test_images": dataset.test.images,
-        "test_labels": dataset.test.labels,
-    }
+    train, test = dataset.train, dataset.test
+    values = (train.images, train.labels, test.images, test.labels)
+    tensors = dict(zip(TENSORS, values, strict=True))
     # 1.4 GB: written to the side file directly rather than through a copy in memory.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        safetensors.torch.save_file(tensors, temporary)
+        safetensors.torch.save_file(tensors, temporary, {"sha256": dataset.content_hash()})
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -122,10 +144,12 @@ def _write_decoded(dataset: Dataset, path: Path) -> None:
 
 def _read_decoded(spec: DatasetSpec, path: Path) -> Dataset:
     try:
-        tensors = safetensors.torch.load_file(path)
-    except SafetensorError as error:
-        raise DataError(
-            f"{spec.name}: {path} is damaged ({error})", "remove it; the next load decodes anew"
-        ) from error
-    train = tensors["train_images"], tensors["train_labels"]
-    return make_dataset(spec, train, (tensors["test_images"], tensors["test_labels"]))
+        with safe_open(path, "pt") as file:
+            tensors = [file.get_tensor(name) for name in TENSORS]
+            expected = (file.metadata() or {}).get("sha256")
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is damaged ({error})", DECODE) from error
+    dataset = make_dataset(spec, (tensors[0], tensors[1]), (tensors[2], tensors[3]))
+    if dataset.content_hash() != expected:
+        raise DataError(f"{path} is damaged (its checksum is wrong)", DECODE)
+    return dataset

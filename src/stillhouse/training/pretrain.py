@@ -10,13 +10,19 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches
+from stillhouse.errors import RunError
 from stillhouse.methods.base import Method
 from stillhouse.runs.files import dump_json, write_atomic
 from stillhouse.seeding import derive
+from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.teacher import TrainedTeacher
+
+CURE = "remove it; it is trained again"
 
 
 def pretrain(
@@ -39,7 +45,7 @@ def pretrain(
     text = json.dumps(key, sort_keys=True)
     path = cache / f"{name}-{sha256(text.encode()).hexdigest()[:16]}.safetensors"
     if path.exists():
-        work.module.load_state_dict(safetensors.torch.load_file(path))
+        _load(work.module, path, text)
         return
     torch.manual_seed(derive("pretraining", text))
     for part in work.module.modules():
@@ -51,7 +57,20 @@ def pretrain(
     cost = {"method": name, "key": key, "seconds": time.perf_counter() - started}
     write_atomic(path.with_suffix(".json"), dump_json(cost))
     state = {name: value.cpu().contiguous() for name, value in work.module.state_dict().items()}
-    write_atomic(path, safetensors.torch.save(state, metadata={"key": text}))
+    metadata = {"key": text, "sha256": fingerprint(work.module)}
+    write_atomic(path, safetensors.torch.save(state, metadata=metadata))
+
+
+def _load(module: nn.Module, path: Path, key: str) -> None:
+    """Raises RunError unless the file holds the part that belongs to `key`, undamaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise RunError(f"{path}: not readable as weights ({error})", CURE) from error
+    if metadata != {"key": key, "sha256": fingerprint(module)}:
+        raise RunError(f"{path}: damaged or another teacher's", CURE)
 
 
 def _epochs(

@@ -6,7 +6,7 @@ from zipfile import ZipFile, ZipInfo
 
 import pytest
 
-from stillhouse.data.unzip import unzip
+from stillhouse.data.unpack import unpack
 from stillhouse.errors import DataError
 
 
@@ -35,7 +35,7 @@ def test_unsafe_members_are_refused(tmp_path: Path, member: str | ZipInfo, reaso
         file.writestr("top/good", "good")
         file.writestr(member, "../../stolen")
     with pytest.raises(DataError, match=reason):
-        unzip(archive, "top")
+        unpack(archive, "top")
     assert [path.name for path in tmp_path.rglob("*")] == ["inner", "a.zip"]
 
 
@@ -45,7 +45,7 @@ def test_the_folder_replaces_an_older_one(tmp_path: Path) -> None:
         file.writestr("top/new/file", "new")
     (tmp_path / "top").mkdir()
     (tmp_path / "top" / "old").write_text("old")
-    assert unzip(archive, "top") == tmp_path / "top"
+    assert unpack(archive, "top") == tmp_path / "top"
     assert (tmp_path / "top" / "new" / "file").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "top"]
     assert [path.name for path in (tmp_path / "top").iterdir()] == ["new"]
