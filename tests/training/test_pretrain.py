@@ -12,7 +12,7 @@ METHOD = "factor_transfer"
 
 
 def cached(lab: Lab) -> list[Path]:
-    return sorted((lab.experiments / "pretrained").iterdir())
+    return sorted((lab.experiments / "pretrained").glob("*.safetensors"))
 
 
 def test_it_is_trained_once_a_teacher_and_seed_and_then_read(lab: Lab) -> None:
