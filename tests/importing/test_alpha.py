@@ -50,7 +50,8 @@ def test_teachers_were_used_while_in_training(alpha: Import) -> None:
             taught["accuracy_at_start"],
         )
         for cell in look(alpha).cells
-        if (taught := read_json(cell.folder.run)["teacher"]) and taught["finished_before"] is False
+        if (taught := read_json(cell.folder.run)["teacher"])
+        and taught.get("finished_before") is False
     }
     assert early == {
         "Cifar10/0": (76, 82.66),

@@ -18,8 +18,8 @@ def teacher_facts(run: ScriptRun, config: RunConfig, runs: dict[str, ScriptRun])
     """The `teacher` of `run.json`; `runs` are all imported runs by path.
 
     `accuracy` is the best of the teacher's whole record. `finished_before` says whether it was
-    completed when the student started (None: the times do not tell); if not, `epoch_at_start`
-    and `accuracy_at_start` estimate how far it was and the best accuracy it then had.
+    completed when the student started, and is left out if the times do not tell; if it was not,
+    `epoch_at_start` and `accuracy_at_start` estimate how far it was and its best until then.
     """
     if config.teacher is None:
         return None
@@ -28,15 +28,12 @@ def teacher_facts(run: ScriptRun, config: RunConfig, runs: dict[str, ScriptRun])
         "seed": config.teacher.seed,
         "weights": "best",
         "file": run.config.get("teacher_weights"),
-        "accuracy": None,
-        "finished_before": None,
-        "epoch_at_start": None,
-        "accuracy_at_start": None,
     }
     teacher = runs.get(str(teacher_path(config)))
     if teacher is None:
         return facts
-    facts["accuracy"] = (teacher.status or {}).get("max_acc")
+    if teacher.status and "max_acc" in teacher.status:
+        facts["accuracy"] = teacher.status["max_acc"]
     done = outcome(teacher).state == "finished"
     lead, length = _lead(teacher, run), _seconds(teacher)
     if lead is not None and lead >= 0 and length is not None:
@@ -75,6 +72,7 @@ def _at(teacher: ScriptRun, share: float) -> Record:
     assert teacher.log is not None
     first = teacher.log.resumed_at or 0
     epoch = first + int(share * len(teacher.log.epochs))
-    scores = [r["test"]["accuracy"] or 0.0 for r in teacher.records if r["epoch"] <= epoch]
+    scores = [r["test"]["accuracy"] for r in teacher.records if r["epoch"] <= epoch]
     known = [*scores, *([teacher.log.best_before] if teacher.log.best_before else [])]
-    return {"epoch_at_start": epoch, "accuracy_at_start": max(known, default=None)}
+    best = {"accuracy_at_start": max(known)} if known else {}
+    return {"epoch_at_start": epoch, **best}

@@ -103,10 +103,20 @@ def read_errors(text: str) -> End | None:
     return None
 
 
-def number(text: Any) -> float | None:
-    """A number as JSON can hold it: None for NaN and infinities."""
-    value = float(text)
-    return value if math.isfinite(value) else None
+def epoch_record(epoch: int, train: dict[str, float], test: dict[str, float]) -> Record:
+    """An epoch's record; numbers that are not finite, which JSON has not, are named instead."""
+    parts = {"train": train, "test": test}
+    lost = [
+        f"{part}.{name}"
+        for part, values in parts.items()
+        for name, value in values.items()
+        if not math.isfinite(value)
+    ]
+    kept = {
+        part: {name: value for name, value in values.items() if math.isfinite(value)}
+        for part, values in parts.items()
+    }
+    return {"epoch": epoch, **kept, **({"not_finite": lost} if lost else {})}
 
 
 def _date(lines: list[str]) -> tuple[str | None, str | None]:
@@ -139,7 +149,7 @@ def _epochs(lines: list[str]) -> tuple[tuple[Record, ...], tuple[str, ...]]:
             epoch, train = int(found[1]), None
         elif epoch is not None and (part := PART.match(line)):
             try:
-                loss, accuracy = number(part[2]), number(part[3])
+                loss, accuracy = float(part[2]), float(part[3])
             except ValueError:
                 problems.append(f"logs:{line_number}: not a number: {line}")
                 continue
@@ -147,7 +157,7 @@ def _epochs(lines: list[str]) -> tuple[tuple[Record, ...], tuple[str, ...]]:
                 train = {"total": loss, "accuracy": accuracy}
             elif train is not None:
                 test = {"accuracy": accuracy, "ce": loss}
-                records.append({"epoch": epoch + 1, "train": train, "test": test})
+                records.append(epoch_record(epoch + 1, train, test))
                 epoch = None
     return tuple(records), tuple(problems)
 

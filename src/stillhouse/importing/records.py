@@ -11,15 +11,14 @@ from stillhouse.importing.hand_over import teacher_facts
 from stillhouse.importing.logs import Record
 from stillhouse.importing.script_run import Outcome, ScriptRun, outcome
 
-FORMAT = 1
-
 
 def epoch_records(run: ScriptRun, config: RunConfig) -> list[Record]:
     """One record per epoch that left a trace; a pure run's training loss is its cross entropy."""
     records = run.records
     if config.method == PURE:
         for record in records:
-            record["train"] = {"ce": record["train"]["total"], **record["train"]}
+            if "total" in record["train"]:
+                record["train"] = {"ce": record["train"]["total"], **record["train"]}
     seconds = _seconds_an_epoch(run)
     return [{**record, "time": {"seconds": seconds}} if seconds else record for record in records]
 
@@ -33,7 +32,6 @@ def run_facts(
     """
     log = run.log
     return {
-        "format": FORMAT,
         "config": config.model_dump(mode="json"),
         "identity": identity(config),
         "teacher": teacher_facts(run, config, runs),
@@ -51,13 +49,15 @@ def run_facts(
     }
 
 
-def result_facts(run: ScriptRun, config: RunConfig, attempts: int) -> Record:
-    """The content of `result.json` of a run that is completed by its own record."""
+def result_facts(run: ScriptRun, config: RunConfig, attempts: int, metrics: str) -> Record:
+    """The content of `result.json` of a run that is completed by its own record.
+
+    `metrics` is the hash of its `metrics.jsonl`.
+    """
     records = epoch_records(run, config)
-    best = max(records, key=lambda record: record["test"]["accuracy"] or 0.0)
+    best = max(records, key=lambda record: record["test"]["accuracy"])
     accuracy = best["test"]["accuracy"]
     return {
-        "format": FORMAT,
         "identity": identity(config),
         "imported": True,
         "final": records[-1],
@@ -68,6 +68,7 @@ def result_facts(run: ScriptRun, config: RunConfig, attempts: int) -> Record:
             "test_accuracy": accuracy,
         },
         "weights": {},
+        "metrics": metrics,
         "attempts": attempts,
     }
 
@@ -94,7 +95,7 @@ def unlike(run: ScriptRun, config: RunConfig) -> list[str]:
         found.append(f"completed with {epochs} epochs, the round has {config.training.epochs}")
     best = (run.status or {}).get("max_acc")
     if (run.metrics or {}).get("test_acc") and best is not None and run.records:
-        highest = max(record["test"]["accuracy"] or 0.0 for record in run.records)
+        highest = max(record["test"]["accuracy"] for record in run.records)
         if abs(highest - best) > 0.005:
             found.append(f"status.json has max_acc {best}, metrics.json reaches {highest}")
     return found

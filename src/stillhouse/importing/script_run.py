@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from stillhouse.importing.logs import End, Log, Record, number, read_errors, read_log
+from stillhouse.importing.logs import End, Log, Record, epoch_record, read_errors, read_log
 from stillhouse.importing.scan import Found
 
 State = Literal["finished", "failed", "lost", "missing"]
@@ -33,7 +33,7 @@ class ScriptRun:
 
     @property
     def records(self) -> list[Record]:
-        """One record per epoch that left a trace, in stillhouse's fields; NaN is None."""
+        """One record per epoch that left a trace, in stillhouse's fields."""
         series = [(self.metrics or {}).get(name) for name in SERIES]
         if all(series):
             rows = zip(*series, strict=False)
@@ -117,12 +117,9 @@ def _before(run: ScriptRun) -> tuple[State, str, int] | None:
 
 
 def _record(epoch: int, loss: Any, accuracy: Any, test_loss: Any, test_accuracy: Any) -> Record:
-    return {
-        "epoch": epoch,
-        "train": {"total": number(loss), "accuracy": number(accuracy)},
-        "test": {"accuracy": number(test_accuracy), "ce": number(test_loss)},
-        "source": "metrics.json",
-    }
+    train = {"total": float(loss), "accuracy": float(accuracy)}
+    test = {"accuracy": float(test_accuracy), "ce": float(test_loss)}
+    return {**epoch_record(epoch, train, test), "source": "metrics.json"}
 
 
 def _json(path: Path, problems: list[str]) -> Record | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from stillhouse.importing.round_file import make_round
 from stillhouse.importing.scan import WEIGHTS, scan
 from stillhouse.importing.script_run import Outcome, ScriptRun, outcome, read_run
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.runs.files import dump_json, file_hash, write_atomic
+from stillhouse.runs.files import file_hash, write_atomic
 from stillhouse.runs.folder import Attempt
+from stillhouse.runs.records import dump, dump_sealed
 
 VERBATIM = "imported"
 """The folder, in a run's folder and in the workspace, that holds the source's files unchanged."""
@@ -135,19 +137,19 @@ def _write_run(
             write_atomic(newest.metrics, lines)
     if found.state == "finished":
         write_atomic(folder.path / "metrics.jsonl", lines)
-        result = result_facts(run, config, attempts=len(folder.attempts()))
-        write_atomic(folder.result, dump_json(result))
-    write_atomic(folder.run, dump_json(facts))
+        result = result_facts(run, config, len(folder.attempts()), sha256(lines).hexdigest())
+        write_atomic(folder.result, dump_sealed(result))
+    write_atomic(folder.run, dump_sealed(facts))
     notes = [f"in conflict: {conflict}" for conflict in found.conflicts]
     taught = facts["teacher"]
-    if taught and taught["finished_before"] is False:
+    if taught and taught.get("finished_before") is False:
         notes.append(_unfinished(taught, config.training.epochs))
     return found, [*notes, *facts["imported"]["problems"]]
 
 
 def _unfinished(taught: dict[str, Any], epochs: int) -> str:
     """Say that a run's teacher was still in training when the run started."""
-    epoch, accuracy = taught["epoch_at_start"], taught["accuracy_at_start"]
+    epoch, accuracy = taught.get("epoch_at_start"), taught.get("accuracy_at_start")
     if epoch is None or accuracy is None:
         return "it started before its teacher was finished"
     return (
@@ -158,7 +160,7 @@ def _unfinished(taught: dict[str, Any], epochs: int) -> str:
 
 def _write_attempt(attempt: Attempt, state: str, reason: str, epoch: int) -> None:
     attempt.path.mkdir(parents=True)
-    write_atomic(attempt.status, dump_json(attempt_status(state, reason, epoch)))
+    write_atomic(attempt.status, dump(attempt_status(state, reason, epoch)))
 
 
 def _keep(source: Path, target: Path) -> dict[str, Any]:

@@ -31,9 +31,12 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 @_open
 class Status(TypedDict):
-    """`status.json`: how far an attempt is, when it last said so, how it ended."""
+    """`status.json`: how far an attempt is, when it last said so, how it ended.
 
-    state: Literal["running", "stopped", "failed", "finished"]
+    Only an imported attempt is recorded as `lost`; here that follows from a missing process.
+    """
+
+    state: Literal["running", "stopped", "failed", "finished", "lost"]
     heartbeat: NotRequired[float]
     epoch: NotRequired[Natural]
     step: NotRequired[Natural]
@@ -76,12 +79,14 @@ class Timing(TypedDict):
 
 @_open
 class Epoch(TypedDict):
-    """A line of `metrics.jsonl`."""
+    """A line of `metrics.jsonl`. An imported one may lack a time, and losses that are not finite
+    (their names stand in `not_finite`).
+    """
 
     epoch: Annotated[int, Field(ge=1)]
     test: Measures
     validation: NotRequired[Measures]
-    time: Timing
+    time: NotRequired[Timing]
     lr: NotRequired[float]
     train: NotRequired[dict[str, float]]
     weights: NotRequired[dict[str, float]]
@@ -103,18 +108,18 @@ class Best(TypedDict):
 
 @_open
 class Weights(TypedDict):
-    """SHA-256 of the files of weights."""
+    """SHA-256 of the files of weights; empty for an imported run, which has none."""
 
-    final: Digest
-    best: Digest
+    final: NotRequired[Digest]
+    best: NotRequired[Digest]
     method: NotRequired[Digest]
 
 
 @_open
 class Teaching(TypedDict):
-    """The teacher a run learns from."""
+    """The teacher a run learns from; the hash of its weights, except in an imported run."""
 
-    sha256: Digest
+    sha256: NotRequired[Digest]
     weights: NotRequired[Literal["final", "best"]]
     accuracy: NotRequired[Percent]
     adopted: NotRequired[str]
@@ -135,7 +140,7 @@ class Run(TypedDict):
     identity: Digest
     config: dict[str, Any]
     teacher: Teaching | None
-    data: Digest
+    data: NotRequired[Digest]
     code: NotRequired[dict[str, Any]]
     machine: NotRequired[dict[str, Any]]
 

@@ -71,6 +71,11 @@ def hand_over(
     which: Literal["best", "final"] = (
         "best" if result["best"]["chosen_on"] == "validation" else "final"
     )
+    if which not in result["weights"]:
+        raise RunError(
+            f"the teacher in {folder.path} was imported without its weights",
+            "train the teacher here, or name a file of weights",
+        )
     file, sha = {"best": folder.best, "final": folder.final}[which], result["weights"][which]
     network = models.build(teacher.model, data.spec.classes, data.spec.channels, files)
     load_into(network, file, sha)
