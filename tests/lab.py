@@ -12,6 +12,7 @@ import torch
 from stillhouse import methods
 from stillhouse.config import names
 from stillhouse.config.schema import RunConfig, Teacher, Training
+from stillhouse.own import Files
 from stillhouse.rounds.resolve import resolve
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.cohort import Place, open_cohort
@@ -51,10 +52,15 @@ class Lab:
         return Place(self.experiments, self.teachers, self.data_root, torch.device("cpu"))
 
     def run(
-        self, method: str, seed: int = 0, model: str = "ResNetBaby", **recipe: Any
+        self,
+        method: str,
+        seed: int = 0,
+        model: str = "ResNetBaby",
+        files: Files = (),
+        **recipe: Any,
     ) -> RunConfig:
         training = RECIPE.model_copy(update=recipe)
-        taught = names.taught_by(method) != "nobody"
+        taught = names.taught_by(method, files) != "nobody"
         teacher = Teacher(model="ResNetBaby", seed=7, source="lab") if taught else None
         config = RunConfig(
             dataset="Digits",
@@ -63,6 +69,7 @@ class Lab:
             seed=seed,
             teacher=teacher,
             training=training,
+            files=files,
         )
         return resolve(config)
 

@@ -177,7 +177,7 @@ def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(write: Write
     assert "SPEC: its name is 'own_dataset', the file's is 'other'" in caught.value.message
     text = text.replace("own_dataset", "mine")
     checked = text + "\n\ndef check(spec, root):\n    raise ValueError(f'{spec.name} in {root}')\n"
-    with pytest.raises(ValueError, match="mine in there"):
+    with pytest.raises(ConfigError, match=r"mine\.py:30: ValueError: mine in there"):
         data.load("mine", Path("there"), (own_file(write("mine.py", checked)),))
     empty = text.split("    digits =")[0] + "    return None\n"
     with pytest.raises(StillhouseError, match="load returned a NoneType, not a dataset"):

@@ -11,14 +11,15 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from stillhouse.errors import ConfigError, RunError
+from stillhouse.errors import ConfigError, RunError, StillhouseError
 
 Kind = Literal["method", "model", "dataset"]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -132,14 +133,24 @@ def load_module(file: OwnFile) -> ModuleType:
     module.__file__ = str(file.path)
     sys.modules[name] = module
     try:
-        exec(code, module.__dict__)
-    except Exception as error:
+        with blame(file, "the file is run by itself: what it imports must be installed"):
+            exec(code, module.__dict__)
+    except ConfigError:
         del sys.modules[name]
-        raise ConfigError(
-            f"{file.path}:{_line(file, error)}: {type(error).__name__}: {error}",
-            "the file is run by itself: what it imports must be installed",
-        ) from error
+        raise
     return module
+
+
+@contextmanager
+def blame(file: OwnFile, hint: str = "") -> Iterator[None]:
+    """Turn an error of the user's code into a ConfigError with the line of the file."""
+    try:
+        yield
+    except StillhouseError:
+        raise
+    except Exception as error:
+        where = f"{file.path}:{_line(file, error)}"
+        raise ConfigError(f"{where}: {type(error).__name__}: {error}", hint) from error
 
 
 def _read(path: Path) -> bytes:

@@ -74,6 +74,9 @@ def train(
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
     keep_going: KeepGoingOption = False,
+    identity: Annotated[
+        str | None, typer.Option(help="Refuse if the runs have other settings than this hash's.")
+    ] = None,
     parent: Annotated[int | None, typer.Option(help="Stop when this process is gone.")] = None,
     until: Annotated[
         float | None, typer.Option(help="Stop, to be resumed, at this time (seconds since 1970).")
@@ -82,6 +85,7 @@ def train(
     """Train some runs of a round as one cohort, in this process."""
     from stillhouse import data
     from stillhouse.config.expand import expand
+    from stillhouse.config.identity import identity_of_all
     from stillhouse.errors import unknown_name
     from stillhouse.rounds.preflight import refuse_legacy
     from stillhouse.rounds.resolve import resolve
@@ -91,13 +95,19 @@ def train(
     from stillhouse.training.precision import pick_device
     from stillhouse.training.worker import work
 
-    workspace, loaded, _ = open_round(root, round_)
+    workspace, loaded, file = open_round(root, round_)
     refuse_legacy(loaded)
     matrix = {one.path: one for one in expand(loaded)}
     for path in runs:
         if path not in matrix:
             raise unknown_name("run", path, matrix)
-    configs = [resolve(matrix[path]) for path in runs]
+    chosen = [matrix[path] for path in runs]
+    if identity and identity_of_all(chosen) != identity:
+        raise ConfigError(
+            f"{file}, or a file it names, was changed since these runs were to be trained",
+            "restore it, or repeat the command that started this one",
+        )
+    configs = [resolve(one) for one in chosen]
     taught_by = {one.teacher for one in configs if one.teacher}
     if len({shared(one) for one in configs}) > 1 or len(taught_by) > 1:
         raise ConfigError("these runs do not share dataset, seed, recipe and teacher")

@@ -2,7 +2,7 @@
 
 Every field of `RunConfig` counts, except, because they cannot change a number:
 
-- where a user's own file lies: its name and its SHA-256 count;
+- where a user's own file lies: its name and the start of its SHA-256 count;
 - `axes`: a sweep's values, which stand in `distillation` or `parameters` as well;
 - `distillation` and `parameters` of a pure run;
 - `distillation.alpha` where the total is the published one;
@@ -14,18 +14,20 @@ Every field of `RunConfig` counts, except, because they cannot change a number:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any
 
 from stillhouse.config.schema import RunConfig
+
+FILE_DIGITS = 16
 
 
 def counted(config: RunConfig) -> dict[str, Any]:
     """The fields that count, as plain JSON values."""
     fields: dict[str, Any] = config.model_dump(mode="json", exclude={"axes", "files"})
     if config.files:
-        fields["files"] = {file.name: file.sha256 for file in config.files}
+        fields["files"] = {file.name: file.sha256[:FILE_DIGITS] for file in config.files}
     if config.method == "pure":
         del fields["distillation"], fields["parameters"]
     elif config.distillation.total == "reference":
@@ -44,6 +46,11 @@ def canonical(config: RunConfig) -> str:
 def identity(config: RunConfig) -> str:
     """SHA-256 of `canonical`, 64 hexadecimal digits."""
     return sha256(canonical(config).encode()).hexdigest()
+
+
+def identity_of_all(configs: Iterable[RunConfig]) -> str:
+    """One hash for several runs, in their order."""
+    return sha256("\n".join(map(identity, configs)).encode()).hexdigest()
 
 
 def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -49,7 +49,8 @@ def load(file: own.OwnFile, root: Path) -> Dataset:
     """The dataset that the file's `load` returns. Raises DataError if it returns none."""
     from stillhouse.data.base import Dataset
 
-    dataset: object = own.load_module(file).load(spec(file), root)
+    with own.blame(file):
+        dataset: object = own.load_module(file).load(spec(file), root)
     if not isinstance(dataset, Dataset):
         raise DataError(
             f"{file.path}: load returned a {type(dataset).__name__}, not a dataset",
@@ -60,8 +61,9 @@ def load(file: own.OwnFile, root: Path) -> Dataset:
 
 def check(file: own.OwnFile, root: Path) -> None:
     """Let the file say whether its images are there: `check(spec, root)`, if it has one."""
-    if ask := getattr(own.load_module(file), "check", None):
-        ask(spec(file), root)
+    with own.blame(file):
+        if ask := getattr(own.load_module(file), "check", None):
+            ask(spec(file), root)
 
 
 def _made_by(node: ast.stmt) -> DatasetSpec:

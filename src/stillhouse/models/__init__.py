@@ -36,7 +36,8 @@ def build(name: str, classes: int, channels: int, files: Files = ()) -> Network:
 def _own(file: own.OwnFile, classes: int, channels: int) -> Network:
     from stillhouse.models.base import Network
 
-    network: object = own.load_module(file).build(classes, channels)
+    with own.blame(file):
+        network: object = own.load_module(file).build(classes, channels)
     if not isinstance(network, Network):
         raise ConfigError(
             f"{file.path}: build returned a {type(network).__name__}, not a network",
@@ -48,11 +49,12 @@ def _own(file: own.OwnFile, classes: int, channels: int) -> Network:
 def shapes(network: Network, channels: int, size: int) -> Shapes:
     """The shapes of a network's outputs for one image of (channels, size, size).
 
-    Runs in eval mode on zeros, so batch-norm statistics are left as they are.
+    Runs in eval mode on zeros, so batch-norm statistics are left as they are. Raises ConfigError
+    if the network returns no `Outputs` with `pooled` and its `groups`.
     """
     import torch
 
-    from stillhouse.models.base import Shapes
+    from stillhouse.models.base import Outputs, Shapes
 
     training = network.training
     network.eval()
@@ -60,5 +62,11 @@ def shapes(network: Network, channels: int, size: int) -> Shapes:
     with torch.no_grad():
         outputs = network(torch.zeros(1, channels, size, size, device=device))
     network.train(training)
+    expected = {"pooled", *network.groups}
+    if not isinstance(outputs, Outputs) or not expected <= set(outputs.features):
+        raise ConfigError(
+            f"the network {type(network).__name__} does not return what methods read",
+            f"return Outputs(logits, features) with the features {', '.join(sorted(expected))}",
+        )
     features = {name: tuple(value.shape[1:]) for name, value in outputs.features.items()}
     return Shapes(outputs.logits.shape[1], features, network.groups)

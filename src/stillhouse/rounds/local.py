@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from stillhouse.config.identity import identity_of_all
 from stillhouse.rounds.progress import Progress
 from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
 from stillhouse.rounds.survey import Cell, Survey
@@ -124,7 +125,9 @@ def worker_command(
 
     def command(cells: list[Cell]) -> list[str]:
         runs = [cell.config.path for cell in cells]
+        meant = identity_of_all(cell.config for cell in cells)
         options = ["--root", str(root), "--data-root", str(data_root), "--device", device]
+        options += ["--identity", meant]
         options += ["--keep-going"] if keep_going else []
         start = [sys.executable, "-m", "stillhouse", "train", str(file), *runs]
         return [*start, *options, "--parent", str(os.getpid())]

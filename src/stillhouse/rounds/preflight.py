@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from stillhouse import data
+from stillhouse import data, methods, models
 from stillhouse.config.identity import counted, difference
 from stillhouse.config.load import check_parameters
 from stillhouse.config.recorded import recorded
-from stillhouse.config.schema import Round
+from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.resolve import resolve
 from stillhouse.rounds.survey import survey
@@ -22,8 +23,9 @@ def check_round(
 ) -> None:
     """Raise StillhouseError if the round cannot be trained here as it stands.
 
-    Checked: legacy notes, the active round, method parameters, datasets and their packages, and
-    that runs which have started still have the configuration they started with.
+    Checked: legacy notes, the active round, method parameters, datasets and their packages, the
+    user's own files, and that runs which have started still have the configuration they started
+    with.
     """
     refuse_legacy(round_)
     workspace.refuse_second(round_)
@@ -32,6 +34,7 @@ def check_round(
     unfinished = {cell.config.dataset for cell in seen.cells if cell.state.name != "done"}
     for dataset in sorted(unfinished):
         data.check(dataset, data_root, round_.files)
+    try_own_files(cell.config for cell in seen.cells if cell.state.name != "done")
     changed = []
     for cell in seen.cells:
         if cell.state.name != "unreadable" and (was := recorded(cell.folder)):
@@ -45,6 +48,17 @@ def check_round(
             + more,
             "restore the round file, or move these run folders away to train them anew",
         )
+
+
+def try_own_files(runs: Iterable[RunConfig]) -> None:
+    """Use the user's own methods and models once; raise ConfigError for what is wrong with one."""
+    for dataset, model, method, files in dict.fromkeys(
+        (run.dataset, run.model, run.method, run.files) for run in runs if run.files
+    ):
+        methods.load(method, files)
+        spec = data.spec(dataset, files)
+        network = models.build(model, spec.classes, spec.channels, files)
+        models.shapes(network, spec.channels, spec.size)
 
 
 def refuse_legacy(round_: Round) -> None:

@@ -23,6 +23,7 @@ from stillhouse.runs import environment
 from stillhouse.runs.claim import Claim
 from stillhouse.runs.files import write_once
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.own_files import keep
 from stillhouse.runs.records import dump_sealed
 from stillhouse.runs.soundness import chance_bound
 from stillhouse.seeding import derive
@@ -173,7 +174,7 @@ def _open_member(
         return None
     try:
         trainee = make_trainee(config, cohort.data, cohort.batches.steps, teacher, place)
-        _write_run(folder, config, facts, trainee)
+        _write_run(folder, place, facts, trainee)
         for warning in _resume(trainee, folder, recorder, teacher, cohort, place):
             recorder.log.warning("%s", warning)
             complain(f"{config.path}: {warning}")
@@ -200,18 +201,19 @@ def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> N
         )
 
 
-def _write_run(folder: RunFolder, config: RunConfig, facts: dict[str, Any], t: Trainee) -> None:
+def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Trainee) -> None:
     machine = {**environment.machine(), "device": str(t.device), "threads": torch.get_num_threads()}
     if t.device.type == "cuda":
         machine["gpu"] = torch.cuda.get_device_name(t.device)
     run = {
-        "config": config.model_dump(mode="json"),
+        "config": t.config.model_dump(mode="json"),
         **facts,
         "coefficients": t.coefficients,
         "effective_ratio": effective_ratio(t.coefficients),
         "code": environment.code(),
         "machine": machine,
     }
+    keep(t.config.files, place.experiments)
     write_once(folder.run, dump_sealed(run))
 
 

@@ -13,6 +13,7 @@ from stillhouse.errors import RunError
 from stillhouse.own import versioned
 from stillhouse.runs import environment
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.own_files import kept
 from stillhouse.runs.records import Run
 from stillhouse.training.cohort import (
     Place,
@@ -46,6 +47,7 @@ def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
     if run is None or config is None:
         raise RunError(f"{folder.run} is missing", "train the run first")
     marks = _marks(folder, steps)
+    config = config.model_copy(update={"files": kept(config.files, place.experiments)})
     configure(config.training.threads, config.training.deterministic)
     prepared = prepare_data(config, place.data_root, place.device)
     batches = train_batches(prepared.data, config)
