@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 
+import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillhouse.seeding import derive, generator
+from stillhouse.seeding import derive, generator, reseed
 
 PARTS = st.lists(st.integers(0, 10**6), max_size=3)
 
@@ -30,3 +32,15 @@ def test_a_generator_draws_from_its_seed_alone() -> None:
     first = torch.rand(3, generator=generator("init", 0))
     torch.rand(7)
     assert torch.equal(first, torch.rand(3, generator=generator("init", 0)))
+
+
+def test_every_global_generator_is_seeded() -> None:
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    reseed("draw", 1, 2)
+    first, second = draw(), draw()
+    reseed("draw", 1, 2)
+    assert draw() == first != second
+    reseed("draw", 1, 3)
+    assert all(a != b for a, b in zip(draw(), first, strict=True))

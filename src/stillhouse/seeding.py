@@ -24,3 +24,20 @@ def generator(purpose: str, *parts: int | str) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(derive(purpose, *parts))
+
+
+def reseed(purpose: str, *parts: int | str) -> None:
+    """Seed the global generators of Python, NumPy and torch (all devices) by `derive`.
+
+    What draws from them afterwards, a network or a method, built in or a user's own, depends on
+    nothing that was drawn before.
+    """
+    import random
+
+    import numpy as np
+    import torch
+
+    seed = derive(purpose, *parts)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

@@ -26,7 +26,7 @@ from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.own_files import keep
 from stillhouse.runs.records import dump_sealed
 from stillhouse.runs.soundness import chance_bound
-from stillhouse.seeding import derive
+from stillhouse.seeding import reseed
 from stillhouse.training import checkpoint
 from stillhouse.training.loop import Cohort, Member
 from stillhouse.training.precision import configure, settle
@@ -124,11 +124,11 @@ def make_trainee(
 ) -> Trainee:
     """A trainee at its first step; its initial weights depend on seed and architecture only."""
     spec = dataset.spec
-    torch.manual_seed(derive("init", config.seed, config.model))
+    reseed("init", config.seed, config.model)
     network = models.build(config.model, spec.classes, spec.channels, config.files)
     shapes = models.shapes(network, spec.channels, spec.size)
     kind = methods.load(config.method, config.files)
-    torch.manual_seed(derive("method", config.seed, config.method, config.model))
+    reseed("method", config.seed, config.method, config.model)
     taught = teacher.shapes if teacher and config.teacher else None
     method = kind(kind.Config(**config.parameters), shapes, taught)
     if "teacher_network" in method.needs:

@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
@@ -18,7 +17,7 @@ from stillhouse.data.loader import TrainBatches
 from stillhouse.errors import RunError
 from stillhouse.methods.base import Method
 from stillhouse.runs.files import dump_json, write_atomic
-from stillhouse.seeding import derive
+from stillhouse.seeding import reseed
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.teacher import TrainedTeacher
 
@@ -47,7 +46,7 @@ def pretrain(
     if path.exists():
         _load(work.module, path, text)
         return
-    torch.manual_seed(derive("pretraining", text))
+    reseed("pretraining", text)
     for part in work.module.modules():
         if callable(reset := getattr(part, "reset_parameters", None)):
             reset()

@@ -16,7 +16,7 @@ from stillhouse.errors import TrainingError
 from stillhouse.methods.base import Method
 from stillhouse.methods.objective import coefficients
 from stillhouse.models.base import Network, Outputs
-from stillhouse.seeding import derive
+from stillhouse.seeding import reseed
 from stillhouse.training import guard
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.optim import learning_rate, make_optimizer
@@ -75,10 +75,10 @@ class Trainee:
         self._mark()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(training, epoch, step, self.steps)
-        torch.manual_seed(derive("forward", config.seed, epoch, step))
+        reseed("forward", config.seed, epoch, step)
         with autocast(training.precision, self.device):
             outputs = self.network(batch.images)
-        torch.manual_seed(derive("draw", config.method, config.seed, epoch, step))
+        reseed("draw", config.method, config.seed, epoch, step)
         with full_precision(self.device):
             terms = self._terms(outputs.float(), taught, batch)
             weights = self.method.weights(self.coefficients, epoch, training.epochs)
