@@ -11,6 +11,7 @@ from stillhouse.cli.diff import diff
 from stillhouse.cli.doctor import doctor
 from stillhouse.cli.figure import figure
 from stillhouse.cli.importing import import_
+from stillhouse.cli.preflight import preflight
 from stillhouse.cli.verify import verify
 from stillhouse.errors import StillhouseError
 
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(look.plan)
+app.command()(preflight)
 app.command()(train.run)
 app.command()(look.status)
 app.command()(doctor)

@@ -46,7 +46,7 @@ def never_stepped(case: Case) -> Iterator[Finding]:
 def _steps(case: Case) -> int:
     recipe = case.config.training
     images = recipe.train_images or case.spec.train_images - recipe.validation
-    return ceil(images / recipe.batch_size)
+    return max(1, images // recipe.batch_size)
 
 
 def _frozen(case: Case) -> bool:
