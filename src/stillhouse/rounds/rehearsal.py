@@ -114,11 +114,11 @@ def _row(part: Part, trial: Trial) -> tuple[str | int | float | None, ...]:
     teacher = None
     if run.teacher:
         teacher = f"{run.teacher.model} ({'finished' if part.cell.ready else 'stand-in'})"
-    costs = (None, None)
+    seconds = memory = None
     if not trial.problem:
-        costs = (round(trial.seconds, 3), round(trial.memory / GIB, 2))
+        seconds, memory = round(trial.seconds, 3), round(trial.memory / GIB, 2)
     return (
         *(run.dataset, f"{run.method} {axes}".strip(), run.model, teacher, part.left),
-        *costs,
+        *(seconds, memory),
         trial.problem or "none",
     )
