@@ -66,11 +66,14 @@ class Survey:
         return sum(cell.shown == name for cell in self.cells)
 
 
-def survey(workspace: Workspace, round_: Round, only: str | None = None) -> Survey:
+def survey(
+    workspace: Workspace, round_: Round, only: str | None = None, now: float | None = None
+) -> Survey:
     """Read the state of every run, or of those that `only` selects and their teachers.
 
     Where another round is active its runs, which may have the same paths, are not taken for
-    this round's. Raises ConfigError for a filter that selects nothing.
+    this round's. `now` is the time of the files, where they are a copy (see `state_of`). Raises
+    ConfigError for a filter that selects nothing.
     """
     runs = select(expand(round_), only)
     teachers = workspace.teachers(round_)
@@ -80,7 +83,7 @@ def survey(workspace: Workspace, round_: Round, only: str | None = None) -> Surv
     @cache
     def state(folder: RunFolder) -> RunState:
         own = folder.path.is_relative_to(workspace.experiments)
-        return RunState("missing") if own and foreign else _state(folder)
+        return RunState("missing") if own and foreign else _state(folder, now)
 
     cells = []
     for run in runs:
@@ -92,13 +95,13 @@ def survey(workspace: Workspace, round_: Round, only: str | None = None) -> Surv
     return Survey(round_, cells)
 
 
-def _state(folder: RunFolder) -> RunState:
+def _state(folder: RunFolder, now: float | None) -> RunState:
     """What a folder's files say, if they are those of the run that belongs there."""
     try:
         recorded(folder)
     except (RunError, OSError) as error:
         return unreadable(error)
-    return state_of(folder)
+    return state_of(folder, now)
 
 
 def own_teacher(run: RunConfig) -> str | None:

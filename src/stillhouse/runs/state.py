@@ -26,10 +26,13 @@ class RunState:
     attempts: int = 0
 
 
-def state_of(folder: RunFolder) -> RunState:
-    """Derive a run's state; a damaged file makes that run `unreadable` and nothing else."""
+def state_of(folder: RunFolder, now: float | None = None) -> RunState:
+    """Derive a run's state; a damaged file makes that run `unreadable` and nothing else.
+
+    `now` is the time to compare heartbeats with, for a copy of the files that is older.
+    """
     try:
-        return _derive(folder)
+        return _derive(folder, now)
     except (RunError, OSError) as error:
         return unreadable(error)
 
@@ -40,7 +43,7 @@ def unreadable(error: RunError | OSError) -> RunState:
     return RunState("unreadable", reason)
 
 
-def _derive(folder: RunFolder) -> RunState:
+def _derive(folder: RunFolder, now: float | None) -> RunState:
     attempts = folder.attempts()
     if result := folder.completed():
         return RunState(
@@ -55,7 +58,7 @@ def _derive(folder: RunFolder) -> RunState:
         return RunState("lost", "its result.json is gone", epoch, None, len(attempts))
     if status["state"] != "running":
         return RunState(status["state"], status.get("reason", ""), epoch, None, len(attempts))
-    if holder := alive(newest):
+    if holder := alive(newest, now):
         return RunState("running", holder, epoch, None, len(attempts))
     return RunState("lost", "its process ended without a word", epoch, None, len(attempts))
 

@@ -1,0 +1,184 @@
+"""What is known of a job, and what is concluded of it once it is gone. Plain values only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Literal
+
+from stillhouse.cluster.site import Resources
+
+FAST_SECONDS = 60
+NEAR_WALLTIME = 0.9
+MUCH_MEMORY = 0.5
+KILLED_CODE = 137
+CLEAN_CODES = (0, 3)  # all finished; asked to stop, to be resumed
+SHOWN = 200
+MEMORY_WORDS = re.compile(
+    r"OutOfMemoryError|MemoryError|out of memory|can't allocate memory|oom.?kill"
+    r"|job killed: v?mem \S+ exceeded limit",
+    re.IGNORECASE,
+)
+Outcome = Literal["unsent", "vanished", "left", "killed", "failed", "out of memory"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run is: its state (see `runs.state`), epochs finished, reason, attempts, memory."""
+
+    state: str = "missing"
+    epoch: int = 0
+    reason: str = ""
+    attempts: int = 0
+    memory: int = 0
+    out_of_time: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job to submit: groups of runs, one process each, and what they need."""
+
+    groups: tuple[tuple[str, ...], ...]
+    resources: Resources
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All its runs."""
+        return tuple(path for group in self.groups for path in group)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that was meant to be submitted at `time`; `id` is None until the scheduler gave one.
+
+    `since` holds each run's epochs and attempts at that time.
+    """
+
+    number: int
+    name: str
+    request: Request
+    since: dict[str, tuple[int, int]]
+    time: float
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a job left in its folder. `seconds` is how long it is known to have run."""
+
+    started: bool = False
+    exit: int | None = None
+    node: str = ""
+    seconds: float = 0.0
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a job did for one run."""
+
+    state: str
+    gained: int
+    started: bool
+    out_of_time: bool
+    out_of_memory: bool
+    reason: str
+    memory: int
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended; `runs` is by path."""
+
+    outcome: Outcome
+    reason: str
+    exit: int | None
+    node: str
+    seconds: float
+    runs: dict[str, Gain] = field(default_factory=dict)
+
+    @property
+    def signature(self) -> str | None:
+        """What two jobs have in common that failed at once for the same reason."""
+        if self.outcome != "failed" or self.seconds >= FAST_SECONDS:
+            return None
+        return re.sub(r"\d+", "N", re.sub(r"\S*/\S*", "PATH", self.reason))
+
+
+def over(job: Job, listed: bool, traces: Traces, alive: bool, now: float, grace: float) -> bool:
+    """Whether a job can be closed: it is gone from the queue, and none of its runs is alive.
+
+    A listing may lag, so a job that left no trace yet is given `grace` seconds to show up.
+    """
+    if listed or alive:
+        return False
+    return traces.started or now - job.time > grace
+
+
+def judge(job: Job, traces: Traces, now: dict[str, Standing]) -> Ending:
+    """What a job that is over has done, from what it left and where its runs are now."""
+    facts = (traces.exit, traces.node, traces.seconds)
+    if not traces.started and job.id is None:
+        return Ending("unsent", "it never reached the queue", *facts)
+    now = {path: now[path] for path in job.request.paths if path in now}
+    memory = _ran_out_of_memory(job, traces, now)
+    timed = traces.exit is None and traces.seconds > NEAR_WALLTIME * job.request.resources.walltime
+    runs = {path: _gain(job, path, standing, timed, memory) for path, standing in now.items()}
+    if not traces.started:
+        return Ending("vanished", "gone from the queue before it started", *facts, runs)
+    unfinished = [gain for gain in runs.values() if gain.state != "done"]
+    if any(gain.out_of_memory for gain in unfinished):
+        return Ending("out of memory", "out of memory", *facts, runs)
+    failed = [gain for gain in unfinished if gain.state == "failed" and gain.started]
+    if failed:
+        return Ending("failed", failed[0].reason, *facts, runs)
+    if traces.exit is None or traces.exit > 128:
+        reason = "killed when its walltime was over" if timed else "killed without a word"
+        return Ending("killed", reason, *facts, runs)
+    if traces.exit in CLEAN_CODES or not unfinished:
+        return Ending("left", "; ".join(sorted({g.reason for g in unfinished})), *facts, runs)
+    return Ending("failed", _last_line(traces.output), *facts, runs)
+
+
+def _ran_out_of_memory(job: Job, traces: Traces, now: dict[str, Standing]) -> bool:
+    """Told by the scheduler, or its process was killed alone while it held much memory."""
+    if traces.exit in CLEAN_CODES:
+        return False
+    if MEMORY_WORDS.search(traces.output):
+        return True
+    held = sum(
+        max((now[path].memory for path in group if path in now), default=0)
+        for group in job.request.groups
+    )
+    return traces.exit == KILLED_CODE and held > MUCH_MEMORY * job.request.resources.memory_gb * 1e9
+
+
+def _gain(job: Job, path: str, now: Standing, timed: bool, memory: bool) -> Gain:
+    epoch, attempts = job.since[path]
+    started = now.attempts > attempts
+    return Gain(
+        state=now.state,
+        gained=max(0, now.epoch - epoch),
+        started=started,
+        out_of_time=started and (timed or now.out_of_time),
+        out_of_memory=now.state != "done" and (memory or (started and memory_failure(now))),
+        reason=now.reason,
+        memory=now.memory,
+    )
+
+
+def memory_failure(now: Standing) -> bool:
+    """Whether a run failed for want of memory."""
+    return now.state == "failed" and bool(MEMORY_WORDS.search(now.reason))
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"error: |\w*(Error|Exception)\b", line)]
+    return (errors or lines or ["it said nothing"])[-1][:SHOWN]
+
+
+def half(runs: int) -> int:
+    """How many runs to train together where `runs` did not fit."""
+    return ceil(runs / 2)

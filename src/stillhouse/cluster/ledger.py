@@ -1,0 +1,120 @@
+"""What past jobs taught: per run and for the round. One file, rewritten under the submit lock."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from stillhouse.cluster.jobs import Ending, Gain, Job, half
+
+DRY_JOBS = 2
+LOST_JOBS = 5
+SAME_FAILURES = 2
+VANISHED_JOBS = 5
+
+
+@dataclass(frozen=True)
+class Past:
+    """Of one run: jobs in a row that brought no epoch, and what running out of memory taught.
+
+    `dry` jobs ended because their time was over, `lost` ones otherwise. `memory` counts the jobs
+    that ran it alone and ran out of memory; `together` is the most runs to train with it.
+    """
+
+    dry: int = 0
+    lost: int = 0
+    memory: int = 0
+    together: int | None = None
+
+    @property
+    def stuck(self) -> str:
+        """Why no further job is worth it, if none is."""
+        if self.dry >= DRY_JOBS:
+            return f"stuck: {self.dry} jobs ran out of time without one epoch gained"
+        if self.dry + self.lost >= LOST_JOBS:
+            return f"stuck: {self.dry + self.lost} jobs ended without one epoch gained"
+        return ""
+
+    def after(self, gain: Gain, runs: int) -> Past:
+        """With one more job, which trained `runs` runs."""
+        past = self
+        if gain.gained or gain.state == "done":
+            past = replace(past, dry=0, lost=0)
+        elif not gain.out_of_memory:
+            dry = gain.out_of_time
+            past = replace(past, dry=past.dry + dry, lost=past.lost + (not dry))
+        if gain.out_of_memory and runs > 1:
+            return replace(past, together=half(runs))
+        return replace(past, memory=past.memory + gain.out_of_memory)
+
+
+@dataclass
+class Ledger:
+    """`folded` are the closed jobs it knows of, besides all those numbered below `below`.
+
+    `failures` maps a signature to the jobs that failed so at once; `forgiven` maps a failed run
+    to the attempts it had when somebody asked to try it again; `vanished` counts the last jobs in
+    a row that never started; `held` stops all submission.
+    """
+
+    runs: dict[str, Past] = field(default_factory=dict)
+    failures: dict[str, list[int]] = field(default_factory=dict)
+    forgiven: dict[str, int] = field(default_factory=dict)
+    vanished: int = 0
+    held: str = ""
+    below: int = 1
+    folded: set[int] = field(default_factory=set)
+
+    def past(self, path: str) -> Past:
+        """What is known of a run."""
+        return self.runs.get(path, Past())
+
+    def knows(self, number: int) -> bool:
+        """Whether a job is closed and folded in."""
+        return number < self.below or number in self.folded
+
+    def fold(self, job: Job, ending: Ending) -> None:
+        """Take a closed job into account."""
+        self.folded.add(job.number)
+        while self.below in self.folded:
+            self.folded.remove(self.below)
+            self.below += 1
+        for path, gain in ending.runs.items():
+            self.runs[path] = self.past(path).after(gain, len(ending.runs))
+        self.vanished = self.vanished + 1 if ending.outcome == "vanished" else 0
+        if signature := ending.signature:
+            self.failures.setdefault(signature, []).append(job.number)
+
+    @property
+    def halt(self) -> str:
+        """Why nothing of the round may be submitted, if so."""
+        if self.held:
+            return self.held
+        for signature, jobs in self.failures.items():
+            if len(jobs) >= SAME_FAILURES:
+                numbers = ", ".join(map(str, jobs))
+                return f"jobs {numbers} failed at once in the same way: {signature}"
+        if self.vanished >= VANISHED_JOBS:
+            return f"{self.vanished} jobs in a row were gone before they started"
+        return ""
+
+    def forgive(self, attempts: dict[str, int]) -> None:
+        """Lift the halt, and let these runs, with so many attempts each, be tried again."""
+        self.held, self.failures, self.vanished = "", {}, 0
+        self.forgiven |= attempts
+        for path in attempts:
+            self.runs.pop(path, None)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            **asdict(self),
+            "runs": {path: asdict(past) for path, past in self.runs.items()},
+            "folded": sorted(self.folded),
+        }
+
+    @classmethod
+    def load(cls, fields: dict[str, Any]) -> Ledger:
+        """From JSON values."""
+        runs = {path: Past(**past) for path, past in fields["runs"].items()}
+        return cls(**{**fields, "runs": runs, "folded": set(fields["folded"])})

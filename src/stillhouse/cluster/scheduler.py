@@ -1,0 +1,212 @@
+"""The one place that knows a scheduler: qtoolkit builds the commands and reads their output.
+
+Only the list of the user's jobs is asked for. Asking for one job is not reliable: qtoolkit reads
+a failed `qstat` as "no such job", and finished PBS jobs simply vanish.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from stillhouse.cluster.site import Resources, Site
+from stillhouse.errors import ConfigError, RunError
+
+COMMAND_SECONDS = 60
+SAFE_PATH = "/usr/local/bin:/usr/bin:/bin"
+FULL = re.compile(
+    r"exceed.*per-user limit|would exceed .*limit|maximum number of jobs already in queue"
+    r"|MaxSubmitJob|QOSMaxSubmit|AssocMaxSubmit",
+    re.IGNORECASE | re.DOTALL,
+)
+PBS_FULL_CODE = 38
+
+
+class QueueError(RunError):
+    """The scheduler did not answer, or not in a way that can be trusted."""
+
+
+class QueueFull(QueueError):
+    """The scheduler takes no more jobs of this user now; nothing was submitted."""
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job of the user's that the scheduler has not finished with."""
+
+    id: str
+    name: str
+    state: Literal["queued", "running"]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a job asks of the scheduler; the output goes to a file of the submitting folder."""
+
+    name: str
+    resources: Resources
+    output: str
+
+
+class Scheduler:
+    """PBS or Slurm, as `site` says. Raises ConfigError without the extra `cluster`."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._io = _io(site.scheduler)
+
+    def jobs(self) -> list[QueuedJob]:
+        """All of the user's jobs, in one call. Raises QueueError rather than guess."""
+        user = pwd.getpwuid(os.getuid()).pw_name
+        code, out, err = self._call(self._io.get_jobs_list_cmd(None, user))
+        if code != 0:
+            raise QueueError(f"the queue could not be listed: {err.strip() or out.strip()}")
+        return parse_jobs(self._io, out, err)
+
+    def script(self, header: Header, lines: list[str]) -> str:
+        """A job script: the directives, then the lines."""
+        options = {"pbs": _pbs_options, "slurm": _slurm_options}[self.site.scheduler]
+        text: str = self._io.get_submission_script(lines, options(self.site, header))
+        return text + "\n"
+
+    def submit(self, script: Path) -> str:
+        """Submit a script from its own folder; the job's id.
+
+        Raises QueueFull if the scheduler said that no more jobs are taken, and QueueError for
+        anything else, after which the job may or may not be in the queue.
+        """
+        command = self._io.get_submit_cmd(shlex.quote(script.name))
+        code, out, err = self._call(command, script.parent)
+        if code != 0:
+            full = FULL.search(err) or (self.site.scheduler == "pbs" and code == PBS_FULL_CODE)
+            raise (QueueFull if full else QueueError)(f"{err.strip() or out.strip()} (code {code})")
+        id = self._io.parse_submit_output(code, out, err).job_id
+        if not id:
+            raise QueueError(f"no job id in the answer {out.strip()!r}")
+        return str(id)
+
+    def cancel(self, id: str) -> None:
+        """Ask for a job's end. Raises QueueError if the scheduler refuses."""
+        code, out, err = self._call(self._io.get_cancel_cmd(id))
+        if code != 0:
+            raise QueueError(f"job {id} could not be cancelled: {err.strip() or out.strip()}")
+
+    def _call(self, command: str, folder: Path | None = None) -> tuple[int, str, str]:
+        """Run a command in an environment that is the same from a terminal and from cron."""
+        entry = pwd.getpwuid(os.getuid())
+        environment = {
+            "HOME": entry.pw_dir,
+            "USER": entry.pw_name,
+            "LOGNAME": entry.pw_name,
+            "PATH": search_path(self.site),
+            "LC_ALL": "C",
+        }
+        try:
+            done = subprocess.run(
+                ["/bin/sh", "-c", command],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise QueueError(f"no answer in {COMMAND_SECONDS} s from: {command}") from error
+        return (
+            done.returncode,
+            done.stdout.decode(errors="replace"),
+            done.stderr.decode(errors="replace"),
+        )
+
+
+def search_path(site: Site) -> str:
+    """Where the scheduler's commands are looked for."""
+    path = os.environ.get("PATH", SAFE_PATH)
+    return f"{site.commands}:{path}" if site.commands else path
+
+
+def parse_jobs(io: Any, out: str, err: str) -> list[QueuedJob]:
+    """The unfinished jobs in a listing. Raises QueueError if qtoolkit cannot read it."""
+    from qtoolkit.core.data_objects import QState
+    from qtoolkit.core.exceptions import OutputParsingError
+
+    try:
+        listed = io.parse_jobs_list_output(0, out, err)
+    except (OutputParsingError, ValueError, KeyError, TypeError) as error:
+        raise QueueError(f"the queue's listing is not understood: {error}") from error
+    over = (QState.DONE, QState.FAILED)
+    return [
+        QueuedJob(
+            str(job.job_id),
+            str(job.name),
+            "running" if job.state in (QState.RUNNING, QState.SUSPENDED) else "queued",
+        )
+        for job in listed
+        if job.state not in over
+    ]
+
+
+def _io(kind: str) -> Any:
+    try:
+        from qtoolkit.io.pbs import PBSIO
+        from qtoolkit.io.slurm import SlurmIO
+    except ImportError as error:
+        raise ConfigError(
+            "the commands for clusters need the package qtoolkit", "pip install stillhouse[cluster]"
+        ) from error
+    return {"pbs": PBSIO, "slurm": SlurmIO}[kind]()
+
+
+def _pbs_options(site: Site, header: Header) -> dict[str, str]:
+    asked = header.resources
+    gpus = f":ngpus={asked.gpus}" if asked.gpus else ""
+    verbatim = ["-j oe", *([f"-P {site.project}"] if site.project else []), *site.directives]
+    options = {
+        "job_name": header.name,
+        "select": f"select=1:ncpus={asked.cpus}:mem={asked.memory_gb}gb{gpus}",
+        "walltime": clock(asked.walltime),
+        "qout_path": header.output,
+        "rerunnable": "n",
+        "qverbatim": "\n".join(f"#PBS {line}" for line in verbatim),
+    }
+    if site.queue:
+        options["queue"] = site.queue
+    if site.mail:
+        options |= {"mail_user": site.mail, "mail_type": "a"}
+    return options
+
+
+def _slurm_options(site: Site, header: Header) -> dict[str, str]:
+    asked = header.resources
+    options = {
+        "job_name": header.name,
+        "nodes": "1",
+        "ntasks": "1",
+        "cpus_per_task": str(asked.cpus),
+        "mem": f"{asked.memory_gb}G",
+        "time": clock(asked.walltime),
+        "qout_path": header.output,
+        "qverbatim": "\n".join(f"#SBATCH {line}" for line in ("--no-requeue", *site.directives)),
+    }
+    if asked.gpus:
+        options["gres"] = f"gpu:{asked.gpus}"
+    if site.queue:
+        options["partition"] = site.queue
+    if site.project:
+        options["account"] = site.project
+    if site.mail:
+        options |= {"mail_user": site.mail, "mail_type": "FAIL"}
+    return options
+
+
+def clock(seconds: int) -> str:
+    """Seconds as h:mm:ss."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

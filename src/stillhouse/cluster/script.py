@@ -1,0 +1,73 @@
+"""The job script. Every name, path and value is quoted; directives hold checked words only."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from stillhouse.cluster.jobs import Request
+from stillhouse.cluster.site import Site
+
+OUTPUT = "output.txt"
+
+BEGIN = """\
+cd {folder} || exit 1
+[ -e ending.json ] && exit 0  # given up as lost meanwhile: another job has these runs
+rm -f ended.json
+started=$(date +%s)
+printf '{{"node": "%s", "time": %d}}\\n' "$(hostname)" "$started" >> starts.jsonl
+until=$((started + {allowed}))"""
+
+END = """\
+code=0
+for child in "${children[@]}"; do
+    wait "$child"; status=$?
+    while [ "$status" -gt 128 ] && kill -0 "$child" 2>/dev/null; do wait "$child"; status=$?; done
+    [ "$status" -gt "$code" ] && code=$status
+done
+printf '{"exit": %d, "seconds": %d}\\n' "$code" "$(($(date +%s) - started))" > ended.new
+mv ended.new ended.json
+exit "$code\""""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What the training command of every job names: absolute paths."""
+
+    round: Path
+    root: Path
+
+
+def body(request: Request, site: Site, place: Workplace, folder: Path) -> list[str]:
+    """The lines below the directives: leave traces, set up, train, pass SIGTERM on, say how."""
+    allowed = request.resources.walltime - site.margin
+    lines = [BEGIN.format(folder=shlex.quote(str(folder)), allowed=allowed)]
+    if site.environment.modules:
+        lines.append("command -v module > /dev/null || source /etc/profile")
+    lines += [f"module load {shlex.quote(module)}" for module in site.environment.modules]
+    if site.environment.activate:
+        lines.append(shlex.join(["source", *site.environment.activate]))
+    for name, value in site.environment.variables.items():
+        lines.append(f"export {name}={shlex.quote(value)}")
+    lines += ["children=()", "trap 'kill -TERM \"${children[@]}\" 2>/dev/null' TERM INT"]
+    if request.resources.gpus > 1:
+        count = ",".join(map(str, range(request.resources.gpus)))
+        lines.append(f'IFS=, read -ra gpus <<< "${{CUDA_VISIBLE_DEVICES:-{count}}}"')
+    for slot, group in enumerate(request.groups):
+        command = train_command(group, site, place)
+        if request.resources.gpus > 1:
+            card = slot % request.resources.gpus
+            command = f"CUDA_VISIBLE_DEVICES=${{gpus[{card}]}} {command}"
+        lines += [f"{command} &", "children+=($!)"]
+    return [*lines, END]
+
+
+def train_command(group: tuple[str, ...], site: Site, place: Workplace) -> str:
+    """The command that trains one group, for bash, where `until` is set."""
+    python = site.environment.python or sys.executable
+    words = [python, "-m", "stillhouse", "train", "--root", str(place.root)]
+    if site.data:
+        words += ["--data-root", site.data]
+    return f'{shlex.join(words)} --until "$until" -- {shlex.join([str(place.round), *group])}'

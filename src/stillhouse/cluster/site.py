@@ -1,0 +1,170 @@
+"""A site profile: one TOML file that says what a cluster is like. Nothing of it is in the code."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from stillhouse.config.problems import EXPECTED, choose, show
+from stillhouse.errors import ConfigError
+
+FIRST_TRY = 1.5
+
+
+def seconds(value: Any) -> Any:
+    """`2:00:00`, `30:00` or a number of seconds, as seconds."""
+    if isinstance(value, str) and re.fullmatch(r"(\d+:)?\d{1,3}:\d{2}", value):
+        total = 0
+        for part in value.split(":"):
+            total = 60 * total + int(part)
+        return total
+    return value
+
+
+Seconds = Annotated[
+    int, BeforeValidator(seconds), Field(gt=0, description="a time such as 2:00:00 (h:mm:ss)")
+]
+Positive = Annotated[StrictInt, Field(ge=1)]
+Count = Annotated[StrictInt, Field(ge=0)]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9@._:+-]*$")]
+Line = Annotated[str, Field(pattern=r"^[!-~][ -~]*$")]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Strict(BaseModel):
+    """Immutable; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Resources(Strict):
+    """What one job asks for."""
+
+    cpus: Positive = 1
+    memory_gb: Positive = 4
+    gpus: Count = 0
+    walltime: Seconds
+
+    def more_memory(self, times: int) -> int:
+        """Gigabytes to ask for after running out of memory `times` times."""
+        return int(self.memory_gb * FIRST_TRY**times + 0.5)
+
+
+class Special(Strict):
+    """Other resources for the runs of a dataset, a model, or a model on a dataset."""
+
+    dataset: Word | None = None
+    model: Word | None = None
+    cpus: Positive | None = None
+    memory_gb: Positive | None = None
+    gpus: Count | None = None
+    walltime: Seconds | None = None
+
+
+class Environment(Strict):
+    """What a job does before it calls Python."""
+
+    modules: tuple[str, ...] = ()
+    activate: tuple[str, ...] = ()
+    python: str = ""
+    variables: dict[Variable, str] = {}
+
+
+class Site(Strict):
+    """A profile; the fields are explained in docs/clusters.md."""
+
+    scheduler: Literal["pbs", "slurm"]
+    queue: Word = ""
+    project: Word = ""
+    mail: Word = ""
+    directives: tuple[Line, ...] = ()
+    commands: str = ""
+    cap: Positive
+    margin: Seconds = 180
+    grace: Seconds = 300
+    memory_ceiling_gb: Positive | None = None
+    resources: Resources
+    special: tuple[Special, ...] = ()
+    environment: Environment = Environment()
+    data: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Site:
+        for walltime in (self.resources.walltime, *(one.walltime for one in self.special)):
+            if walltime is not None and walltime <= self.margin:
+                raise ValueError(f"walltime {walltime} s leaves nothing after the margin")
+        return self
+
+    def asks(self, dataset: str, model: str) -> Resources:
+        """The resources of a run; of several `special` entries that fit, later ones win."""
+        found = self.resources
+        for special in self.special:
+            if special.dataset in (None, dataset) and special.model in (None, model):
+                asked = special.model_dump(exclude={"dataset", "model"}, exclude_none=True)
+                found = found.model_copy(update=asked)
+        return found
+
+    @property
+    def ceiling(self) -> int:
+        """The most gigabytes a job may ask for."""
+        return self.memory_ceiling_gb or 2 * self.resources.memory_gb
+
+
+def find_site(root: Path, name: str) -> Path:
+    """The profile meant by a path, or by NAME for `sites/NAME.toml` below the root or here."""
+    tried = [Path(name), root / "sites" / f"{name}.toml", Path("sites") / f"{name}.toml"]
+    for path in tried:
+        if path.is_file():
+            return path.resolve()
+    looked = ", ".join(str(path) for path in tried)
+    raise ConfigError(f"no site profile for '{name}'", f"looked for {looked}")
+
+
+def load_site(path: Path) -> Site:
+    """The profile in a file. Raises ConfigError naming file and field."""
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as TOML ({error})") from error
+    try:
+        return Site.model_validate(fields)
+    except ValidationError as invalid:
+        lines = [_problem(one) for one in invalid.errors(include_url=False)]
+        raise ConfigError(f"{path}: " + f"\n{path}: ".join(lines)) from None
+
+
+def _problem(details: ErrorDetails) -> str:
+    where = ".".join(map(str, details["loc"])) or "the file"
+    kind, given = details["type"], show(details["input"])
+    if kind == "extra_forbidden":
+        return f"{where}: unknown field ({choose(details['loc'][-1], _fields(details['loc']))})"
+    if kind == "missing":
+        return f"{where}: this field is missing"
+    if kind == "value_error":
+        return f"{where}: {details['msg'].removeprefix('Value error, ')}"
+    if kind == "string_pattern_mismatch":
+        return f"{where}: given {given}: characters that a scheduler does not take"
+    expected = details["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return f"{where}: given {given}, expected {EXPECTED.get(kind, expected)}"
+
+
+def _fields(where: tuple[int | str, ...]) -> list[str]:
+    homes: dict[str, type[Strict]] = {
+        "resources": Resources,
+        "special": Special,
+        "environment": Environment,
+    }
+    return list((homes[str(where[0])] if len(where) > 1 else Site).model_fields)

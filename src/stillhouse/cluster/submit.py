@@ -1,0 +1,162 @@
+"""One pass of `stillhouse submit`: list once, close what is over, submit what is due, leave.
+
+Nothing stays resident. An intent is on disk before the scheduler is asked and the id after it
+answered, so that a pass which dies anywhere leaves something the next one can resolve:
+
+- intent without id, name in the queue: the id is taken from the queue;
+- intent without id or trace, name not in the queue for `grace` seconds: it was never submitted.
+  Should that job come up all the same, its script finds itself closed and ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stillhouse.cluster.jobs import Ending, Job, Request, judge, over
+from stillhouse.cluster.ledger import Ledger
+from stillhouse.cluster.policy import Decision, Terms, decide
+from stillhouse.cluster.scheduler import Header, QueuedJob, QueueFull, Scheduler
+from stillhouse.cluster.script import OUTPUT, Workplace, body
+from stillhouse.cluster.store import Store
+from stillhouse.cluster.view import life, outline, standing, taught
+from stillhouse.config.expand import teacher_path
+from stillhouse.rounds.survey import Survey
+from stillhouse.runs.folder import RunFolder
+
+
+@dataclass
+class Pass:
+    """What one pass saw and did."""
+
+    decision: Decision
+    submitted: list[Job]
+    closed: list[tuple[Job, Ending]]
+    live: int
+    full: str = ""
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """Everything a pass needs. `look` surveys the round; `teachers` is their experiments folder."""
+
+    store: Store
+    scheduler: Scheduler
+    terms: Terms
+    place: Workplace
+    look: Callable[[], Survey]
+    teachers: Path
+
+    def run(self, prolong: Callable[[], None]) -> Pass:
+        """One pass, under the lock. Raises QueueError, with nothing submitted, on any doubt.
+
+        An error while submitting ends the pass; what was submitted before it stands.
+        """
+        queue = self.scheduler.jobs()
+        ledger = self.store.ledger()
+        jobs, closed, seen = reconcile(self.store, ledger, queue, self.look, self.terms.site.grace)
+        decision = self._decide(seen, jobs, queue, ledger)
+        done = Pass(decision, [], closed, live(jobs, queue))
+        since = {c.config.path: (c.state.epoch, c.state.attempts) for c in seen.cells}
+        for request in decision.requests:
+            prolong()
+            try:
+                done.submitted.append(self._submit(request, since))
+            except QueueFull as full:
+                done.full = full.message
+                break
+        return done
+
+    def scripts(self) -> tuple[Decision, list[str]]:
+        """What a pass would submit now; reads only."""
+        queue = self.scheduler.jobs()
+        ledger = self.store.ledger()
+        jobs = self.store.jobs(ledger)
+        decision = self._decide(self.look(), jobs, queue, ledger)
+        first = max(self.store.numbers(), default=0) + 1
+        return decision, [
+            self._script(request, self.store.name(number), self.store.folder(number))
+            for number, request in enumerate(decision.requests, start=first)
+        ]
+
+    def _decide(
+        self, seen: Survey, jobs: list[Job], queue: list[QueuedJob], ledger: Ledger
+    ) -> Decision:
+        home = {True: self.teachers, False: self.store.path.parent}
+        folders = {
+            c.config.path: RunFolder(home[c.config.teacher.source is not None] / path)
+            for c in seen.cells
+            if c.config.teacher and (path := teacher_path(c.config))
+        }
+        ready, wrong = taught(seen, folders)
+        now = {cell.config.path: standing(cell.state) for cell in seen.cells}
+        decision = decide(outline(seen), now, ready, jobs, live(jobs, queue), ledger, self.terms)
+        decision.left |= {path: why for path, why in wrong.items() if path in decision.left}
+        return decision
+
+    def _submit(self, request: Request, since: dict[str, tuple[int, int]]) -> Job:
+        job = self.store.intend(
+            request,
+            {path: since[path] for path in request.paths},
+            lambda name, folder: self._script(request, name, folder),
+        )
+        try:
+            id = self.scheduler.submit(self.store.folder(job.number) / "script.sh")
+        except QueueFull as full:
+            self.store.close(job, Ending("unsent", full.message, None, "", 0.0))
+            raise
+        self.store.identify(job, id)
+        return replace(job, id=id)
+
+    def _script(self, request: Request, name: str, folder: Path) -> str:
+        lines = body(request, self.terms.site, self.place, folder)
+        return self.scheduler.script(Header(name, request.resources, OUTPUT), lines)
+
+
+def live(jobs: Iterable[Job], queue: list[QueuedJob]) -> int:
+    """All of the user's jobs: those listed, and our own that the listing may not show yet."""
+    names = {job.name for job in queue}
+    return len(queue) + sum(job.name not in names for job in jobs)
+
+
+def reconcile(
+    store: Store,
+    ledger: Ledger,
+    queue: list[QueuedJob],
+    look: Callable[[], Survey],
+    grace: float,
+) -> tuple[list[Job], list[tuple[Job, Ending]], Survey]:
+    """Take ids from the queue, close what is over; the jobs still open, and the survey used.
+
+    The survey is made after the listing, so that a job which ended between the two has written
+    its last word before it is judged.
+    """
+    listed = {job.name: job for job in queue}
+    seen = look()
+    cells = {cell.config.path: cell for cell in seen.cells}
+    still, closed = [], []
+    for job in store.jobs(ledger):
+        if job.id is None and job.name in listed:
+            job = replace(job, id=listed[job.name].id)
+            store.identify(job, listed[job.name].id)
+        if (ending := store.ending(job)) is None:
+            own = [cells[path] for path in job.request.paths if path in cells]
+            signs = life(own)
+            traces = store.traces(job, max((heard for heard, _ in signs.values()), default=0.0))
+            alive = traces.exit is None and any(cell.state.name == "running" for cell in own)
+            if not over(job, job.name in listed, traces, alive, time.time(), grace):
+                still.append(job)
+                continue
+            now = {
+                path: replace(standing(cells[path].state), memory=memory)
+                for path, (_, memory) in signs.items()
+            }
+            ending = judge(job, traces, now)
+            store.close(job, ending)
+        ledger.fold(job, ending)
+        closed.append((job, ending))
+    if closed:
+        store.save(ledger)
+    return still, closed, seen

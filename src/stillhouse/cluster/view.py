@@ -1,0 +1,101 @@
+"""From a survey of the files to what the policy looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stillhouse import data
+from stillhouse.cluster.jobs import Standing
+from stillhouse.cluster.policy import Run
+from stillhouse.errors import RunError
+from stillhouse.rounds.schedule import cohorts
+from stillhouse.rounds.survey import Cell, Survey, own_teacher
+from stillhouse.runs.files import file_hash
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.state import RunState
+from stillhouse.training.stop import DEADLINE
+
+
+def outline(seen: Survey) -> list[Run]:
+    """The runs of a round; an epoch's cost is taken as images times pixels."""
+    group = {
+        cell.config.path: number
+        for number, cells in enumerate(cohorts(seen.cells))
+        for cell in cells
+    }
+    runs = []
+    for cell in seen.cells:
+        run, spec = cell.config, data.spec(cell.config.dataset, cell.config.files)
+        images = run.training.train_images or spec.train_images
+        runs.append(
+            Run(
+                path=run.path,
+                dataset=run.dataset,
+                model=run.model,
+                group=group[run.path],
+                teacher=own_teacher(run),
+                epochs=run.training.epochs,
+                cost=float(images * spec.size**2),
+            )
+        )
+    return runs
+
+
+def standing(state: RunState) -> Standing:
+    """A run's state as the policy sees it."""
+    return Standing(
+        state=state.name,
+        epoch=state.epoch,
+        reason=state.reason,
+        attempts=state.attempts,
+        out_of_time=state.name == "stopped" and state.reason == DEADLINE,
+    )
+
+
+def taught(seen: Survey, teachers: dict[str, RunFolder]) -> tuple[set[str], dict[str, str]]:
+    """The unfinished runs that may start as far as their teacher goes, and what is wrong else.
+
+    `teachers` holds each distilled run's teacher's folder. A teacher counts when its result is
+    complete and the file of its weights has the recorded hash.
+    """
+    faults: dict[RunFolder, str] = {}
+    ready, wrong = set(), {}
+    for cell in seen.cells:
+        path = cell.config.path
+        if cell.state.name == "done" or not cell.ready:
+            continue
+        folder = teachers.get(path)
+        if folder is not None and folder not in faults:
+            faults[folder] = weights_fault(folder)
+        if folder is None or not faults[folder]:
+            ready.add(path)
+        else:
+            wrong[path] = faults[folder]
+    return ready, wrong
+
+
+def weights_fault(folder: RunFolder) -> str:
+    """What is wrong with a finished run's weights; empty if they are the recorded ones."""
+    try:
+        result = folder.completed()
+    except RunError as error:
+        return error.message
+    if result is None:
+        return f"{folder.path} is not finished"
+    which = "best" if result["best"]["chosen_on"] == "validation" else "final"
+    file = {"best": folder.best, "final": folder.final}[which]
+    if not file.exists() or file_hash(file) != result["weights"].get(which):
+        return f"the weights in {file} are not those that were recorded"
+    return ""
+
+
+def life(cells: Iterable[Cell]) -> dict[str, tuple[float, int]]:
+    """When each run last showed life, and the most memory its newest attempt is known to hold."""
+    found = {}
+    for cell in cells:
+        attempts = cell.folder.attempts()
+        status = {}
+        if attempts and cell.state.name != "unreadable":
+            status = attempts[-1].read_status()
+        found[cell.config.path] = (status.get("heartbeat", 0.0), status.get("memory", 0))
+    return found
