@@ -20,6 +20,7 @@ LAYERS = [
     {"training"},
     {"rounds"},
     {"importing"},
+    {"cluster"},
     {"stats", "doctor"},
     {"figures"},
     {"cli"},

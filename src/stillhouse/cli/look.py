@@ -44,15 +44,26 @@ def status(
     only: OnlyOption = None,
     format: FormatOption = Format.rich,
 ) -> None:
-    """Show the state of every run, and the reason of every failure."""
+    """Show the state of every run, and the reason of every failure.
+
+    For a submitted round the states are joined with one listing of the queue.
+    """
+    from stillhouse.cluster.status import Joined, copy_note, join
+    from stillhouse.cluster.store import Store
     from stillhouse.rounds.status import status_table
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
 
     workspace, loaded, _ = open_round(root, round_)
-    seen = survey(workspace, loaded, only)
+    store = Store(workspace.experiments / "jobs")
+    made, age = copy_note(store)
+    seen = survey(workspace, loaded, only, made)
+    noted = store.noted()
+    joined = join(store, noted, seen) if noted else Joined({}, [])
     finished = seen.count("done") == len(seen.cells) or loaded.imported is not None
-    show(status_table(seen), format, again("table" if finished else "run", round_, root))
+    following = "table" if finished else "jobs" if noted else "run"
+    notes = [*joined.notes, *([age] if age else [])]
+    show(status_table(seen, joined.words, notes), format, again(following, round_, root))
 
 
 def table(

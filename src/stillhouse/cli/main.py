@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from stillhouse.cli import data, explain, look, train
+from stillhouse.cli import cluster, data, explain, look, train
 from stillhouse.cli.diff import diff
 from stillhouse.cli.doctor import doctor
 from stillhouse.cli.figure import figure
@@ -32,6 +32,11 @@ app.command()(figure)
 app.command()(diff)
 app.command("import")(import_)
 app.command()(train.train)
+app.command()(cluster.submit)
+app.command()(cluster.jobs)
+app.command()(cluster.logs)
+app.command()(cluster.cancel)
+app.command()(cluster.retry)
 app.command()(verify)
 app.command()(explain.methods)
 app.command()(explain.models)

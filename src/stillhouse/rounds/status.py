@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
 from stillhouse.rounds.provenance import changed_teachers
 from stillhouse.rounds.survey import Cell, Survey, failures
 from stillhouse.tables import Table
@@ -19,24 +23,37 @@ WORDS = [
 ]
 
 
-def status_table(seen: Survey) -> Table:
-    """A row per dataset, method and network, a column per seed; failures stand below."""
+def status_table(
+    seen: Survey, words: Mapping[str, str] | None = None, more: Iterable[str] = ()
+) -> Table:
+    """A row per dataset, method and network, a column per seed; failures stand below.
+
+    `words` says of some runs, by path, what is known from elsewhere than their files; `more`
+    are notes from there.
+    """
     seeds = sorted({cell.config.seed for cell in seen.cells})
     rows: dict[tuple[str, str, str], dict[int, str]] = {}
     for cell in seen.cells:
         run = cell.config
         axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
         key = (run.dataset, f"{run.method} {axes}".strip(), run.model)
-        rows.setdefault(key, {})[run.seed] = _word(cell)
-    counts = ", ".join(f"{seen.count(word)} {word}" for word in WORDS if seen.count(word))
+        rows.setdefault(key, {})[run.seed] = (words or {}).get(run.path) or _word(cell)
+    shown = [_kind((words or {}).get(cell.config.path, cell.shown)) for cell in seen.cells]
+    order = sorted(Counter(shown).items(), key=lambda item: (*WORDS, item[0]).index(item[0]))
+    counts = ", ".join(f"{count} {word}" for word, count in order)
     grid = tuple((*key, *(by_seed.get(seed) for seed in seeds)) for key, by_seed in rows.items())
     notes = [
         f"{cell.config.path}: {cell.shown}: {cell.unsound or cell.state.reason}"
         for cell in failures(seen.cells)
     ]
-    notes += changed_teachers(seen.cells)
+    notes += [*changed_teachers(seen.cells), *more]
     columns = ("Dataset", "Method", "Network", *(f"Seed {seed}" for seed in seeds))
     return Table(f"round {seen.round.round}: {counts}", columns, grid, tuple(notes))
+
+
+def _kind(word: str) -> str:
+    """The state without its details: `running 3/10 on node7` is `running`."""
+    return re.split(r" [\d(]", word)[0]
 
 
 def _word(cell: Cell) -> str:

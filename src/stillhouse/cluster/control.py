@@ -1,0 +1,52 @@
+"""What a person can change of a submitted round: `cancel` and `retry`. Under the submit lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stillhouse.cluster.scheduler import QueueError, Scheduler
+from stillhouse.cluster.store import Store
+from stillhouse.rounds.survey import Survey
+
+HELD = "held by `stillhouse cancel`"
+
+
+def cancel(
+    store: Store, scheduler: Scheduler, only: set[str] | None, prolong: Callable[[], None]
+) -> tuple[list[str], list[str]]:
+    """Cancel the workspace's jobs, or those that train a run of `only`; ids and complaints.
+
+    Without `only` the round is held first, so that no pass submits them again before `retry`.
+    """
+    if only is None:
+        ledger = store.ledger()
+        ledger.held = HELD
+        store.save(ledger)
+    ids = {job.name: job.id for job in scheduler.jobs()}
+    cancelled, complaints = [], []
+    for job in store.jobs(store.ledger()):
+        if job.name in ids and (only is None or only & set(job.request.paths)):
+            prolong()
+            try:
+                scheduler.cancel(ids[job.name])
+                cancelled.append(ids[job.name])
+            except QueueError as error:
+                complaints.append(error.message)
+    return cancelled, complaints
+
+
+def retry(store: Store, seen: Survey, failed: bool) -> list[str]:
+    """Lift the hold and the halt; with `failed`, let failed and stuck runs be tried again.
+
+    Returns those runs.
+    """
+    ledger = store.ledger()
+    again = {}
+    if failed:
+        for cell in seen.cells:
+            past = ledger.past(cell.config.path)
+            if cell.state.name == "failed" or past.stuck or past.memory:
+                again[cell.config.path] = cell.state.attempts
+    ledger.forgive(again)
+    store.save(ledger)
+    return list(again)

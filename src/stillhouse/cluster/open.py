@@ -1,0 +1,51 @@
+"""Opening a round for submission: everything that is checked before the first job."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from stillhouse import __version__, data
+from stillhouse.cluster.policy import Terms
+from stillhouse.cluster.scheduler import Scheduler
+from stillhouse.cluster.script import Workplace
+from stillhouse.cluster.site import find_site, load_site
+from stillhouse.cluster.store import Store
+from stillhouse.cluster.submit import Submitter
+from stillhouse.rounds.survey import survey
+from stillhouse.rounds.workspace import open_round
+
+
+def open_submitter(
+    root: Path, name: str, site_name: str, cohorts: bool, runs_per_gpu: int, dry: bool
+) -> Submitter:
+    """Load round and site; if either is new or changed, check that the round can be trained.
+
+    That check (packages, datasets, parameters, the active round) is the one `run` makes; it
+    loads torch, which a pass from cron every few minutes does not. Unless `dry`, the round
+    becomes the active one.
+    """
+    workspace, round_, file = open_round(root.resolve(), name)
+    profile = find_site(root, site_name)
+    site = load_site(profile)
+    scheduler = Scheduler(site)
+    store = Store(workspace.experiments / "jobs")
+    content = b"\0".join([__version__.encode(), file.read_bytes(), profile.read_bytes()])
+    stamp, noted = sha256(content).hexdigest(), store.noted()
+    if noted is None or noted["checked"] != stamp:
+        from stillhouse.rounds.preflight import check_round
+
+        images = Path(site.data) if site.data else data.data_root(None)
+        check_round(workspace, round_, file, None, images)
+    if not dry:
+        workspace.activate(round_, file)
+        store.path.mkdir(parents=True, exist_ok=True)
+        store.note(site=str(profile), root=str(workspace.root), checked=stamp, round=round_.round)
+    return Submitter(
+        store=store,
+        scheduler=scheduler,
+        terms=Terms(site, cohorts, runs_per_gpu),
+        place=Workplace(file.resolve(), workspace.root),
+        look=lambda: survey(workspace, round_),
+        teachers=workspace.teachers(round_),
+    )

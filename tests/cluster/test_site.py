@@ -1,0 +1,75 @@
+"""Site profiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from queues import make_site
+from stillhouse.cluster.site import find_site, load_site
+from stillhouse.errors import ConfigError
+
+SITES = Path(__file__).parents[2] / "sites"
+GOOD = 'scheduler = "pbs"\ncap = 10\n[resources]\nwalltime = "2:00:00"\n'
+
+
+@pytest.mark.parametrize("path", sorted(SITES.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_profiles_load_and_name_nobody(path: Path) -> None:
+    site = load_site(path)
+    assert (site.project, site.mail, site.environment.activate) == ("", "", ())
+
+
+def test_the_profile_of_the_queue_that_is_described() -> None:
+    site = load_site(SITES / "pbs.toml")
+    asked = site.asks("Cifar10", "ResNet112")
+    assert (asked.cpus, asked.memory_gb, asked.gpus, asked.walltime) == (10, 32, 1, 7200)
+    assert site.cap == 10
+    assert load_site(SITES / "pbs-1h.toml").resources.walltime == 3600
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("scheduler = [", "not readable as TOML"),
+        (GOOD.replace("pbs", "lsf"), "scheduler: given 'lsf'"),
+        (GOOD + "memory = 3\n", "resources.memory: unknown field (did you mean 'memory_gb'?"),
+        ("quee = 'a'\n" + GOOD, "quee: unknown field (did you mean 'queue'?"),
+        (GOOD.replace("cap = 10\n", ""), "cap: this field is missing"),
+        (GOOD.replace("10", "0"), "cap: given 0"),
+        (GOOD.replace("2:00:00", "two"), "resources.walltime: given 'two'"),
+        (GOOD.replace("2:00:00", "1:00"), "walltime 60 s leaves nothing after the margin"),
+        ("queue = 'a b'\n" + GOOD, "queue: given 'a b': characters"),
+        ("queue = 'a\\nb'\n" + GOOD, "not readable as TOML|queue: given"),
+        ('project = "x\\n#PBS -q root"\n' + GOOD, "project: given"),
+        ('directives = ["-l x\\nrm"]\n' + GOOD, "directives.0: given"),
+        (GOOD + "[environment.variables]\n'A;rm' = 'x'\n", "environment.variables"),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_field(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_site(path)
+    assert str(error.value).startswith(str(path))
+    assert any(one in str(error.value) for one in message.split("|"))
+
+
+def test_a_profile_is_found_by_name_below_the_root(tmp_path: Path) -> None:
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sites" / "mine.toml").write_text(GOOD)
+    assert find_site(tmp_path, "mine") == tmp_path / "sites" / "mine.toml"
+    with pytest.raises(ConfigError, match="no site profile for 'yours'"):
+        find_site(tmp_path, "yours")
+
+
+def test_what_needs_more_than_the_rest() -> None:
+    special = [
+        {"dataset": "TinyImageNet", "memory_gb": 12},
+        {"dataset": "TinyImageNet", "model": "ResNet112", "walltime": "2:00:00"},
+    ]
+    site = make_site(special=special)
+    assert site.asks("Cifar10", "ResNet112").memory_gb == 8
+    asked = site.asks("TinyImageNet", "ResNet112")
+    assert (asked.memory_gb, asked.walltime) == (12, 7200)
+    assert site.asks("TinyImageNet", "ResNet56").walltime == 3600
