@@ -94,8 +94,9 @@ def life(cells: Iterable[Cell]) -> dict[str, tuple[float, int]]:
     found = {}
     for cell in cells:
         attempts = cell.folder.attempts()
-        status = {}
+        heard, memory = 0.0, 0
         if attempts and cell.state.name != "unreadable":
             status = attempts[-1].read_status()
-        found[cell.config.path] = (status.get("heartbeat", 0.0), status.get("memory", 0))
+            heard, memory = status.get("heartbeat", 0.0), status.get("memory", 0)
+        found[cell.config.path] = (heard, memory)
     return found
