@@ -116,7 +116,8 @@ def test_rows_must_fit_the_columns() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
 def test_latex_compiles(tmp_path: Path) -> None:
     every = Table("all", ("text", "long"), tuple((key, f"{key} " * 40) for key in LATEX))
-    body = render(TABLE, "latex") + render(every, "latex")
+    wide = Table("wide", tuple("abcdefghij"), (("x" * 20,) * 10,), keys=1)
+    body = "".join(render(table, "latex") for table in (TABLE, every, wide))
     text = (
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
         f"{body}\\end{{document}}"
@@ -136,3 +137,14 @@ def test_show_ends_with_the_next_command(
     people = format in (Format.rich, Format.md)
     assert out == render(TABLE, format) + (line if people else "")
     assert err == ("" if people else line)
+
+
+def test_a_table_with_keys_is_broken_into_blocks() -> None:
+    table = Table("t", ("key", "aaaa", "bbbb", "cccc"), (("k", 1, 2, 3),), ("n",), keys=1)
+    assert [block.columns for block in table.blocks(22)] == [
+        ("key", "aaaa", "bbbb"),
+        ("key", "cccc"),
+    ]
+    assert [block.columns for block in table.blocks(None)] == [table.columns]
+    assert render(table, "rich", 22).count("key") == 2
+    assert render(table, "md").count("key") == 1

@@ -8,10 +8,16 @@ import json
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
 
 Cell = str | int | float | None
 MISSING = "—"
 LONG = 40
+GAP = 3
+PAGE = 100
 LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -34,6 +40,7 @@ LATEX = {
     "−": r"$-$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
+    "Δ": r"$\Delta$",
     "\n": " ",
 }
 
@@ -52,13 +59,16 @@ class Format(StrEnum):
 class Table:
     """A title, named columns, rows as wide as the columns, and notes that stand below.
 
-    A cell of None is a missing value: "—" for readers, empty in csv, null in json.
+    A cell of None is a missing value: "—" for readers, empty in csv, null in json. Where a table
+    is wider than the page its cells are folded; with `keys`, it is broken into blocks of columns
+    instead, each beginning with the first `keys` columns.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
+    keys: int = 0
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -69,6 +79,26 @@ class Table:
         """Whether a column has numbers and no text."""
         cells = [row[column] for row in self.rows if row[column] is not None]
         return bool(cells) and not any(isinstance(cell, str) for cell in cells)
+
+    def blocks(self, width: int | None) -> list[Table]:
+        """The table in blocks of columns that fit into `width` characters, without its notes."""
+        widths = [
+            GAP + max(len(_text(cell)) for cell in (name, *(row[index] for row in self.rows)))
+            for index, name in enumerate(self.columns)
+        ]
+        first = list(range(self.keys))
+        groups, used = [[*first]], sum(widths[: self.keys])
+        for index in range(self.keys, len(self.columns)):
+            if width and self.keys and len(groups[-1]) > self.keys and used + widths[index] > width:
+                groups.append([*first])
+                used = sum(widths[: self.keys])
+            groups[-1].append(index)
+            used += widths[index]
+        return [self._select(group) for group in groups]
+
+    def _select(self, columns: list[int]) -> Table:
+        rows = tuple(tuple(row[index] for index in columns) for row in self.rows)
+        return Table(self.title, tuple(self.columns[index] for index in columns), rows)
 
 
 def render(
@@ -99,17 +129,9 @@ def _text(cell: Cell) -> str:
 
 
 def _rich(table: Table, width: int | None, color: bool) -> str:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table as RichTable
     from rich.text import Text
 
-    grid = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD)
-    for index, column in enumerate(table.columns):
-        justify = "right" if table.numeric(index) else "left"
-        grid.add_column(Text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for row in table.rows:
-        grid.add_row(*(Text(_text(cell)) for cell in row))
     # Never wider than what was asked for; a pipe has no width, so nothing is wrapped there.
     console = Console(
         file=io.StringIO(),
@@ -118,11 +140,27 @@ def _rich(table: Table, width: int | None, color: bool) -> str:
         color_system="standard" if color else None,
         legacy_windows=False,
     )
-    console.print(grid)
+    for number, block in enumerate(table.blocks(width)):
+        console.print(_grid(block, title=number == 0))
     for note in table.notes:
         console.print(Text(note))
     written: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in written.splitlines()) + "\n"
+
+
+def _grid(table: Table, title: bool) -> RichTable:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    heading = Text(table.title) if title else None
+    grid = RichTable(title=heading, title_justify="left", box=SIMPLE_HEAD)
+    for index, column in enumerate(table.columns):
+        justify = "right" if table.numeric(index) else "left"
+        grid.add_column(Text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in table.rows:
+        grid.add_row(*(Text(_text(cell)) for cell in row))
+    return grid
 
 
 def _markdown(table: Table) -> str:
@@ -156,11 +194,13 @@ def _latex(table: Table) -> str:
         return ("{}" if text.startswith("[") else "") + text + r" \\"
 
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.title)}}}"]
-    spec = "".join(_column(table, index) for index in range(len(table.columns)))
-    lines += [rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
-    lines += [line([_tex(column) for column in table.columns]), r"\midrule"]
-    lines += [line([_tex(_text(cell)) for cell in row]) for row in table.rows]
-    lines += [r"\bottomrule", r"\end{tabular}"]
+    for block in table.blocks(PAGE):
+        spec = "".join(_column(block, index) for index in range(len(block.columns)))
+        lines += [r"\footnotesize"] if table.keys else []
+        lines += [rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
+        lines += [line([_tex(column) for column in block.columns]), r"\midrule"]
+        lines += [line([_tex(_text(cell)) for cell in row]) for row in block.rows]
+        lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\footnotesize {_tex(note)}" for note in table.notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 

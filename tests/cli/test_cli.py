@@ -105,7 +105,7 @@ def test_the_tables_of_several_datasets_are_one_for_programs(call: Call, tmp_pat
     table = json.loads(call("table", two, "--format", "json").out)
     header, *rows = csv.reader(io.StringIO(call("table", two, "--format", "csv").out))
     assert table["columns"] == header
-    assert [["" if cell is None else cell for cell in row] for row in table["rows"]] == rows
+    assert [["" if cell is None else str(cell) for cell in row] for row in table["rows"]] == rows
     assert {(row[0], row[1]) for row in rows} == {
         ("Digits", "round tiny, Digits: test accuracy (%), final epoch"),
         ("SVHN", "round tiny, SVHN: test accuracy (%), final epoch"),

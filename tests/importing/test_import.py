@@ -84,7 +84,11 @@ def test_a_terminal_traceback_beats_the_status_of_an_earlier_attempt(scripts: Sc
     assert (cell.shown, cell.state.epoch, cell.state.attempts) == ("failed", 0, 2)
     assert cell.state.reason.startswith("ModuleNotFoundError: No module named 'scipy'; in conflict")
     ((path, note),) = done.notes
-    assert path == PURE and "errors:5 says" in note and "in_progress at epoch 60" in note
+    assert (
+        path == PURE
+        and "errors:5 ends in a traceback" in note
+        and "in_progress at epoch 60" in note
+    )
     assert cell.folder.attempt(1).read_status()["epoch"] == 60
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -18,6 +19,13 @@ from stillhouse.cli.common import (
 from stillhouse.cli.output import Format, show
 
 FormatOption = Annotated[Format, typer.Option(help="How the table is written.")]
+
+
+class Style(StrEnum):
+    """What a table shows of every arm."""
+
+    stats = "stats"
+    seeds = "seeds"
 
 
 def plan(
@@ -69,26 +77,40 @@ def status(
 def table(
     round_: RoundArgument,
     root: RootOption = HERE,
+    style: Annotated[
+        Style, typer.Option(help="stats: differences to pure and verdicts; seeds: every seed.")
+    ] = Style.stats,
     accuracy: Annotated[
         str | None, typer.Option(help="final (default) or best: which epoch's accuracy.")
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="A round whose published results stand beside.")
     ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0, help="Points within which a difference counts as none.")
+    ] = 0.2,
     format: FormatOption = Format.rich,
 ) -> None:
-    """Show test accuracies: a column per seed, mean and sample standard deviation."""
+    """Show test accuracies: differences to the pure student with intervals, and a verdict."""
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
-    from stillhouse.stats.results import against_tables, join, seed_tables
+    from stillhouse.stats.frame import frame
+    from stillhouse.stats.results import against_tables, join, seed_tables, which_epoch
+    from stillhouse.stats.table import statistics_numbers, statistics_table
 
     workspace, loaded, file = open_round(root, round_)
     seen = survey(workspace, loaded)
+    data = format in (Format.csv, Format.json)
     if against:
         tables = against_tables(seen, against, file.parent, accuracy)
-    else:
+    elif style is Style.seeds:
         tables = seed_tables(seen, accuracy or "final")
-    if format in (Format.csv, Format.json):
+    else:
+        which = which_epoch(accuracy or "final")
+        frames = [frame(seen, dataset, which, margin) for dataset in loaded.datasets]
+        write = statistics_numbers if data else statistics_table
+        tables = [write(seen, one) for one in frames]
+    if data:
         tables = [join(tables, loaded.datasets)]
     for one in tables[:-1]:
         show(one, format)

@@ -90,8 +90,8 @@ def outcome(run: ScriptRun) -> Outcome:
         best = told.get("max_acc")
         shown = "" if best is None else f" (best {best:.2f} %)"
         conflict = (
-            f"errors:{run.end.line} says '{run.end.reason}' before any epoch, status.json says "
-            f"{word} at epoch {epoch}{shown}, which an earlier attempt must have written"
+            f"errors:{run.end.line} ends in a traceback before any epoch, status.json says "
+            f"{word} at epoch {epoch}{shown}, as an earlier attempt left it"
         )
         before = ("lost", f"status.json says {word}{shown} and nothing says how it ended", epoch)
         return Outcome("failed", run.end.reason, 0, before, (conflict,))  # type: ignore[arg-type]

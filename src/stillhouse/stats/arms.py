@@ -27,7 +27,7 @@ ORDER = (
 class Arm:
     """The runs of one dataset that differ in their seed only.
 
-    `values` are the accuracies of its completed runs, in percent.
+    Only runs that are completed and sound count: a run that learned nothing is a failure.
     """
 
     label: str
@@ -39,10 +39,25 @@ class Arm:
     which: Which
 
     @property
+    def name(self) -> str:
+        """The label without the values of swept axes."""
+        return self.label.removesuffix(self.axes).strip()
+
+    @property
+    def sound(self) -> tuple[Cell, ...]:
+        """The completed runs that learned something."""
+        return tuple(cell for cell in self.cells if cell.shown == "done")
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        """The accuracies of the sound runs in percent, by seed."""
+        found = {cell.config.seed: accuracy_of(cell.state, self.which) for cell in self.sound}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+    @property
     def values(self) -> list[float]:
-        """The accuracies of the completed runs, by seed."""
-        found = [accuracy_of(cell.state, self.which) for cell in self.cells]
-        return [value for value in found if value is not None]
+        """The accuracies of the sound runs in percent, in the order of their seeds."""
+        return list(self.by_seed.values())
 
     @property
     def summary(self) -> Summary:

@@ -30,7 +30,7 @@ def seed_tables(seen: Survey, which: str) -> list[Table]:
 
     Raises ConfigError unless `which` is `final` or `best`.
     """
-    kind = _which(which)
+    kind = which_epoch(which)
     return [_seed_table(seen, dataset, kind) for dataset in seen.round.datasets]
 
 
@@ -48,7 +48,7 @@ def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
 
 
 def _notes(seen: Survey, dataset: str, which: Which) -> tuple[str, ...]:
-    notes = ["Std: sample standard deviation over seeds (ddof = 1). n: completed of planned runs."]
+    notes = ["Std: sample standard deviation over seeds (ddof = 1). n: sound of planned runs."]
     if which == "best":
         validated = bool(seen.round.training.validation)
         on = "validation images" if validated else "test images, which flatters it"
@@ -71,7 +71,7 @@ def against_tables(seen: Survey, other: str, folder: Path, which: str | None) ->
     kinds = {row.kind for row in published}
     if which is None and len(kinds) == 1:
         which = next(name for name, kind in KINDS.items() if kind in kinds)
-    kind = _which(which or "final")
+    kind = which_epoch(which or "final")
     if kinds != {KINDS[kind]}:
         found = ", ".join(sorted(kinds))
         raise ConfigError(
@@ -164,13 +164,14 @@ def _estimator_note(other: str, file: Path, published: list[PublishedResult]) ->
 def _shown(cell: Cell | None, which: Which) -> str | None:
     if cell is None:
         return None
-    if cell.state.name in ("failed", "unreadable"):
+    if cell.shown in ("failed", "unreadable", "unsound"):
         return FAILED
     accuracy = accuracy_of(cell.state, which)
     return None if accuracy is None else f"{accuracy:.2f}"
 
 
-def _which(text: str) -> Which:
+def which_epoch(text: str) -> Which:
+    """`final` or `best`. Raises ConfigError for anything else."""
     if text == "final":
         return "final"
     if text == "best":

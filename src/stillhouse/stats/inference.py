@@ -1,0 +1,150 @@
+"""Differences between arms: intervals, p-values, effect sizes. Pure functions of numbers.
+
+Every value is an accuracy of one run, in percent; a difference is in percentage points. With
+fewer than three runs on a side there is no interval and no p-value (docs/statistics.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, lgamma, sqrt
+from statistics import mean, stdev
+from typing import Literal
+
+from scipy import stats
+
+Test = Literal["paired", "welch"]
+ENOUGH = 3
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference a - b.
+
+    `low`, `high` (95 % t-interval) and `p` (two-sided) are None where a side has fewer than three
+    runs. `n` counts the pairs, or the runs of the smaller side; `sd` is what the interval rests
+    on: of the differences if paired, else the root of the two variances' mean.
+    """
+
+    test: Test
+    n: int
+    value: float
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+
+
+def difference(
+    a: Mapping[int, float], b: Mapping[int, float], test: Test, level: float = LEVEL
+) -> Difference | None:
+    """The difference of two arms' accuracies by seed; None if there is nothing to compare.
+
+    `paired` uses the seeds that both have: mean(a - b) with Student's t on n - 1 degrees of
+    freedom. `welch` uses all runs, with the degrees of freedom of Welch (1947), Satterthwaite
+    (1946).
+    """
+    if test == "paired":
+        seeds = sorted(set(a) & set(b))
+        return _paired([a[seed] - b[seed] for seed in seeds], level) if seeds else None
+    return _welch(list(a.values()), list(b.values()), level) if a and b else None
+
+
+def _paired(gaps: list[float], level: float) -> Difference:
+    n, centre = len(gaps), mean(gaps)
+    if n < ENOUGH:
+        return Difference("paired", n, centre)
+    spread = stdev(gaps)
+    return Difference(
+        "paired", n, centre, spread, *_student(centre, spread / sqrt(n), n - 1, level)
+    )
+
+
+def _welch(a: list[float], b: list[float], level: float) -> Difference:
+    n, centre = min(len(a), len(b)), mean(a) - mean(b)
+    if n < ENOUGH:
+        return Difference("welch", n, centre)
+    parts = [stdev(side) ** 2 / len(side) for side in (a, b)]
+    error = sqrt(sum(parts))
+    pairs = zip(parts, (a, b), strict=True)
+    below = sum(part**2 / (len(side) - 1) for part, side in pairs)
+    freedom = sum(parts) ** 2 / below if below else float(len(a) + len(b) - 2)
+    spread = sqrt((stdev(a) ** 2 + stdev(b) ** 2) / 2)
+    return Difference("welch", n, centre, spread, *_student(centre, error, freedom, level))
+
+
+def _student(centre: float, error: float, freedom: float, level: float) -> tuple[float, ...]:
+    """Low, high and two-sided p of a mean with a standard error."""
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    if error == 0:
+        return centre, centre, 1.0 if centre == 0 else 0.0
+    return centre - half, centre + half, float(2 * stats.t.sf(abs(centre) / error, freedom))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's (1979) step-down adjusted p-values, in the order given."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
+def hedges_g(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Hedges' g: the difference of means in pooled standard deviations, corrected for small n.
+
+    g = J (mean a - mean b) / s_p with J = Gamma(m / 2) / (sqrt(m / 2) Gamma((m - 1) / 2)) and
+    m = n_a + n_b - 2 (Hedges 1981, Eq. 6e). None below three runs a side or without spread.
+    """
+    if min(len(a), len(b)) < ENOUGH:
+        return None
+    freedom = len(a) + len(b) - 2
+    squares = (len(a) - 1) * stdev(a) ** 2 + (len(b) - 1) * stdev(b) ** 2
+    if squares == 0:
+        return None
+    correction = exp(lgamma(freedom / 2) - lgamma((freedom - 1) / 2)) / sqrt(freedom / 2)
+    return correction * (mean(a) - mean(b)) / sqrt(squares / freedom)
+
+
+def dunnett(arms: Sequence[Sequence[float]], control: Sequence[float]) -> list[float | None]:
+    """Dunnett's (1955) two-sided p-values of arms against one control, with one pooled spread.
+
+    Arms with fewer than three runs are left out of the family and have None.
+    """
+    counted = [list(arm) for arm in arms if len(arm) >= ENOUGH]
+    if len(control) < ENOUGH or not counted:
+        return [None] * len(arms)
+    found = iter(stats.dunnett(*counted, control=list(control), random_state=0).pvalue)
+    return [float(next(found)) if len(arm) >= ENOUGH else None for arm in arms]
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Mid-p of McNemar's test from the counts of images that only one of two networks gets right.
+
+    Two-sided exact binomial p less half the probability of what was observed (Fagerland, Lydersen
+    and Laake 2013, BMC Med Res Methodol 13:91). It concerns these two networks, not their methods.
+    """
+    n, low = only_a + only_b, min(only_a, only_b)
+    if n == 0:
+        return 1.0
+    exact = 2 * float(stats.binom.cdf(low, n, 0.5))
+    return min(1.0, exact - float(stats.binom.pmf(low, n, 0.5)))
+
+
+def pooled_sd(groups: Sequence[Sequence[float]]) -> float | None:
+    """The root of the mean within-group variance, weighed by degrees of freedom; None if none."""
+    counted = [group for group in groups if len(group) > 1]
+    freedom = sum(len(group) - 1 for group in counted)
+    if freedom == 0:
+        return None
+    return sqrt(sum((len(group) - 1) * stdev(group) ** 2 for group in counted) / freedom)
+
+
+def correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Pearson's r; None below three pairs or where one side does not vary."""
+    if len(a) < ENOUGH or len(set(a)) == 1 or len(set(b)) == 1:
+        return None
+    return float(stats.pearsonr(a, b).statistic)

@@ -1,0 +1,80 @@
+"""How many seeds a difference needs, and what a number of seeds can show. Pure functions."""
+
+from __future__ import annotations
+
+from math import isfinite, sqrt
+
+from scipy import optimize, stats
+
+from stillhouse.stats.inference import ENOUGH, Test
+
+POWER = 0.8
+ALPHA = 0.05
+MOST = 1000
+
+
+def power(
+    difference: float, sd: float, n: int, test: Test = "welch", alpha: float = ALPHA
+) -> float:
+    """The chance that a two-sided t-test with `n` seeds an arm finds a true difference.
+
+    `sd` is of one arm for `welch` (both arms alike, 2n - 2 degrees of freedom), of the
+    differences for `paired` (n - 1). From the noncentral t distribution.
+    """
+    freedom, noncentrality = _design(difference, sd, n, test)
+    critical = float(stats.t.ppf(1 - alpha / 2, freedom))
+    above = float(stats.nct.sf(critical, freedom, noncentrality))
+    below = float(stats.nct.cdf(-critical, freedom, noncentrality))
+    # Far out in the other tail SciPy's answer is not a number: there is nothing there.
+    return above + (below if isfinite(below) else 0.0)
+
+
+def seeds_needed(
+    difference: float, sd: float, test: Test = "welch", alpha: float = ALPHA, wanted: float = POWER
+) -> int | None:
+    """The fewest seeds an arm (at least three) with power `wanted`; None above a thousand."""
+    if difference == 0:
+        return None
+    low, high = ENOUGH, ENOUGH
+    while power(difference, sd, high, test, alpha) < wanted:
+        if high >= MOST:
+            return None
+        low, high = high + 1, min(2 * high, MOST)
+    while low < high:
+        middle = (low + high) // 2
+        if power(difference, sd, middle, test, alpha) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return high
+
+
+def smallest_detectable(
+    sd: float, n: int, test: Test = "welch", alpha: float = ALPHA, wanted: float = POWER
+) -> float:
+    """The true difference that `n` seeds an arm (at least two) find with power `wanted`."""
+    if sd == 0:
+        return 0.0
+    found = optimize.brentq(lambda gap: power(gap, 1.0, n, test, alpha) - wanted, 1e-6, 1e3)
+    return sd * float(found)
+
+
+def spread_bounds(n: int, level: float = 0.95) -> tuple[float, float]:
+    """The factors between which the true sd lies, relative to the sample sd of `n` runs."""
+    freedom = n - 1
+    tail = (1 - level) / 2
+    upper, lower = (float(stats.chi2.ppf(q, freedom)) for q in (1 - tail, tail))
+    return sqrt(freedom / upper), sqrt(freedom / lower)
+
+
+def sampling_error(accuracy: float, images: int) -> float:
+    """The standard error in points of an accuracy (in percent) over a test set of `images`."""
+    share = accuracy / 100
+    return 100 * sqrt(share * (1 - share) / images)
+
+
+def _design(difference: float, sd: float, n: int, test: Test) -> tuple[int, float]:
+    if sd == 0:
+        raise ValueError("power needs a spread above zero")
+    arms = 1 if test == "paired" else 2
+    return arms * (n - 1), abs(difference) / (sd * sqrt(arms / n))
