@@ -79,10 +79,16 @@ def read_json(path: Path, cure: str = RESTORE) -> dict[str, Any]:
     return value
 
 
-def read_lines(path: Path) -> list[Any]:
-    """The values of a JSONL file; a torn last line, the mark of a kill, is left out."""
+def read_lines(path: Path, expected: str | None = None) -> list[Any]:
+    """The values of a JSONL file; a torn last line, the mark of a kill, is left out.
+
+    Raises RunError for a torn other line, or if the SHA-256 of the bytes is not as `expected`.
+    """
     records = []
-    lines = read_bytes(path).split(b"\n")
+    content = read_bytes(path)
+    if expected is not None and sha256(content).hexdigest() != expected:
+        raise RunError(f"{path} is not the file that was recorded", "restore it")
+    lines = content.split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line:
             continue

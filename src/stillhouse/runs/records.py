@@ -224,9 +224,9 @@ def dump_sealed(value: dict[str, Any]) -> bytes:
     return dump_json({**value, "sha256": _digest(value)})
 
 
-def read_epochs(path: Path) -> list[Epoch]:
-    """The records of a `metrics.jsonl`. Raises RunError with file and line."""
-    lines = read_lines(path)
+def read_epochs(path: Path, expected: str | None = None) -> list[Epoch]:
+    """The records of a `metrics.jsonl`. Raises RunError with file and line (see `read_lines`)."""
+    lines = read_lines(path, expected)
     return [EPOCH.check(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
 
 
