@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -35,15 +36,19 @@ def plan(
     device: DeviceOption = "auto",
     format: FormatOption = Format.rich,
 ) -> None:
-    """Show the matrix of a round: what is done, what waits for which teacher, what it costs."""
+    """Show a round's matrix: what is done, what waits for which teacher, cost and power."""
     from stillhouse.config.load import check_parameters
     from stillhouse.rounds.plan import plan as make_plan
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.stats.power_report import plan_notes
 
     workspace, loaded, file = open_round(root, round_)
     check_parameters(loaded, file)
-    show(make_plan(survey(workspace, loaded, only), device), format, again("run", round_, root))
+    seen = survey(workspace, loaded, only)
+    shown = make_plan(seen, device)
+    shown = replace(shown, notes=(*shown.notes, *plan_notes(seen)))
+    show(shown, format, again("run", round_, root))
 
 
 def status(

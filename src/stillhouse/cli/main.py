@@ -11,6 +11,7 @@ from stillhouse.cli.diff import diff
 from stillhouse.cli.doctor import doctor
 from stillhouse.cli.figure import figure
 from stillhouse.cli.importing import import_
+from stillhouse.cli.power import power
 from stillhouse.cli.preflight import preflight
 from stillhouse.cli.verify import verify
 from stillhouse.errors import StillhouseError
@@ -27,6 +28,7 @@ app.command()(train.run)
 app.command()(look.status)
 app.command()(doctor)
 app.command()(look.table)
+app.command()(power)
 app.command()(look.terms)
 app.command()(figure)
 app.command()(diff)

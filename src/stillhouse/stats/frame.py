@@ -68,8 +68,9 @@ class Frame:
     """A dataset's rows and what stands below them.
 
     `family` counts the adjusted comparisons, `spread` is the pooled sd of the students' arms (the
-    teacher's left out), `error` the test set's sampling error at the pure student's accuracy and
-    `detectable` the smallest difference that `seeds` seeds find with 80 % power.
+    teacher's left out), `sd` what a difference rests on by the test (of differences if paired,
+    else `spread`), `error` the test set's sampling error at the pure student's accuracy, and
+    `seeds` the most sound runs of a student's arm.
     """
 
     dataset: str
@@ -79,9 +80,16 @@ class Frame:
     rows: tuple[Row, ...]
     family: int
     spread: float | None
+    sd: float | None
     error: float | None
     seeds: int
-    detectable: float | None
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest difference that `seeds` seeds find with 80 % power."""
+        if not self.sd or self.seeds < ENOUGH:
+            return None
+        return smallest_detectable(self.sd, self.seeds, self.test)
 
 
 def frame(seen: Survey, dataset: str, which: Which = "final", margin: float = MARGIN) -> Frame:
@@ -115,9 +123,9 @@ def frame(seen: Survey, dataset: str, which: Which = "final", margin: float = MA
         rows=tuple(sorted(rows, key=_place)),
         family=family,
         spread=spread,
+        sd=_typical(rows) if test == "paired" else spread,
         error=sampling_error(mean(pure.values), spec.test_images) if pure else None,
         seeds=seeds,
-        detectable=_detectable(rows, spread, seeds, test),
     )
 
 
@@ -275,12 +283,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return mean(known) if known else None
 
 
-def _detectable(rows: Sequence[Row], spread: float | None, seeds: int, test: Test) -> float | None:
-    """For paired tests by the typical sd of the differences, else by the pooled sd."""
-    if test == "paired":
-        own = [r.to_pure.sd for r in rows if r.arm.role == "method" and r.to_pure and r.to_pure.sd]
-        spread = (sum(sd**2 for sd in own) / len(own)) ** 0.5 if own else None
-    return smallest_detectable(spread, seeds, test) if spread and seeds >= ENOUGH else None
+def _typical(rows: Sequence[Row]) -> float | None:
+    """The root mean square of the methods' standard deviations of paired differences."""
+    own = [r.to_pure.sd for r in rows if r.arm.role == "method" and r.to_pure and r.to_pure.sd]
+    return (sum(sd**2 for sd in own) / len(own)) ** 0.5 if own else None
 
 
 def _place(row: Row) -> tuple[int, float]:
