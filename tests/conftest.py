@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from lab import Lab
-from stillhouse.config.load import load_round
 from stillhouse.importing.write import Import, import_round
 
 
@@ -44,5 +43,5 @@ def alpha_records() -> Path:
 @pytest.fixture(scope="session")
 def alpha(alpha_records: Path, tmp_path_factory: pytest.TempPathFactory) -> Import:
     """Round alpha, imported."""
-    described = load_round(Path(__file__).parents[1] / "rounds" / "alpha.yaml")
-    return import_round(alpha_records, "alpha", tmp_path_factory.mktemp("alpha"), described)
+    recipe = Path(__file__).parents[1] / "rounds" / "alpha.yaml"
+    return import_round(alpha_records, "alpha", tmp_path_factory.mktemp("alpha"), recipe)

@@ -29,14 +29,13 @@ def import_(
     format: Annotated[Format, typer.Option(help="How the table is written.")] = Format.rich,
 ) -> None:
     """Read what earlier scripts left, unfinished runs included; the source stays as it is."""
-    from stillhouse.config.load import load_round
     from stillhouse.importing.summary import import_table
     from stillhouse.importing.write import import_round
 
     shipped = Path("rounds") / f"{name}.yaml"
     recipe = recipe or (shipped if shipped.is_file() else None)
     home = root or Path(name)
-    done = import_round(source, name, home, load_round(recipe) if recipe else None)
+    done = import_round(source, name, home, recipe)
     if recipe:
         typer.echo(f"recipe and legacy notes: {recipe}", err=True)
     show(import_table(done), format, again("status", name, home))

@@ -11,6 +11,7 @@ from stillhouse.cli.diff import diff
 from stillhouse.cli.doctor import doctor
 from stillhouse.cli.figure import figure
 from stillhouse.cli.importing import import_
+from stillhouse.cli.observe import observe
 from stillhouse.cli.power import power
 from stillhouse.cli.preflight import preflight
 from stillhouse.cli.verify import verify
@@ -28,6 +29,7 @@ app.command()(train.run)
 app.command()(look.status)
 app.command()(doctor)
 app.command()(look.table)
+app.command()(observe)
 app.command()(power)
 app.command()(look.terms)
 app.command()(figure)

@@ -19,6 +19,7 @@ from stillhouse.importing.records import attempt_status, epoch_records, result_f
 from stillhouse.importing.round_file import make_round
 from stillhouse.importing.scan import WEIGHTS, scan
 from stillhouse.importing.script_run import Outcome, ScriptRun, outcome, read_run
+from stillhouse.published import reported_file, results_file
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import file_hash, write_atomic
 from stillhouse.runs.folder import Attempt
@@ -44,11 +45,12 @@ class Import:
     kept: Path
 
 
-def import_round(source: Path, name: str, root: Path, described: Round | None) -> Import:
+def import_round(source: Path, name: str, root: Path, recipe: Path | None = None) -> Import:
     """Read `source` and write it as round `name` into the workspace `root`.
 
-    The source is only read. Raises RunError if the workspace already holds runs, DataError if
-    the source holds none.
+    The round file `recipe` gives what the records lack; tables of published results that lie
+    beside it come along. The source is only read. Raises RunError if the workspace already holds
+    runs, DataError if the source holds none.
     """
     workspace = Workspace(root)
     if workspace.experiments.exists() and any(workspace.experiments.iterdir()):
@@ -57,12 +59,15 @@ def import_round(source: Path, name: str, root: Path, described: Round | None) -
         raise RunError(f"{source} is not a folder", "give the folder above experiments/")
     seen = scan(source)
     runs = [read_run(found) for found in seen.runs]
+    described = load_round(recipe) if recipe else None
     round_, remarks = make_round(runs, name, str(source), described)
     matched, left = _match(runs, round_)
     imported = Imported(source=str(source), runs=tuple(matched))
     file = _write_round(round_.model_copy(update={"imported": imported}), root)
     round_ = load_round(file)
     workspace.activate(round_, file)
+    if recipe:
+        _copy_published(recipe, file)
     configs = {config.path: config for config in expand(round_)}
     outcomes, notes = {}, [(name, remark) for remark in remarks]
     for path, config in configs.items():
@@ -83,6 +88,13 @@ def path_of(run: ScriptRun, round_: Round) -> str:
         alpha = run.config.get("alpha") if place.alpha is None else place.alpha
         level = f"alpha_{alpha:g}/" if alpha is not None else ""
     return f"{place.dataset}/{place.method}/{level}{networks}/{place.seed}"
+
+
+def _copy_published(recipe: Path, file: Path) -> None:
+    """Copy the tables of published results that lie beside a round file beside another."""
+    for beside in (results_file, reported_file):
+        if beside(recipe).exists():
+            shutil.copyfile(beside(recipe), beside(file))
 
 
 def _match(runs: list[ScriptRun], round_: Round) -> tuple[dict[str, ScriptRun], list[ScriptRun]]:

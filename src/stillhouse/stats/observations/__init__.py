@@ -1,0 +1,1 @@
+"""Key observations: sentences with numbers that rules find in a round's records."""

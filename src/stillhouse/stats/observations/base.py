@@ -1,0 +1,123 @@
+"""What a rule sees of a dataset, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from stillhouse import data
+from stillhouse.data.specs import DatasetSpec
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs.records import Epoch
+from stillhouse.stats.arms import Arm, Which, accuracy_of
+from stillhouse.stats.frame import Frame, Row, frame
+
+Level = Literal["alarm", "warning", "finding", "note"]
+LEVELS: tuple[Level, ...] = ("alarm", "warning", "finding", "note")
+FEW = 4
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A sentence with its numbers and n.
+
+    alarm: numbers that must not be used; warning: numbers to be read with care; finding: a
+    result; note: for the reader. `runs` are the paths of the runs it rests on.
+    """
+
+    level: Level
+    rule: str
+    dataset: str
+    text: str
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A dataset of a round; `folder` is where the round file lies, and what was published."""
+
+    seen: Survey
+    frame: Frame
+    folder: Path
+
+    @property
+    def dataset(self) -> str:
+        """Its name."""
+        return self.frame.dataset
+
+    @property
+    def which(self) -> Which:
+        """Which epoch's accuracies are looked at."""
+        return self.frame.which
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The dataset's facts."""
+        return data.spec(self.dataset, self.seen.round.files)
+
+    @property
+    def arms(self) -> list[Arm]:
+        """All arms in the order of the table."""
+        return [row.arm for row in self.frame.rows]
+
+    @property
+    def teacher(self) -> Arm | None:
+        """The teachers' arm, if they were trained in this round."""
+        return next((arm for arm in self.arms if arm.role == "teacher"), None)
+
+    @property
+    def pure(self) -> Arm | None:
+        """The first pure student's arm."""
+        return next((arm for arm in self.arms if arm.role == "pure"), None)
+
+    @property
+    def methods(self) -> list[Row]:
+        """The rows of the methods."""
+        return [row for row in self.frame.rows if row.arm.role == "method"]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All runs of the dataset."""
+        return [cell for arm in self.arms for cell in arm.cells]
+
+    @cached_property
+    def records(self) -> dict[str, list[Epoch]]:
+        """Every run's epoch records, by path; none for a run whose files are damaged."""
+        readable = [cell for cell in self.cells if cell.state.name != "unreadable"]
+        return {cell.config.path: cell.folder.records() for cell in readable}
+
+    def say(self, level: Level, rule: str, text: str, cells: Sequence[Cell] = ()) -> Observation:
+        """An observation of this dataset."""
+        paths = tuple(cell.config.path for cell in cells)
+        return Observation(level, rule, self.dataset, text, paths)
+
+
+def scene(seen: Survey, dataset: str, folder: Path, which: Which = "final") -> Scene:
+    """A dataset as the rules see it."""
+    return Scene(seen, frame(seen, dataset, which), folder)
+
+
+def value(cell: Cell, which: Which) -> float:
+    """A sound run's accuracy in percent."""
+    found = accuracy_of(cell.state, which)
+    assert found is not None
+    return found
+
+
+def shown(arm: Arm) -> str:
+    """`FitNets (70.23 %, n = 1)`."""
+    return f"{arm.label} ({arm.summary.mean:.2f} %, n = {len(arm.values)})"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def seeds(cells: Sequence[Cell]) -> str:
+    """`seed 0` or `seeds 0, 2`."""
+    numbers = ", ".join(str(cell.config.seed) for cell in cells)
+    return f"seed{'s' * (len(cells) > 1)} {numbers}"
