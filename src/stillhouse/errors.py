@@ -38,6 +38,19 @@ class TrainingError(RunError):
     """Training itself went wrong (non-finite loss, a collapse); named by `reason`."""
 
 
+def describe(error: BaseException) -> str | None:
+    """What went wrong with the system in a line, or None for an error that is none of its."""
+    if isinstance(error, StillhouseError):
+        return str(error)
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return "out of memory"
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, for a GPU
+        return "out of GPU memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    return None
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """An error for an unknown name that lists the known ones and the nearest match."""
     known = sorted(known)

@@ -224,3 +224,12 @@ def test_help_is_0_and_nothing_is_help(call: Call) -> None:
     assert answer.code == 0
     for command in ("plan", "run", "status", "table", "diff", "train", "data"):
         assert f" {command} " in answer.out
+
+
+def test_unlock_of_a_round_and_of_a_run(call: Call, bench: Bench) -> None:
+    answer = call("unlock", "tiny")
+    assert (answer.code, answer.last) == (0, "next: stillhouse run tiny")
+    assert "no run is held" in answer.out
+    bench.begin(f"{PURE}/1")
+    answer = call("unlock", f"{PURE}/1")
+    assert answer.code == 1 and "REFUSED" in answer.out

@@ -224,11 +224,27 @@ def test_workers_stop_by_themselves_when_their_parent_is_killed(tmp_path: Path) 
 def test_two_commands_at_once_train_no_run_twice(first: tuple[Desk, Any], tmp_path: Path) -> None:
     desk = Desk(tmp_path, methods=["pure"])
     with desk.started("--jobs", "1") as one, desk.started("--jobs", "1") as two:
-        one.communicate(timeout=LIMIT)
-        two.communicate(timeout=LIMIT)
-    # One may have found nothing left to do and ended while the other was at work.
-    assert desk.run().returncode == 0
+        said = [process.communicate(timeout=LIMIT)[0] for process in (one, two)]
+    assert (one.returncode, two.returncode) == (0, 0), said
     assert desk.attempts() == 2
+    assert desk.outcomes() == first[0].outcomes_of(desk)
+
+
+def test_a_command_beside_one_that_holds_everything_waits_and_takes_over(
+    first: tuple[Desk, Any], tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path, methods=["pure"], seeds=[0])
+    with desk.started() as one:
+        wait_until(lambda: set(desk.states().values()) == {"running"}, "the run starts")
+        os.killpg(one.pid, signal.SIGSTOP)  # alive, and not done before the other looks
+        with desk.started() as two:
+            assert two.stdout is not None
+            line = two.stdout.readline()
+            assert "1 runs are held by others, as Digits/pure/ResNetBaby/0 by process" in line
+            assert "waiting for them" in line
+            kill_group(one)
+            two.communicate(timeout=LIMIT)
+            assert two.returncode == 0
     assert desk.outcomes() == first[0].outcomes_of(desk)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from stillhouse.runs import claim as claim_module
-from stillhouse.runs.claim import EXPIRY_SECONDS, Busy, Claim, alive, process_started
+from stillhouse.runs.claim import EXPIRY_SECONDS, Busy, Claim, alive
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.process import process_started
 
 
 @pytest.fixture
@@ -113,3 +114,34 @@ def test_an_attempt_appears_with_its_claim_in_it(
     monkeypatch.undo()
     assert folder.attempts() == []
     assert Claim.take(folder).attempt.number == 1
+
+
+@pytest.mark.parametrize("ahead", [EXPIRY_SECONDS + 1, 365 * 24 * 3600.0])
+def test_a_heartbeat_from_the_future_does_not_hold_a_run_for_ever(
+    folder: RunFolder, ahead: float
+) -> None:
+    """The writer's clock was ahead, or ours has been set back."""
+    claim_of_another_host(folder, time.time() + ahead)
+    assert Claim.take(folder).attempt.number == 2
+
+
+def test_the_thousandth_attempt_is_followed_by_the_next(folder: RunFolder) -> None:
+    for number in (999, 1000):
+        path = folder.attempt(number).path
+        path.mkdir(parents=True)
+        (path / "status.json").write_text('{"state": "stopped"}')
+    assert Claim.take(folder).attempt.number == 1001
+
+
+def test_a_status_is_told_on_a_full_disk(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = Claim.take(folder)
+    claim.write_status("running", reason="a long reason that is longer than the next one")
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(claim_module, "write_atomic", full)
+    claim.write_status("failed", reason="full")
+    assert claim.attempt.read_status()["reason"] == "full"

@@ -14,8 +14,9 @@ from stillhouse.cli.importing import import_
 from stillhouse.cli.observe import observe
 from stillhouse.cli.power import power
 from stillhouse.cli.preflight import preflight
+from stillhouse.cli.unlock import unlock
 from stillhouse.cli.verify import verify
-from stillhouse.errors import StillhouseError
+from stillhouse.errors import StillhouseError, describe
 
 app = typer.Typer(
     help="Knowledge-distillation rounds: one round file in, trained networks and tables out.",
@@ -41,6 +42,7 @@ app.command()(cluster.jobs)
 app.command()(cluster.logs)
 app.command()(cluster.cancel)
 app.command()(cluster.retry)
+app.command()(unlock)
 app.command()(verify)
 app.command()(explain.methods)
 app.command()(explain.models)
@@ -50,9 +52,17 @@ app.add_typer(data.app, name="data")
 
 
 def main() -> None:
-    """Run the command line; a known error is one message and its exit code, not a traceback."""
+    """Run the command line; a known error is one message and its exit code, not a traceback.
+
+    Known are also a full disk, a missing permission, a vanished folder, and too little memory.
+    """
     try:
         app()
     except StillhouseError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (reason := describe(error)) is None:
+            raise
+        typer.echo(f"error: {reason}", err=True)
+        sys.exit(1)

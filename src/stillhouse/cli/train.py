@@ -60,6 +60,7 @@ def run(
             gpus=gpus,
         )
         seen = local.run()
+    workspace.tidy(cell.folder for cell in seen.cells)
     done = seen.count("done")
     typer.echo(f"{done} of {len(seen.cells)} runs done; they are in {workspace.experiments}")
     finished = done == len(seen.cells)

@@ -37,7 +37,8 @@ class Worker:
 class Local:
     """Keeps `jobs` workers busy until nothing is left that can be trained.
 
-    `look` surveys the round; `command` makes a worker's command line for some runs.
+    `look` surveys the round; `command` makes a worker's command line for some runs. What another
+    command is training is waited for, and taken over should that one end before.
     """
 
     look: Callable[[], Survey]
@@ -47,6 +48,8 @@ class Local:
     gpus: int = 0
     workers: list[Worker] = field(default_factory=list)
     tries: dict[str, int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    waiting: bool = False
     stopping: bool = False
 
     def run(self) -> Survey:
@@ -54,10 +57,11 @@ class Local:
         handlers = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             seen = self.look()
+            self.before = {cell.config.path: cell.state.attempts for cell in seen.cells}
             unfinished = [cell for cell in seen.cells if cell.state.name != "done"]
             groups = [group for group in cohorts(unfinished) if group[0].config.teacher]
             size = size_for(groups, self.jobs)
-            while self._launch(seen, size) or self.workers:
+            while self._launch(seen, size) or self.workers or self._waits(seen):
                 time.sleep(POLL_SECONDS)
                 self._reap()
                 seen = self.look()
@@ -84,7 +88,21 @@ class Local:
         if path in busy or cell.state.name in ("done", "running", "unreadable"):
             return False
         tried = self.tries.get(path, 0)
+        if cell.state.name == "failed":  # tried again if it failed before this command began
+            return tried == 0 and cell.state.attempts == self.before[path]
         return tried == 0 or (tried < TRIES and cell.state.name in ("lost", "missing"))
+
+    def _waits(self, seen: Survey) -> bool:
+        """Whether others are training what is left; said when it begins."""
+        held = [cell for cell in seen.cells if cell.state.name == "running"]
+        if held and not self.stopping and not self.waiting:
+            self.progress.say(
+                f"{len(held)} runs are held by others, as {held[0].config.path} by "
+                f"{held[0].state.reason}: waiting for them (Ctrl-C leaves them alone; if their "
+                "machine is gone for good: stillhouse unlock)"
+            )
+        self.waiting = bool(held)
+        return self.waiting and not self.stopping
 
     def _start(self, slot: int, cells: list[Cell]) -> None:
         environment = dict(os.environ)
@@ -111,6 +129,9 @@ class Local:
             if text := worker.complaints.read().decode(errors="replace").strip():
                 self.progress.say(text)
             worker.complaints.close()
+            if (code := worker.process.returncode) < 0 and not self.stopping:
+                name = signal.Signals(-code).name
+                self.progress.say(f"a worker with {len(worker.cells)} runs was ended by {name}")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

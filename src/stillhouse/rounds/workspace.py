@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +11,15 @@ from stillhouse.config.load import load_round
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.config.teacher_file import is_pattern
 from stillhouse.errors import ConfigError, RunError, unknown_name
-from stillhouse.runs.files import write_atomic, write_once
+from stillhouse.runs.complete import tidy
+from stillhouse.runs.files import sweep, write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import ACTIVE, Active, dump
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """All paths of a workspace; only `activate` writes."""
+    """All paths of a workspace; only `activate` and `tidy` write."""
 
     root: Path
 
@@ -24,6 +27,11 @@ class Workspace:
     def experiments(self) -> Path:
         """Where the active round's runs are."""
         return self.root / "experiments"
+
+    @property
+    def pretrained(self) -> Path:
+        """Parts of methods that were trained once a teacher."""
+        return self.experiments / "pretrained"
 
     @property
     def marker(self) -> Path:
@@ -73,6 +81,13 @@ class Workspace:
             return
         self.refuse_second(round_)
         write_atomic(self.marker, marker)
+
+    def tidy(self, runs: Iterable[RunFolder]) -> None:
+        """Carry on where processes that are gone left off, and remove what they left behind."""
+        sweep(self.experiments, self.pretrained)
+        for folder in runs:
+            with suppress(RunError):  # an unreadable run is shown by `status`
+                tidy(folder)
 
     def refuse_second(self, round_: Round) -> None:
         """Raise RunError if another round than this one is active."""

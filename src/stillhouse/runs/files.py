@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from stillhouse.errors import RunError
+from stillhouse.runs.process import Process
+
+ABANDONED_SECONDS = 300.0
 
 MAX_BYTES = 1 << 26
 RESTORE = "restore or remove it"
@@ -18,36 +26,66 @@ RESTORE = "restore or remove it"
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` by `data`: a reader sees the old bytes or the new ones, also after a crash."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with _written(path, data) as temporary:
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 
 def write_once(path: Path, data: bytes) -> bool:
     """Create `path` with `data` unless it exists; False if another writer was first.
 
-    Uses a hard link, which is exclusive on network file systems too.
+    Uses a hard link, which is exclusive on network file systems too. There an answer that got
+    lost is asked for again and may be a refusal: a second link shows that it was granted.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _written(path, data) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return temporary.stat().st_nlink == 2
+    _sync_folder(path.parent)
+    return True
+
+
+def temporary(path: Path) -> Path:
+    """A name beside `path` for this process alone; it tells `sweep` whose it is."""
+    return path.with_name(f".{path.name}@{Process.me()}@{uuid4().hex[:8]}.tmp")
+
+
+def sweep(*folders: Path) -> None:
+    """Remove what processes that are gone left half written in these folders.
+
+    Where a process cannot be looked up, as on another host, its file's age decides.
+    """
+    for folder in folders:
+        for path in folder.glob(".*@*@*.tmp"):
+            if _abandoned(path):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _abandoned(path: Path) -> bool:
+    owner = Process.parse(path.name.rsplit("@", 2)[1])
+    if owner is None:
+        return False
+    if (alive := owner.alive()) is not None:
+        return not alive
     try:
-        with temporary.open("wb") as file:
+        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _written(path: Path, data: bytes) -> Iterator[Path]:
+    """A temporary file beside `path` with `data` safe on the disk, gone afterwards."""
+    new = temporary(path)
+    try:
+        with new.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
+        yield new
     finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-    return True
+        new.unlink(missing_ok=True)
 
 
 def dump_json(value: Any) -> bytes:
@@ -68,6 +106,24 @@ def read_bytes(path: Path, limit: int = MAX_BYTES, cure: str = RESTORE) -> bytes
         raise RunError(f"{path}: not readable ({error.strerror})", cure) from error
 
 
+def read_recorded(path: Path, digest: str, limit: int = MAX_BYTES, cure: str = RESTORE) -> bytes:
+    """A file of a completed run, which has the recorded SHA-256.
+
+    Until it is moved up it lies in the folder of the attempt that wrote it. Raises RunError if
+    there is no such file.
+    """
+    for place in (path, *path.parent.glob(f"attempts/*/{path.name}"), path):
+        try:
+            content = read_bytes(place, limit, cure)
+        except RunError:
+            if place.exists():
+                raise
+            continue
+        if sha256(content).hexdigest() == digest:
+            return content
+    raise RunError(f"{path} is not the file that was recorded", cure)
+
+
 def read_json(path: Path, cure: str = RESTORE) -> dict[str, Any]:
     """The object in a JSON file. Raises RunError naming the file if it is not one."""
     try:
@@ -85,9 +141,7 @@ def read_lines(path: Path, expected: str | None = None) -> list[Any]:
     Raises RunError for a torn other line, or if the SHA-256 of the bytes is not as `expected`.
     """
     records = []
-    content = read_bytes(path)
-    if expected is not None and sha256(content).hexdigest() != expected:
-        raise RunError(f"{path} is not the file that was recorded", "restore it")
+    content = read_recorded(path, expected) if expected else read_bytes(path)
     lines = content.split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line:

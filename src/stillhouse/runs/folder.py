@@ -4,13 +4,17 @@ experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
     run.json             what is trained, by which code, from which teacher
     attempts/001/        one folder an attempt, written by that attempt alone:
         claim.json       who writes here (host, process, job)
+        released.json    who ended this attempt's claim by hand (`stillhouse unlock`)
         status.json      how far it is, its heartbeat, how it ended
         metrics.jsonl    one record an epoch
         train.log        what a person reads
         checkpoint.pt    the state to resume from, and the one before it
     metrics.jsonl, final.safetensors, best.safetensors, method.safetensors
     predictions.safetensors  the class predicted for every test image
-    result.json          written last: the only mark of completion
+    result.json          written once: the only mark of completion
+
+What a run ends with is first written into the attempt's folder. `result.json` names the attempt
+that completed the run, and only then are that attempt's files moved up.
 """
 
 from __future__ import annotations
@@ -49,6 +53,11 @@ class Attempt:
     def claim(self) -> Path:
         """Who writes here."""
         return self.path / "claim.json"
+
+    @property
+    def released(self) -> Path:
+        """Written by `stillhouse unlock` when the writer is known to be gone."""
+        return self.path / "released.json"
 
     @property
     def status(self) -> Path:
@@ -140,7 +149,12 @@ class RunFolder:
         if result := self.completed():
             return read_epochs(self.path / "metrics.jsonl", result["metrics"])
         file = self.metrics()
-        return read_epochs(file) if file else []
+        try:
+            return read_epochs(file) if file else []
+        except RunError:
+            if file and file.exists():
+                raise
+            return self.records()  # it has been moved up since
 
     def started(self) -> Run | None:
         """What the run was started with, or None if it never was. Raises RunError if damaged."""

@@ -52,6 +52,8 @@ class Holder(TypedDict):
     host: str
     pid: int
     started: str | None
+    space: NotRequired[str]
+    job: NotRequired[str | None]
     source: NotRequired[str | None]
 
 
@@ -154,6 +156,7 @@ class Result(TypedDict):
     best: Best
     weights: Weights
     metrics: Digest
+    attempts: NotRequired[Natural]
     teacher: NotRequired[Teaching | None]
     adopted: NotRequired[Adopted]
 

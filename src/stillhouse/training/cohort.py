@@ -16,11 +16,11 @@ from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import stratified
-from stillhouse.errors import RunError, StillhouseError
+from stillhouse.errors import RunError, describe
 from stillhouse.methods.objective import effective_ratio
 from stillhouse.own import versioned
 from stillhouse.runs import environment
-from stillhouse.runs.claim import Claim
+from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.files import write_once
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.own_files import keep
@@ -79,13 +79,14 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
         validation=prepared.validation,
         teacher=find_teacher(taught, place, prepared.data) if taught else None,
         chance=chance_bound(spec.test_images, spec.commonest),
+        complain=complain,
     )
     for config in configs:
         try:
             if member := _open_member(config, place, cohort, prepared.content, complain):
                 cohort.members.append(member)
-        except StillhouseError as error:
-            complain(f"{config.path}: {error}")
+        except Exception as error:  # noqa: BLE001 - a method is foreign code; the others go on
+            complain(f"{config.path}: {describe(error) or f'{type(error).__name__}: {error}'}")
             cohort.failures += 1
     return cohort
 
@@ -156,7 +157,10 @@ def _open_member(
     content: str,
     complain: Callable[[str], None],
 ) -> Member | None:
-    """The run as a member, or None if it is completed; `complain` hears what was lost of it."""
+    """The run as a member, or None if it is completed or another attempt has taken over.
+
+    `complain` hears what was lost of it.
+    """
     folder = RunFolder(place.experiments / config.path)
     teacher = cohort.teacher if config.teacher else None
     facts = {
@@ -178,6 +182,9 @@ def _open_member(
         for warning in _resume(trainee, folder, recorder, teacher, cohort, place):
             recorder.log.warning("%s", warning)
             complain(f"{config.path}: {warning}")
+    except Superseded as error:
+        recorder.give_way(error)
+        return None
     except Exception as error:
         recorder.fail(error)
         raise

@@ -16,8 +16,9 @@ import torch
 from stillhouse.data.base import Batch, Dataset, Split
 from stillhouse.data.loader import TrainBatches, plain_batches
 from stillhouse.models.base import Outputs
+from stillhouse.runs.claim import Superseded
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
-from stillhouse.training.recorder import Recorder, Superseded, process_memory
+from stillhouse.training.recorder import Recorder, process_memory
 from stillhouse.training.stop import Stop
 from stillhouse.training.teacher import TrainedTeacher
 from stillhouse.training.trainee import Record, Trainee
@@ -37,7 +38,8 @@ class Cohort:
     """Runs that share dataset, seed, batch order and teacher.
 
     `data.train` is what is trained on; `validation` is held out of it. `chance` is the test
-    accuracy (%) of guessing. `failures` counts the members that left with an error.
+    accuracy (%) of guessing. `failures` counts the members that left with an error; `complain` is
+    told those that their folder does not tell.
     """
 
     members: list[Member]
@@ -46,6 +48,7 @@ class Cohort:
     validation: Split | None
     teacher: TrainedTeacher | None
     chance: float
+    complain: Callable[[str], None]
     failures: int = field(default=0)
 
 
@@ -53,8 +56,18 @@ def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -
     """Train every member to its end; return the reason if asked to stop before.
 
     The members furthest behind step first, so a resumed member catches up with the others.
-    `tell` is called with each finished epoch's record.
+    `tell` is called with each finished epoch's record. What fails in a part that all share, as
+    the teacher does, fails every member.
     """
+    try:
+        return _train(cohort, stop, tell)
+    except Exception as error:  # noqa: BLE001 - as in `_isolated`
+        for member in list(cohort.members):
+            _fail(cohort, member, error)
+        return None
+
+
+def _train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -> str | None:
     _finish_completed(cohort)
     while cohort.members:
         position = min(member.trainee.position for member in cohort.members)
@@ -138,12 +151,17 @@ def _isolated(cohort: Cohort, member: Member) -> Iterator[None]:
     try:
         yield
     except Superseded as error:
-        member.recorder.log.warning("%s", error)
         cohort.members.remove(member)
+        member.recorder.give_way(error)
     except Exception as error:  # noqa: BLE001 - a method is foreign code and may raise anything
-        member.recorder.fail(error)
-        cohort.failures += 1
-        cohort.members.remove(member)
+        _fail(cohort, member, error)
+
+
+def _fail(cohort: Cohort, member: Member, error: Exception) -> None:
+    cohort.failures += 1
+    cohort.members.remove(member)
+    if untold := member.recorder.fail(error):
+        cohort.complain(f"{member.trainee.config.path}: {untold}")
 
 
 def peak_memory(device: torch.device) -> int:

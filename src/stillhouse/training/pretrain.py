@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
@@ -15,8 +16,8 @@ from torch import nn
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches
 from stillhouse.errors import RunError
-from stillhouse.methods.base import Method
-from stillhouse.runs.files import dump_json, write_atomic
+from stillhouse.methods.base import Method, Pretraining
+from stillhouse.runs.files import dump_json, write_atomic, write_once
 from stillhouse.seeding import reseed
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.teacher import TrainedTeacher
@@ -34,8 +35,9 @@ def pretrain(
 ) -> None:
     """Give a method its pretrained module: from the cache, or trained now and put there.
 
-    The weights depend on the teacher's, the method's own key and the training batches only; two
-    processes that train them at once write the same bytes. What they cost stands beside them.
+    The weights depend on the teacher's, the method's own key and the training batches only. Of two
+    processes that train them at once the first to end decides, for both. What they cost stands
+    beside them. Raises RunError if the cached file is damaged.
     """
     work = method.pretraining()
     if work is None:
@@ -43,9 +45,21 @@ def pretrain(
     key = {"teacher": teacher.facts["sha256"], "data": batches.facts(), **work.key}
     text = json.dumps(key, sort_keys=True)
     path = cache / f"{name}-{sha256(text.encode()).hexdigest()[:16]}.safetensors"
-    if path.exists():
-        _load(work.module, path, text)
-        return
+    if not path.exists():
+        _train(work, name, key, teacher, batches, path, beat)
+    _load(work.module, path, text)
+
+
+def _train(
+    work: Pretraining,
+    name: str,
+    key: dict[str, Any],
+    teacher: TrainedTeacher,
+    batches: TrainBatches,
+    path: Path,
+    beat: Callable[[], None],
+) -> None:
+    text = json.dumps(key, sort_keys=True)
     reseed("pretraining", text)
     for part in work.module.modules():
         if callable(reset := getattr(part, "reset_parameters", None)):
@@ -56,8 +70,7 @@ def pretrain(
     cost = {"method": name, "key": key, "seconds": time.perf_counter() - started}
     write_atomic(path.with_suffix(".json"), dump_json(cost))
     state = {name: value.cpu().contiguous() for name, value in work.module.state_dict().items()}
-    metadata = {"key": text, "sha256": fingerprint(work.module)}
-    write_atomic(path, safetensors.torch.save(state, metadata=metadata))
+    write_once(path, safetensors.torch.save(state, metadata=_about(work.module, text)))
 
 
 def _load(module: nn.Module, path: Path, key: str) -> None:
@@ -68,8 +81,13 @@ def _load(module: nn.Module, path: Path, key: str) -> None:
             module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError) as error:
         raise RunError(f"{path}: not readable as weights ({error})", CURE) from error
-    if metadata != {"key": key, "sha256": fingerprint(module)}:
+    if metadata != _about(module, key):
         raise RunError(f"{path}: damaged or another teacher's", CURE)
+
+
+def _about(module: nn.Module, key: str) -> dict[str, str]:
+    """One entry, because several would be written in an order that changes from time to time."""
+    return {"about": json.dumps([key, fingerprint(module)])}
 
 
 def _epochs(

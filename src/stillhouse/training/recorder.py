@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from stillhouse.errors import RunError, StillhouseError
-from stillhouse.runs.claim import Claim
-from stillhouse.runs.files import read_bytes, write_atomic, write_once
+from stillhouse.errors import RunError, describe
+from stillhouse.runs.claim import Claim, Superseded
+from stillhouse.runs.complete import complete, tidy
+from stillhouse.runs.files import read_recorded, write_atomic
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.records import MOVE_AWAY, dump_sealed
+from stillhouse.runs.records import MOVE_AWAY
 from stillhouse.training import checkpoint
 from stillhouse.training.trainee import Record, Trainee
 
@@ -28,8 +30,11 @@ SAVE_SECONDS = 60.0
 MAX_WEIGHTS = 1 << 34
 
 
-class Superseded(RunError):
-    """A later attempt has taken over; this one must not write any more."""
+class _Log(logging.FileHandler):
+    """A log that cannot be written, as on a full disk, is no reason to print tracebacks."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing: what keeps the log from being written stops the run by itself."""
 
 
 class Recorder:
@@ -43,7 +48,7 @@ class Recorder:
         self.log = logging.getLogger(f"stillhouse.run.{folder.path}.{self.attempt.number}")
         self.log.setLevel(logging.INFO)
         self.log.propagate = False
-        handler = logging.FileHandler(self.attempt.log)
+        handler = _Log(self.attempt.log)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self.log.addHandler(handler)
         self._position: tuple[int, int] | None = None
@@ -72,7 +77,7 @@ class Recorder:
 
     def epoch(self, trainee: Trainee, record: Record) -> None:
         """Append an epoch's record, then save the checkpoint that holds it."""
-        self._check_claim()
+        self.claim.check()
         with self.attempt.metrics.open("ab") as file:
             file.write((json.dumps(record, allow_nan=False) + "\n").encode())
             file.flush()
@@ -82,7 +87,7 @@ class Recorder:
 
     def save(self, trainee: Trainee) -> None:
         """Write a checkpoint and drop those of earlier attempts."""
-        self._check_claim()
+        self.claim.check()
         checkpoint.save(self.attempt, self.run, trainee.state())
         checkpoint.discard(self.folder, before=self.attempt.number)
         self._saved = time.monotonic()
@@ -98,46 +103,65 @@ class Recorder:
     def leave(self) -> None:
         """Leave a run that turned out to be completed."""
         self._end("finished", "")
+        tidy(self.folder)
 
-    def fail(self, error: Exception) -> None:
-        """Leave with a reason; the traceback of an unforeseen error goes to the log."""
-        unforeseen = not isinstance(error, StillhouseError)
-        reason = f"{type(error).__name__}: {error}" if unforeseen else str(error)
-        self.log.error("failed: %s", reason, exc_info=error if unforeseen else None)
-        self._end("failed", reason)
+    def give_way(self, reason: Superseded) -> None:
+        """Leave a run to the attempt that has taken over."""
+        self.log.warning("%s", reason)
+        with suppress(OSError):  # nobody waits for what an obsolete attempt has to say
+            self._end("stopped", reason.message)
+            tidy(self.folder)
+
+    def fail(self, error: Exception) -> str | None:
+        """Leave with a reason; the traceback of an unforeseen error goes to the log.
+
+        Returns the reason where it could not be written into the folder, for a person to be told.
+        """
+        foreseen = describe(error)
+        reason = foreseen or f"{type(error).__name__}: {error}"
+        self.log.error("failed: %s", reason, exc_info=None if foreseen else error)
+        try:
+            self._end("failed", reason)
+        except OSError:
+            return reason
+        return None
 
     def finish(self, trainee: Trainee, facts: dict[str, Any]) -> None:
-        """Write weights and metrics, then the result, then drop what only resuming needs."""
-        self._check_claim()
+        """Write weights, metrics and predictions into the attempt, then complete the run.
+
+        Raises Superseded if another attempt has completed it before.
+        """
+        self.claim.check()
         network = trainee.method.inference_model(trainee.network)
-        weights = {"final": write_weights(self.folder.final, network.state_dict())}
-        weights["best"] = write_weights(self.folder.best, trainee.best["weights"])
+        home = self.attempt.path
+        weights = {"final": write_weights(home / self.folder.final.name, network.state_dict())}
+        weights["best"] = write_weights(home / self.folder.best.name, trainee.best["weights"])
         if own := trainee.method.state_dict():
-            weights["method"] = write_weights(self.folder.method, own)
+            weights["method"] = write_weights(home / self.folder.method.name, own)
         metrics = "".join(json.dumps(record) + "\n" for record in trainee.records).encode()
-        write_atomic(self.folder.path / "metrics.jsonl", metrics)
+        write_atomic(self.attempt.metrics, metrics)
+        predictions = write_weights(home / self.folder.predictions.name, trainee.predicted)
         result = {
             **facts,
             "final": trainee.records[-1],
             "best": {name: value for name, value in trainee.best.items() if name != "weights"},
             "weights": weights,
             "metrics": sha256(metrics).hexdigest(),
-            "predictions": write_weights(self.folder.predictions, trainee.predicted),
-            "attempts": self.attempt.number,
+            "predictions": predictions,
             "finished": time.time(),
         }
-        write_once(self.folder.result, dump_sealed(result))
-        checkpoint.discard(self.folder)
+        if not complete(self.claim, result):
+            raise Superseded(f"{self.folder.path}: another attempt has completed it")
         self.log.info("finished")
         self._end("finished", "")
-        for attempt in self.folder.attempts():
-            attempt.metrics.unlink(missing_ok=True)
+        tidy(self.folder)
 
     def _end(self, state: str, reason: str) -> None:
-        self.claim.write_status(state, reason=reason, **self._facts())
         for handler in list(self.log.handlers):
-            handler.close()
             self.log.removeHandler(handler)
+            with suppress(OSError):
+                handler.close()
+        self.claim.write_status(state, reason=reason, **self._facts())
 
     def _facts(self) -> Record:
         """Seconds of this attempt, peak memory of its process in bytes, and where it is.
@@ -151,10 +175,6 @@ class Recorder:
         if self._position is not None:
             facts["epoch"], facts["step"] = self._position
         return facts
-
-    def _check_claim(self) -> None:
-        if self.claim.superseded():
-            raise Superseded(f"{self.folder.path}: a later attempt has taken over")
 
 
 def process_memory() -> int:
@@ -185,9 +205,7 @@ def write_weights(path: Path, weights: dict[str, Tensor]) -> str:
 
 def load_weights(path: Path, expected: str) -> dict[str, Tensor]:
     """Weights whose file still has the hash that was recorded. Raises RunError otherwise."""
-    content = read_bytes(path, MAX_WEIGHTS, MOVE_AWAY)
-    if sha256(content).hexdigest() != expected:
-        raise RunError(f"{path} is not the file that was recorded", MOVE_AWAY)
+    content = read_recorded(path, expected, MAX_WEIGHTS, MOVE_AWAY)
     try:
         loaded: dict[str, Tensor] = safetensors.torch.load(content)
     except SafetensorError as error:

@@ -1,0 +1,73 @@
+"""Which process wrote something, and whether it still runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process on some machine; `started` tells it from a later one with the same number.
+
+    `space` is the pid namespace: containers that share a host name do not share process numbers.
+    """
+
+    host: str
+    space: str
+    pid: int
+    started: str
+
+    @classmethod
+    def me(cls) -> Process:
+        """This process."""
+        pid = os.getpid()
+        return cls(socket.gethostname(), _space(), pid, process_started(pid) or UNKNOWN)
+
+    @classmethod
+    def parse(cls, text: str) -> Process | None:
+        """The process named by `str(process)`, or None if the text names none."""
+        parts = text.rsplit("-", 3)
+        if len(parts) != 4 or not parts[2].isdecimal():
+            return None
+        return cls(parts[0], parts[1], int(parts[2]), parts[3])
+
+    def __str__(self) -> str:
+        return f"{self.host}-{self.space}-{self.pid}-{self.started}"
+
+    def alive(self) -> bool | None:
+        """Whether it still runs; None if that cannot be seen from here."""
+        if (self.host, self.space) != (socket.gethostname(), _space()):
+            return None
+        return process_started(self.pid) == self.started
+
+
+def process_started(pid: int) -> str | None:
+    """When a process of this machine started, as an opaque text; None if there is none.
+
+    Together with the pid it tells a process from a later one that was given the same number.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self/stat").exists():
+            return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return UNKNOWN
+    return UNKNOWN
+
+
+def _space() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        return UNKNOWN
