@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,11 @@ class Bench:
         """A completed run with these test accuracies."""
         claim = self.begin(path)
         claim.write_status("finished", epoch=2, step=0)
-        content = dump_sealed(result(self.runs[path], final, best))
-        self.folder(path).result.write_bytes(content)
+        found = result(self.runs[path], final, best)
+        metrics = (json.dumps(found["final"]) + "\n").encode()
+        (self.folder(path).path / "metrics.jsonl").write_bytes(metrics)
+        found["metrics"] = sha256(metrics).hexdigest()
+        self.folder(path).result.write_bytes(dump_sealed(found))
 
     def finish_all(self, accuracies: Iterable[float]) -> None:
         for path, accuracy in zip(self.runs, accuracies, strict=True):
