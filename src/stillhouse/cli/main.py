@@ -7,6 +7,7 @@ import sys
 import typer
 
 from stillhouse.cli import cluster, data, explain, look, train
+from stillhouse.cli.compare import compare
 from stillhouse.cli.diff import diff
 from stillhouse.cli.doctor import doctor
 from stillhouse.cli.figure import figure
@@ -35,6 +36,7 @@ app.command()(power)
 app.command()(look.terms)
 app.command()(figure)
 app.command()(diff)
+app.command()(compare)
 app.command("import")(import_)
 app.command()(train.train)
 app.command()(cluster.submit)

@@ -1,0 +1,168 @@
+"""Two rounds side by side: settings, results cell by cell, what was fixed, what got worse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from stillhouse import data
+from stillhouse.config.diff import diff_rounds
+from stillhouse.config.schema import Round
+from stillhouse.errors import ConfigError
+from stillhouse.rounds.survey import Survey
+from stillhouse.stats.arms import Arm, Which, arms
+from stillhouse.stats.frame import FAILED
+from stillhouse.stats.inference import Difference, difference
+from stillhouse.stats.table import interval
+from stillhouse.tables import Table
+
+Change = Literal[
+    "fixed", "broken", "better", "worse", "not shown", "new", "gone", "not run yet", "failed"
+]
+EXPLAINED = (
+    ("fixed", "Fixed (no sound run before)"),
+    ("broken", "Got worse (no sound run any more)"),
+    ("worse", "Got worse (interval below 0)"),
+    ("better", "Got better (interval above 0)"),
+    ("failed", "Still without a sound run"),
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An arm in two rounds; `gap` is the later mean less the earlier, by Welch's test."""
+
+    dataset: str
+    earlier: Arm | None
+    later: Arm | None
+    gap: Difference | None
+
+    @property
+    def arm(self) -> Arm:
+        """Either of them, for its names."""
+        found = self.later or self.earlier
+        assert found is not None
+        return found
+
+    @property
+    def change(self) -> Change:
+        """What became of the arm from one round to the other."""
+        before, after = self.earlier, self.later
+        if before is None or after is None:
+            return "gone" if after is None else "new"
+        if not after.values:
+            return ("broken" if before.values else "failed") if _tried(after) else "not run yet"
+        if not before.values:
+            return "fixed" if _tried(before) else "new"
+        if self.gap and self.gap.low is not None and self.gap.high is not None:
+            if self.gap.low > 0:
+                return "better"
+            if self.gap.high < 0:
+                return "worse"
+        return "not shown"
+
+
+def pairs(a: Survey, b: Survey, which: Which = "final") -> list[Pair]:
+    """Every arm of either round, in the order of the tables; the datasets of A first."""
+    found = []
+    for dataset in dict.fromkeys([*a.round.datasets, *b.round.datasets]):
+        before, after = (
+            {(arm.method, arm.model, arm.axes): arm for arm in arms(side, dataset, which)}
+            for side in (a, b)
+        )
+        for key in dict.fromkeys([*before, *after]):
+            earlier, later = before.get(key), after.get(key)
+            gap = None
+            if earlier and later:
+                gap = difference(later.by_seed, earlier.by_seed, "welch")
+            found.append(Pair(dataset, earlier, later, gap))
+    return found
+
+
+def results_table(a: Survey, b: Survey, which: Which = "final") -> Table:
+    """The results of both rounds; below, what was fixed and what got worse."""
+    found = pairs(a, b, which)
+    names = a.round.round, b.round.round
+    columns = ("Dataset", "Method", names[0], names[1], "Δ [95 % CI]", "Change")
+    rows = tuple(
+        (
+            _label(a if pair.earlier else b, pair.dataset),
+            pair.arm.label,
+            _result(pair.earlier),
+            _result(pair.later),
+            interval(pair.gap),
+            pair.change,
+        )
+        for pair in found
+    )
+    title = f"{names[1]} after {names[0]}: test accuracy (%), {which} epoch"
+    return Table(title, columns, rows, (*_summary(found), *_notes(found, names)), keys=2)
+
+
+def settings_table(a: Round, b: Round) -> Table:
+    """What changed in the settings, with those of B's reasons that fit what differs here."""
+    fitting = {key: reason for key, reason in b.changes.items() if _fits(a, b, key)}
+    table = diff_rounds(a, b.model_copy(update={"changes": fitting}))
+    left = [key for key in b.changes if key not in fitting]
+    if not left or b.compares_to not in (None, a.round):
+        return table
+    note = f"{b.round} gives reasons for {', '.join(left)} too, in which it does not differ here."
+    return Table(table.title, table.columns, table.rows, (*table.notes, note))
+
+
+def _fits(a: Round, b: Round, key: str) -> bool:
+    try:
+        diff_rounds(a, b.model_copy(update={"changes": {key: b.changes[key]}}))
+    except ConfigError:
+        return False
+    return True
+
+
+def _summary(found: list[Pair]) -> list[str]:
+    parts = []
+    for change, words in EXPLAINED:
+        own = [pair for pair in found if pair.change == change]
+        if own:
+            listed = "; ".join(f"{pair.dataset} {pair.arm.label}{_why(pair)}" for pair in own)
+            parts.append(f"{words}: {listed}.")
+    return parts
+
+
+def _why(pair: Pair) -> str:
+    """The reason of the failure that was fixed, or that is new."""
+    if pair.change not in ("fixed", "broken", "failed"):
+        return ""
+    arm = pair.earlier if pair.change == "fixed" else pair.later
+    cells = [cell for cell in arm.cells if cell.shown in FAILED] if arm else []
+    reason = cells[0].unsound or cells[0].state.reason.split("\n")[0] if cells else ""
+    return f" ({reason.split('; in conflict')[0]})" if reason else ""
+
+
+def _notes(found: list[Pair], names: tuple[str, str]) -> tuple[str, ...]:
+    tested = sum(pair.gap is not None and pair.gap.low is not None for pair in found)
+    by_chance = f"; of {tested} intervals about {tested / 20:.1f} miss 0 by chance alone"
+    return (
+        f"Δ: {names[1]} less {names[0]} in points, with Welch's 95 % t-interval where both sides "
+        f"have three sound seeds{by_chance if tested else ''}. Seeds of two rounds are not paired: "
+        "their code, order and teachers differ.",
+    )
+
+
+def _result(arm: Arm | None) -> str | None:
+    if arm is None:
+        return None
+    n = f"{len(arm.values)}/{len(arm.cells)}"
+    if not arm.values:
+        word = "failed" if _tried(arm) else "not run"
+        return f"{word} ({n})"
+    few = len(arm.values) < 3
+    text = f"{arm.summary.mean:.2f}" if few else arm.summary.text()
+    return f"{text} ({n})"
+
+
+def _tried(arm: Arm) -> bool:
+    return any(cell.shown in FAILED for cell in arm.cells)
+
+
+def _label(seen: Survey, dataset: str) -> str:
+    return data.spec(dataset, seen.round.files).label

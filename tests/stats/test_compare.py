@@ -1,0 +1,137 @@
+"""Two rounds side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy import stats
+from typer.testing import CliRunner
+
+from stillhouse.cli.main import app
+from stillhouse.errors import ConfigError
+from stillhouse.importing.write import Import
+from stillhouse.rounds.locate import locate
+from stillhouse.rounds.survey import survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.stats.compare import Pair, pairs, results_table, settings_table
+from test_rounds_shipped import ROUNDS, load
+from workbench import LOGIT, PURE, RKD, TEACHER, Bench
+
+BEFORE, AFTER = [80.0, 81.0, 82.0], [86.1, 87.0, 88.1]
+
+
+@pytest.fixture
+def rounds(tmp_path: Path) -> tuple[Bench, Bench]:
+    """Pure got better, the teacher stayed, logit broke, RKD was fixed, NST is new."""
+    first = Bench(tmp_path / "first", seeds=[0, 1, 2], round="first")
+    methods = ["pure", "logit", "rkd", "nst"]
+    second = Bench(tmp_path / "second", seeds=[0, 1, 2], round="second", methods=methods)
+    for bench, pure in ((first, BEFORE), (second, AFTER)):
+        for seed in range(3):
+            bench.finish(f"{PURE}/{seed}", pure[seed])
+            bench.finish(f"{TEACHER}/{seed}", 90.0 + seed)
+    for seed in range(3):
+        first.finish(f"{LOGIT}/{seed}", 83.0)
+        second.end(f"{LOGIT}/{seed}", "failed", "out of memory")
+        first.finish(f"{RKD}/{seed}", 10.0)
+        second.finish(f"{RKD}/{seed}", 85.0 + seed)
+    return first, second
+
+
+def found(rounds: tuple[Bench, Bench]) -> dict[str, Pair]:
+    first, second = rounds
+    listed = pairs(first.look(), second.look())
+    return {f"{pair.arm.method} {pair.arm.role}": pair for pair in listed}
+
+
+def test_every_arm_has_its_change(rounds: tuple[Bench, Bench]) -> None:
+    assert {name: pair.change for name, pair in found(rounds).items()} == {
+        "pure teacher": "not shown",
+        "pure pure": "better",
+        "logit method": "broken",
+        "rkd method": "fixed",
+        "nst method": "new",
+    }
+
+
+def test_differences_are_the_later_less_the_earlier(rounds: tuple[Bench, Bench]) -> None:
+    gap = found(rounds)["pure pure"].gap
+    reference = stats.ttest_ind(AFTER, BEFORE, equal_var=False)
+    low, high = reference.confidence_interval(0.95)
+    assert gap is not None and gap.test == "welch"
+    assert (gap.low, gap.high) == pytest.approx((low, high))
+    assert gap.value == pytest.approx(6.07, abs=0.01)
+
+
+def test_what_was_fixed_and_what_got_worse_is_said_with_its_reason(
+    rounds: tuple[Bench, Bench],
+) -> None:
+    first, second = rounds
+    notes = results_table(first.look(), second.look()).notes
+    assert notes[0].startswith("Fixed (no sound run before): Digits RKD (test accuracy 10.00 %")
+    assert notes[1] == "Got worse (no sound run any more): Digits Logit KD (out of memory)."
+    assert notes[2] == "Got better (interval above 0): Digits Student pure (ResNetBaby)."
+    assert "of 2 intervals about 0.1 miss 0 by chance" in notes[-1]
+
+
+def test_worse_is_not_shown_by_less_alone(tmp_path: Path) -> None:
+    first, second = (Bench(tmp_path / name, seeds=[0, 1, 2]) for name in ("a", "b"))
+    for seed in range(3):
+        first.finish(f"{PURE}/{seed}", 81.0 + seed)
+        second.finish(f"{PURE}/{seed}", 80.0 + seed)
+        first.finish(f"{RKD}/{seed}", 81.0 + seed)
+        second.finish(f"{RKD}/{seed}", 51.0 + seed)
+    changes = {name: pair.change for name, pair in found((first, second)).items()}
+    assert (changes["pure pure"], changes["rkd method"]) == ("not shown", "worse")
+    assert changes["logit method"] == "not run yet"
+
+
+def test_rounds_are_found_as_folders_names_and_files(
+    rounds: tuple[Bench, Bench], tmp_path: Path
+) -> None:
+    first, _ = rounds
+    root = first.workspace.root
+    first.workspace.activate(first.round, first.file)
+    for where, name in ((tmp_path, str(root)), (tmp_path, "first"), (root, "tiny")):
+        workspace, round_, _ = locate(where, name)
+        assert (workspace.root.resolve(), round_.round) == (root.resolve(), "first")
+    (tmp_path / "analysis").mkdir()
+    root.rename(tmp_path / "analysis" / "experiment_old")
+    with pytest.raises(ConfigError, match="no round file for 'nowhere'") as caught:
+        locate(tmp_path, "nowhere")
+    assert "experiment_nowhere" in caught.value.hint
+
+
+def test_reasons_that_fit_are_shown_and_the_others_named() -> None:
+    alpha, beta = load("alpha"), load("beta")
+    same = alpha.model_copy(update={"seeds": beta.seeds})
+    table = settings_table(same, beta)
+    reasons = {row[0]: row[3] for row in table.rows}
+    assert reasons["label_smoothing"]
+    assert any("gives reasons for seeds too" in note for note in table.notes)
+
+
+def test_alpha_beside_beta(alpha: Import) -> None:
+    seen = survey(Workspace(alpha.file.parent), alpha.round)
+    beta = survey(Workspace(alpha.file.parent / "elsewhere"), load("beta"))
+    table = results_table(seen, beta)
+    rows: dict[tuple[Any, ...], Any] = {row[:2]: row[2:] for row in table.rows}
+    assert rows["CIFAR-10", "RKD"][0] == "failed (0/1)"
+    assert rows["CIFAR-10", "Factor Transfer"][0] == "93.70 ± 0.17 (3/3)"
+    assert rows["Tiny ImageNet", "NST"][0] is None
+    assert {row[-1] for row in table.rows} == {"not run yet", "new"}
+
+
+def test_the_command(rounds: tuple[Bench, Bench]) -> None:
+    for bench in rounds:
+        bench.workspace.activate(bench.round, bench.file)
+    names = [str(bench.workspace.root) for bench in rounds]
+    done = CliRunner().invoke(app, ["compare", *names, "--format", "md"])
+    assert done.exit_code == 0, done.output
+    assert "What Changed From First" in done.output and "| Digits | RKD |" in done.output
+    table = CliRunner().invoke(app, ["compare", *names, "--format", "csv"])
+    assert table.stdout.splitlines()[0] == "Dataset,Method,first,second,Δ [95 % CI],Change"
+    beta = CliRunner().invoke(app, ["compare", names[0], str(ROUNDS / "beta.yaml")])
+    assert beta.exit_code == 0 and "not run yet" not in beta.output.splitlines()[-1]
