@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from stillhouse.cli.main import app
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.explain import explain
@@ -119,8 +121,15 @@ def test_a_worker_refuses_runs_that_are_not_those_it_was_started_for(mine: Bench
     assert not (root / "experiments").exists()
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["methods", "--round"], ["datasets", "--round"]])
-def test_looking_does_not_import_torch(arguments: list[str], mine: Bench) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["status"], "own_method"),
+        (["methods", "--round"], "Matched logits"),
+        (["datasets", "--round"], "Even or odd"),
+    ],
+)
+def test_looking_does_not_import_torch(arguments: list[str], shown: str, mine: Bench) -> None:
     mine.finish_all([90.0, 80.0, 85.0])
     words = [*arguments, str(mine.file), "--root", str(mine.workspace.root)]
     code = (
@@ -129,4 +138,10 @@ def test_looking_does_not_import_torch(arguments: list[str], mine: Bench) -> Non
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown in done.stdout
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_models_lists_own_networks_of_a_round(mine: Bench) -> None:
+    answer = CliRunner().invoke(app, ["models", "--round", str(mine.file), "--format", "csv"])
+    assert answer.stdout.splitlines()[-1].startswith("own_model,")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,9 @@ def test_cohort_alone_and_stopped_twice_come_to_the_same(
     assert set(last["train"]) == {"ce", "match", "total", "accuracy"}
 
 
-def test_the_record_says_which_content_trained_a_run_and_keeps_it(lab: Lab, folder: Path) -> None:
+def test_the_record_says_which_content_trained_a_run_and_keeps_it(
+    lab: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = own_run(lab, folder)
     text = (folder / "own_method.py").read_bytes()
     lab.train(config)
@@ -106,6 +109,8 @@ def test_the_record_says_which_content_trained_a_run_and_keeps_it(lab: Lab, fold
     (folder / "own_method.py").write_text("changed beyond recognition")
     copies = {file.name: file.path.read_bytes() for file in kept(config.files, lab.experiments)}
     assert copies["own_method"] == text
+    for name in [name for name in sys.modules if name.startswith("stillhouse_own_")]:
+        monkeypatch.delitem(sys.modules, name)  # as in a process that has not run the file yet
     found = verify(lab.folder(config), lab.place, steps=2)
     assert all(recorded == now for _, recorded, now in found.checks)
     assert len(found.checks) > 2
