@@ -48,6 +48,9 @@ class Past:
         return replace(past, memory=past.memory + gain.out_of_memory)
 
 
+NOTHING = Past()
+
+
 @dataclass
 class Ledger:
     """`folded` are the closed jobs it knows of, besides all those numbered below `below`.
@@ -67,7 +70,7 @@ class Ledger:
 
     def past(self, path: str) -> Past:
         """What is known of a run."""
-        return self.runs.get(path, Past())
+        return self.runs.get(path, NOTHING)
 
     def knows(self, number: int) -> bool:
         """Whether a job is closed and folded in."""

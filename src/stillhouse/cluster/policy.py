@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from math import ceil
 
 from stillhouse.cluster.jobs import Job, Request, Standing, memory_failure
@@ -66,13 +66,17 @@ def decide(
     busy = {path for job in jobs for path in job.request.paths}
     free: list[Run] = []
     for run in runs:
+        if now[run.path].state == "done":
+            continue
         why = obstacle(run, now[run.path], run.path in busy, run.path in taught, ledger, terms.site)
         if why:
             decision.left[run.path] = why
-        elif now[run.path].state != "done":
+        else:
             free.append(run)
-    if decision.halt:
-        decision.left |= dict.fromkeys((run.path for run in free), decision.halt)
+    slots = terms.site.cap - live
+    no_slot = f"no free slot (cap {terms.site.cap})"
+    if decision.halt or slots <= 0:
+        decision.left |= dict.fromkeys((run.path for run in free), decision.halt or no_slot)
         return decision
     proven = {run.dataset for run in runs if now[run.path].epoch > 0}
     trying = {run.dataset for run in runs if run.path in busy} - proven
@@ -81,31 +85,34 @@ def decide(
         _units(free, runs, decision.left, ledger, terms),
         key=lambda unit: (unit.early, -max(urgency[run.path] for run in unit.runs)),
     )
-    slots = terms.site.cap - live
-    for request, dataset in _pack(units, ledger, terms):
+    taken: set[str] = set()
+    for place, unit in enumerate(units):
+        dataset = unit.runs[0].dataset
+        if unit.runs[0].path in taken:
+            continue
+        if len(decision.requests) >= slots:
+            break
         if dataset in trying:
             why = f"waits until a job of {dataset} has finished an epoch"
-        elif len(decision.requests) >= slots:
-            why = f"no free slot (cap {terms.site.cap})"
-        else:
-            decision.requests.append(request)
-            trying |= {dataset} - proven
+            decision.left |= dict.fromkeys((run.path for run in unit.runs), why)
             continue
-        decision.left |= dict.fromkeys(request.paths, why)
+        request = _fill(unit, islice(units, place + 1, None), taken, ledger, terms)
+        decision.requests.append(request)
+        trying |= {dataset} - proven
+    rest = [run.path for run in free if run.path not in taken and run.path not in decision.left]
+    decision.left |= dict.fromkeys(rest, no_slot)
     return decision
 
 
 def obstacle(
     run: Run, now: Standing, busy: bool, taught: bool, ledger: Ledger, site: Site
 ) -> str | None:
-    """Why an unfinished run may not be submitted now; None if it may, or is done."""
-    past = ledger.past(run.path)
-    if now.state == "done":
-        return None
+    """Why an unfinished run may not be submitted now; None if it may."""
     if busy or now.state == "running":
         return "in the queue" if busy else "being trained"
     if now.state == "unreadable":
         return f"unreadable: {now.reason}"
+    past = ledger.past(run.path)
     forgiven = ledger.forgiven.get(run.path) == now.attempts
     if now.state == "failed" and not forgiven and not memory_failure(now):
         return f"failed: {now.reason}"
@@ -150,24 +157,24 @@ def _together(runs: Iterable[Run], ledger: Ledger) -> int:
     return min(ledger.past(run.path).together or 10**9 for run in runs)
 
 
-def _pack(units: Iterable[_Unit], ledger: Ledger, terms: Terms) -> Iterable[tuple[Request, str]]:
-    """Units of one dataset and the same needs, as many to a job as its GPUs take."""
-    bins: list[tuple[Resources, list[_Unit]]] = []
-    open_bins: dict[tuple[str, Resources], int] = {}
-    for unit in units:
-        asked = _needs(unit, ledger, terms.site)
-        key, size = (unit.runs[0].dataset, asked), max(1, asked.gpus) * terms.runs_per_gpu
-        place = open_bins.get(key)
-        if place is not None:
-            both = [run for one in (*bins[place][1], unit) for run in one.runs]
-            if len(bins[place][1]) < size and len(both) <= _together(both, ledger):
-                bins[place][1].append(unit)
-                continue
-        open_bins[key] = len(bins)
-        bins.append((asked, [unit]))
-    for asked, members in bins:
-        groups = tuple(tuple(run.path for run in unit.runs) for unit in members)
-        yield Request(groups, asked), members[0].runs[0].dataset
+def _fill(
+    first: _Unit, others: Iterable[_Unit], taken: set[str], ledger: Ledger, terms: Terms
+) -> Request:
+    """A job with this unit and, where its GPUs take more processes, others like it."""
+    asked = _needs(first, ledger, terms.site)
+    room = max(1, asked.gpus) * terms.runs_per_gpu
+    units, runs = [first], list(first.runs)
+    for unit in others if room > 1 else ():
+        alike = unit.runs[0].dataset == first.runs[0].dataset
+        if not alike or unit.runs[0].path in taken or _needs(unit, ledger, terms.site) != asked:
+            continue
+        if len(runs) + len(unit.runs) <= _together([*runs, *unit.runs], ledger):
+            units.append(unit)
+            runs += unit.runs
+        if len(units) == room:
+            break
+    taken |= {run.path for run in runs}
+    return Request(tuple(tuple(run.path for run in unit.runs) for unit in units), asked)
 
 
 def _needs(unit: _Unit, ledger: Ledger, site: Site) -> Resources:
