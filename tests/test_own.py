@@ -86,6 +86,17 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         own_file(tmp_path / "away.py")
 
 
+def test_a_path_that_no_system_takes(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="embedded null byte"):
+        own_file(tmp_path / "a\0" / "tiny.py")
+
+
+def test_a_script_that_ends_the_process_is_named_instead(write: Write) -> None:
+    text = "import sys\ndef build(classes, channels): ...\nsys.exit(0)\n"
+    with pytest.raises(ConfigError, match=r"tiny\.py:3: SystemExit: 0"):
+        load_module(own_file(write("tiny.py", text)))
+
+
 def test_a_module_is_run_once_for_each_content(write: Write) -> None:
     path = write("tiny.py", "def build(classes, channels): return 1\n")
     first = own_file(path)

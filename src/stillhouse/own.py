@@ -61,7 +61,7 @@ def own_file(path: Path) -> OwnFile:
     content = _read(path)
     try:
         defined = _defined(ast.parse(content))
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None) or 1
         message = getattr(error, "msg", None) or str(error)
         raise ConfigError(f"{path}:{line}: not Python: {message}") from None
@@ -148,7 +148,7 @@ def blame(file: OwnFile, hint: str = "") -> Iterator[None]:
         yield
     except StillhouseError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = f"{file.path}:{_line(file, error)}"
         raise ConfigError(f"{where}: {type(error).__name__}: {error}", hint) from error
 
@@ -156,10 +156,10 @@ def blame(file: OwnFile, hint: str = "") -> Iterator[None]:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror}", "paths are relative to the round file"
-        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "paths are relative to the round file"
+        raise ConfigError(f"cannot read {path}: {reason}", hint) from None
 
 
 def _defined(tree: ast.Module) -> set[str]:
@@ -172,7 +172,7 @@ def _defined(tree: ast.Module) -> set[str]:
     return found
 
 
-def _line(file: OwnFile, error: Exception) -> int:
+def _line(file: OwnFile, error: BaseException) -> int:
     """The line of the file from which an error came."""
     line, trace = 1, error.__traceback__
     while trace is not None:
