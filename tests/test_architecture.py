@@ -18,6 +18,7 @@ LAYERS = [
     {"methods"},
     {"config"},
     {"training"},
+    {"contract"},
     {"rounds"},
     {"importing"},
     {"cluster"},

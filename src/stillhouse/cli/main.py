@@ -7,6 +7,7 @@ import sys
 import typer
 
 from stillhouse.cli import cluster, data, explain, look, train
+from stillhouse.cli.check import check
 from stillhouse.cli.compare import compare
 from stillhouse.cli.diff import diff
 from stillhouse.cli.doctor import doctor
@@ -50,6 +51,7 @@ app.command()(explain.methods)
 app.command()(explain.models)
 app.command()(explain.datasets)
 app.command()(explain.explain)
+app.command()(check)
 app.add_typer(data.app, name="data")
 
 
