@@ -25,7 +25,7 @@ from stillhouse.training.trainee import Trainee
 
 CPU = torch.device("cpu")
 DATASET = "Digits"
-EPOCHS, STEPS, BATCH = 4, 100, 8
+EPOCHS, STEPS, BATCH = 4, 100, 4
 PAIRS = {
     "the same kind": ("ResNetBaby", "ResNetBaby"),
     "another kind": ("odd", "ResNetBaby"),

@@ -1,0 +1,64 @@
+"""`stillhouse check FILE`: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from stillhouse.cli.main import app
+from stillhouse.contract import dataset, model
+from stillhouse.contract.file import METHOD_CHECKS
+from stillhouse.errors import ConfigError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def check(file: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, ["check", str(file), "--format", "json", *words])
+
+
+@pytest.mark.parametrize(
+    ("name", "checks"),
+    [
+        ("own_method", METHOD_CHECKS),
+        ("own_model", model.CHECKS),
+        ("own_dataset", dataset.CHECKS),
+    ],
+)
+def test_the_examples_pass_every_check_of_their_kind(name: str, checks: dict[str, object]) -> None:
+    answer = check(EXAMPLES / f"{name}.py")
+    table = json.loads(answer.stdout)
+    failed = [row for row in table["rows"] if row[1] != "passed"]
+    assert (answer.exit_code, failed) == (0, [])
+    assert [row[0] for row in table["rows"]] == [*checks]
+    assert answer.stderr.splitlines()[-1] == "next: stillhouse plan ROUND"
+
+
+def test_a_broken_file_exits_with_1_and_says_why(tmp_path: Path) -> None:
+    text = (EXAMPLES / "own_dataset.py").read_text().replace("mean=(0.3052,)", "mean=(0.5,)")
+    file = tmp_path / "own_dataset.py"
+    file.write_text(text)
+    answer = check(file)
+    assert answer.exit_code == 1
+    table = json.loads(answer.stdout)
+    assert table["title"] == "dataset own_dataset: 4 of 5 checks passed"
+    (row,) = [row for row in table["rows"] if row[1] == "FAILED"]
+    assert "mean is specified as (0.5,), the images have (0.3052,)" in row[2]
+    assert answer.stderr.splitlines()[-1] == f"next: stillhouse check {file}"
+
+
+def test_a_model_can_be_for_images_of_one_size(tmp_path: Path) -> None:
+    text = (EXAMPLES / "own_model.py").read_text()
+    file = tmp_path / "own_model.py"
+    file.write_text(text.replace("nn.Linear(32, classes)", "nn.Linear(32, 100)"))
+    assert check(file).exit_code == 1
+    assert check(file, "--images", "Cifar100").exit_code == 0
+
+
+def test_what_is_no_such_file_is_used_wrongly(tmp_path: Path) -> None:
+    answer = check(tmp_path / "gone.py")
+    assert isinstance(answer.exception, ConfigError)
+    assert answer.exception.exit_code == 2
