@@ -107,6 +107,16 @@ CASES: list[tuple[str, Case, str | None]] = [
     ("strong but agreeing", student(taught(20.0)), None),
     ("opposed, yet as good as pure", student(taught(20.0, -0.3)), None),
     ("inert", student(taught(0.005)), "kd-inert"),
+    (
+        "without a coefficient",
+        student(records(weights__ce=(1.0,) * 10, weights__kd=(0.0,) * 10)),
+        "kd-inert",
+    ),
+    (
+        "from the second half on",
+        student(records(weights__ce=(1.0,) * 10, weights__kd=(0.0,) * 5 + (1.0,) * 5)),
+        None,
+    ),
     ("weak but there", student(taught(0.02)), None),
     (
         "held back",

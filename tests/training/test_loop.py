@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lab import ALL_METHODS, Lab
+from stillhouse.config.schema import Distillation
 from stillhouse.errors import RunError, TrainingError
 from stillhouse.runs.claim import Busy, Claim
 from stillhouse.runs.folder import Attempt
@@ -211,6 +212,16 @@ def test_records_hold_what_diagnosis_needs(lab: Lab) -> None:
     expected = 0.1 * last["train"]["ce"] + 0.9 * last["train"]["kd"]
     assert last["train"]["total"] == pytest.approx(expected, rel=1e-6)
     assert last["update_ratio"] > 0 and last["scaler"]["skipped"] == 0
+
+
+def test_a_student_without_distillation_is_the_pure_one(lab: Lab) -> None:
+    """The end of a sweep of alpha: no gradient to compare, and not a bit of difference."""
+    pure, taught = lab.run("pure"), lab.run("logit")
+    none = taught.model_copy(update={"distillation": Distillation(total="convex", alpha=0.0)})
+    lab.train(pure)
+    lab.train(none)
+    assert lab.outcome(none)["weights"]["final"] == lab.outcome(pure)["weights"]["final"]
+    assert [set(record["gradients"]) for record in lab.outcome(none)["records"]] == [{"norm"}] * 2
 
 
 def make_expired(attempt: Attempt) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import sqrt
 from statistics import fmean, median
 
@@ -34,9 +34,12 @@ def dominated(case: Case) -> Iterator[Finding]:
 
 
 def inert(case: Case) -> Iterator[Finding]:
-    """The weighted distillation gradient is a hundredth of the task's, or less."""
+    """The weighted distillation gradient is a hundredth of the task's, or there is none."""
     ratios = _ratios(case)
-    if ratios and median(ratios) < INERT:
+    weights = [record.get("weights", {}) for record in case.records]
+    if any(len(terms) > 1 for terms in weights) and not any(_others(terms) for terms in weights):
+        yield Finding("kd-inert", "certain", (case.at(-1, "its terms have the coefficient 0"),))
+    elif ratios and median(ratios) < INERT:
         text = f"gradient of the distillation term {median(ratios):.2g} times the task's"
         yield Finding("kd-inert", "certain", (case.at(-1, text),))
 
@@ -67,6 +70,10 @@ def margin(case: Case) -> float:
     """
     share = min(max((case.final("test.accuracy") or 0.0) / 100, 0.01), 0.99)
     return max(1.0, 200 * sqrt(2 * share * (1 - share) / case.spec.test_images))
+
+
+def _others(terms: Mapping[str, float]) -> bool:
+    return any(weight for name, weight in terms.items() if name != "ce")
 
 
 def _ratios(case: Case) -> list[float]:

@@ -59,7 +59,7 @@ def _frozen(case: Case) -> bool:
 
 def collapsed(case: Case) -> Iterator[Finding]:
     """A constant answer: one or two classes predicted, or a test loss of ln C, at chance."""
-    if not (case.unsound and settled(case)) or any(never_stepped(case)):
+    if not (case.unsound and settled(case)) or any(never_stepped(case)) or any(unrelated(case)):
         return
     last = case.records[-1]["test"]
     uniform = log(case.spec.classes)
@@ -89,7 +89,7 @@ def diverged(case: Case) -> Iterator[Finding]:
 def unrelated(case: Case) -> Iterator[Finding]:
     """It fits its training images but guesses on the test images: their labels do not agree."""
     train = case.final("train.accuracy")
-    if not (case.unsound and settled(case)) or train is None or any(collapsed(case)):
+    if not (case.unsound and settled(case)) or train is None:
         return
     if train > max(3 * case.chance, case.chance + 10):
         text = f"training accuracy {train:.1f} %, but {case.unsound}"

@@ -183,10 +183,14 @@ class Trainee:
     def _gradient_balance(self, weighted: dict[str, Tensor]) -> dict[str, float]:
         """Gradient norms over the network of weighted CE and of all other terms; their cosine.
 
-        A value that overflows, as under a scaler that has not settled, is left out.
+        A value that overflows, as under a scaler that has not settled, is left out; so is
+        everything where no other term counts.
         """
         scale, parameters = self.scaler.get_scale(), list(self.network.parameters())
-        distilled = torch.stack([v for name, v in weighted.items() if name != "ce"]).sum()
+        others = [value for name, value in weighted.items() if name != "ce"]
+        if not others:
+            return {}
+        distilled = torch.stack(others).sum()
         vectors = []
         for part in (weighted.get("ce", distilled * 0), distilled):
             gradients = torch.autograd.grad(

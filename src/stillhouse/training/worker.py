@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from stillhouse.config.schema import RunConfig
+from stillhouse.errors import RunError
+from stillhouse.runs.claim import Claim
+from stillhouse.runs.folder import RunFolder
 from stillhouse.training.cohort import Place, open_cohort
 from stillhouse.training.loop import train
-from stillhouse.training.recorder import epoch_line
+from stillhouse.training.recorder import Recorder, epoch_line
 from stillhouse.training.stop import Stop
 from stillhouse.training.trainee import Record, Trainee
 
@@ -28,7 +32,11 @@ def work(
     """
     stop = Stop(parent, until)
     stop.listen()
-    cohort = open_cohort(configs, place, complain)
+    try:
+        cohort = open_cohort(configs, place, complain)
+    except Exception as error:
+        _record(error, configs, place)
+        raise
 
     def tell(trainee: Trainee, record: Record) -> None:
         say(f"{trainee.config.path}: {epoch_line(record, trainee.config.training.epochs)}")
@@ -37,3 +45,12 @@ def work(
     if cohort.failures:
         return 1
     return STOPPED if reason else 0
+
+
+def _record(error: Exception, configs: list[RunConfig], place: Place) -> None:
+    """Write what befell all runs into the folder of each, so that it is told later too."""
+    for config in configs:
+        folder = RunFolder(place.experiments / config.path)
+        with suppress(RunError):  # another process is training it, or its files are damaged
+            if not folder.completed():
+                Recorder(folder, Claim.take(folder), "").fail(error)
