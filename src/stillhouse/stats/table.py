@@ -190,9 +190,9 @@ def _reading(frame: Frame) -> tuple[str, ...]:
         f"as is fixed beforehand for the tables {OF[frame.test]}; to the teacher paired. "
         f"p Holm: adjusted over the {frame.family} comparisons that have a p. "
         "g: Hedges, in pooled standard deviations.",
-        f"Verdict: equivalent: interval within ±{frame.margin:g}; helps: interval above 0 and "
-        "p Holm < 0.05; hurts: interval below 0 (tests disagree: a check below does not confirm "
-        "it); else inconclusive, with the seeds that find a gap of this size with 80 % power.",
+        f"Verdict: equivalent: interval within ±{frame.margin:g}; helps, hurts: interval above, "
+        "below 0 and p Holm < 0.05 (tests disagree: a check below does not confirm it); else "
+        "inconclusive, with the seeds that find a gap of this size with 80 % power.",
         f"Checks: p {SHORT[other]} and p Dunnett are other tests of the same difference; "
         "McNemar: seeds whose two networks differ image by image (mid-p < 0.05).",
     )

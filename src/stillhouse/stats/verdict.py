@@ -48,10 +48,10 @@ def judge(
 ) -> Verdict:
     """The verdict on a difference.
 
-    equivalent: the interval lies within ±`margin`. helps: it lies above 0 and the Holm-`adjusted`
-    p is below 0.05. hurts: it lies below 0. Else inconclusive, with the seeds at which a
-    difference of this size is found with 80 % power at 0.05 / `family`; `spread` is the sd to
-    assume where the comparison has none of its own. `checks` are the p-values of other tests.
+    equivalent: the interval lies within ±`margin`. helps, hurts: it lies above or below 0 and the
+    Holm-`adjusted` p is below 0.05. Else inconclusive, with the seeds at which a difference of
+    this size is found with 80 % power at 0.05 / `family`; `spread` is the sd to assume where the
+    comparison has none of its own. `checks` are the p-values of other tests.
     """
     disputed = any(p is not None and p >= ALPHA for p in checks)
     if found.low is None or found.high is None:
@@ -59,10 +59,9 @@ def judge(
         return Verdict("inconclusive", found.n, margin, needs)
     if max(abs(found.low), abs(found.high)) <= margin:
         return Verdict("equivalent", found.n, margin)
-    if found.low > 0 and adjusted is not None and adjusted < ALPHA:
-        return Verdict("helps", found.n, margin, disputed=disputed)
-    if found.high < 0:
-        return Verdict("hurts", found.n, margin, disputed=disputed)
+    if adjusted is not None and adjusted < ALPHA and found.low * found.high > 0:
+        word: Word = "helps" if found.low > 0 else "hurts"
+        return Verdict(word, found.n, margin, disputed=disputed)
     return Verdict("inconclusive", found.n, margin, _needs(found, found.sd, family, pooled=False))
 
 
