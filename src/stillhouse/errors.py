@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+SHOWN = 200
+
 
 class StillhouseError(Exception):
     """Base of every error meant for the user; the CLI prints it without a traceback."""
@@ -49,6 +51,12 @@ def describe(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror + (f": {error.filename}" if error.filename else "")
     return None
+
+
+def one_line(error: BaseException) -> str:
+    """What another library's error says, in one line of at most `SHOWN` characters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:

@@ -11,18 +11,35 @@ import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, Field, ValidationError
 
 from stillhouse.errors import RunError
 from stillhouse.runs.files import read_bytes, write_atomic
 from stillhouse.runs.folder import Attempt, RunFolder
 from stillhouse.runs.records import FORMAT
 
+Natural = Annotated[int, Field(ge=0)]
 DIGEST_BYTES = 32
 MAX_BYTES = 1 << 36
 CURE = "remove it; the run goes on from the checkpoint before it, if there is one"
+
+
+class _Content(BaseModel):
+    """What `Trainee.state` holds, as far as loading it would not notice."""
+
+    position: Annotated[list[Natural], Field(min_length=2, max_length=2)]
+    network: dict[str, Any]
+    method: dict[str, Any]
+    optimizer: dict[str, Any]
+    scaler: dict[str, Any]
+    records: str
+    best: dict[str, Any]
+    predicted: dict[str, Any]
+    stuck: Natural
+    tally: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -97,7 +114,11 @@ def _read(path: Path, run: str) -> dict[str, Any] | str:
             f"to {FORMAT})",
             "update stillhouse",
         )
-    if found.get("run") != run or not isinstance(found.get("state"), dict):
+    if found.get("run") != run:
         return "is another run's"
+    try:
+        _Content.model_validate(found.get("state"), strict=True)
+    except ValidationError as error:
+        return f"holds no state of a run ({'.'.join(map(str, error.errors()[0]['loc']))})"
     state: dict[str, Any] = found["state"]
     return state

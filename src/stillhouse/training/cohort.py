@@ -16,7 +16,7 @@ from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import stratified
-from stillhouse.errors import RunError, describe
+from stillhouse.errors import RunError, describe, one_line
 from stillhouse.methods.objective import effective_ratio
 from stillhouse.own import versioned
 from stillhouse.runs import environment
@@ -253,7 +253,7 @@ def _load(trainee: Trainee, found: checkpoint.Found) -> None:
         trainee.load(found.state)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(
-            f"{found.path}: not a state of this run ({error})", checkpoint.CURE
+            f"{found.path}: not a state of this run ({one_line(error)})", checkpoint.CURE
         ) from error
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches
-from stillhouse.errors import RunError
+from stillhouse.errors import RunError, one_line
 from stillhouse.methods.base import Method, Pretraining
 from stillhouse.runs.files import dump_json, write_atomic, write_once
 from stillhouse.seeding import reseed
@@ -80,7 +80,7 @@ def _load(module: nn.Module, path: Path, key: str) -> None:
             metadata = file.metadata() or {}
             module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise RunError(f"{path}: not readable as weights ({error})", CURE) from error
+        raise RunError(f"{path}: not readable as weights ({one_line(error)})", CURE) from error
     if metadata != _about(module, key):
         raise RunError(f"{path}: damaged or another teacher's", CURE)
 

@@ -17,7 +17,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from stillhouse.errors import RunError, describe
+from stillhouse.errors import RunError, describe, one_line
 from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.complete import complete, tidy
 from stillhouse.runs.files import read_recorded, write_atomic
@@ -209,7 +209,7 @@ def load_weights(path: Path, expected: str) -> dict[str, Tensor]:
     try:
         loaded: dict[str, Tensor] = safetensors.torch.load(content)
     except SafetensorError as error:
-        raise RunError(f"{path}: not a file of weights ({error})", MOVE_AWAY) from error
+        raise RunError(f"{path}: not a file of weights ({one_line(error)})", MOVE_AWAY) from error
     return loaded
 
 
@@ -218,4 +218,6 @@ def load_into(module: nn.Module, path: Path, expected: str) -> None:
     try:
         module.load_state_dict(load_weights(path, expected))
     except RuntimeError as error:
-        raise RunError(f"{path}: another network's weights ({error})", MOVE_AWAY) from error
+        raise RunError(
+            f"{path}: another network's weights ({one_line(error)})", MOVE_AWAY
+        ) from error
