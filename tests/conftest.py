@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab import Lab
+from stillhouse.data import specs
 from stillhouse.importing.write import Import, import_round
+
+Shrink = Callable[[str, int, int], specs.DatasetSpec]
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +49,15 @@ def alpha(alpha_records: Path, tmp_path_factory: pytest.TempPathFactory) -> Impo
     """Round alpha, imported."""
     recipe = Path(__file__).parents[1] / "rounds" / "alpha.yaml"
     return import_round(alpha_records, "alpha", tmp_path_factory.mktemp("alpha"), recipe)
+
+
+@pytest.fixture
+def shrink(monkeypatch: pytest.MonkeyPatch) -> Shrink:
+    """Let a dataset's spec promise fewer images, so that a test can write all of them."""
+
+    def shrink_spec(name: str, train: int, test: int) -> specs.DatasetSpec:
+        spec = replace(specs.SPECS[name], train_images=train, test_images=test)
+        monkeypatch.setitem(specs.SPECS, name, spec)
+        return spec
+
+    return shrink_spec

@@ -12,27 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from torchvision.datasets import FashionMNIST
 
+from miniatures import COUNTS, write_fashion
 from stillhouse import data
 from stillhouse.data import fashion_mnist
 from stillhouse.errors import DataError
-
-COUNTS = {"train": 7, "t10k": 3}
-
-
-def write_idx(path: Path, values: NDArray[np.uint8]) -> None:
-    head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
-    path.write_bytes(gzip.compress(head + values.tobytes()))
-
-
-def write_files(folder: Path) -> dict[str, NDArray[np.uint8]]:
-    random = np.random.default_rng(1)
-    folder.mkdir(parents=True)
-    images = {}
-    for part, count in COUNTS.items():
-        images[part] = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        write_idx(folder / f"{part}-images-idx3-ubyte.gz", images[part])
-        write_idx(folder / f"{part}-labels-idx1-ubyte.gz", np.arange(count, dtype=np.uint8))
-    return images
 
 
 def expect(root: Path, images: dict[str, NDArray[np.uint8]]) -> None:
@@ -47,7 +30,7 @@ def test_reads_debians_files(
 ) -> None:
     shrink("FashionMNIST", *COUNTS.values())
     debian = tmp_path / "debian"
-    images = write_files(debian)
+    images = write_fashion(debian)
     monkeypatch.setattr(fashion_mnist, "DEBIAN", debian)
     data.fetch("FashionMNIST", tmp_path / "root")
     expect(tmp_path / "root", images)
@@ -62,7 +45,7 @@ def test_reads_downloaded_files_after_their_checksum(
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz is missing") as caught:
         data.load("FashionMNIST", tmp_path)
     assert caught.value.hint.startswith("stillhouse data fetch FashionMNIST")
-    images = write_files(folder)
+    images = write_fashion(folder)
     with pytest.raises(DataError, match="is damaged"):
         data.load("FashionMNIST", tmp_path)
     sums = [
@@ -76,7 +59,7 @@ def test_reads_downloaded_files_after_their_checksum(
 def test_a_dataset_of_another_size_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_files(tmp_path / "debian")
+    write_fashion(tmp_path / "debian")
     monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
     with pytest.raises(
         DataError, match=r"\(7, 1, 28, 28\) with labels \(7,\), expected \(60000, 1,"

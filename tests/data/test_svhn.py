@@ -2,16 +2,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from hashlib import md5
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.io import savemat
-from torchvision.datasets import SVHN
 
+from miniatures import write_svhn
 from stillhouse import data
 from stillhouse.errors import DataError
 
@@ -20,20 +18,7 @@ from stillhouse.errors import DataError
 def written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shrink: Callable[..., Any]
 ) -> dict[str, tuple[NDArray[np.uint8], list[int]]]:
-    """Both files in MATLAB's format: X (32, 32, 3, n), y (n, 1), the digit 0 labelled 10."""
-    random = np.random.default_rng(0)
-    content, sums = {}, {}
-    for split, count in (("train", 12), ("test", 5)):
-        images = random.integers(0, 256, (32, 32, 3, count), dtype=np.uint8)
-        labels = (np.arange(count, dtype=np.uint8) % 10 + 1)[:, None]
-        path = tmp_path / f"{split}_32x32.mat"
-        savemat(path, {"X": images, "y": labels}, do_compression=True)
-        url, name, _ = SVHN.split_list[split]
-        sums[split] = [url, name, md5(path.read_bytes()).hexdigest()]
-        content[split] = images, labels.flatten().tolist()
-    monkeypatch.setattr(SVHN, "split_list", SVHN.split_list | sums)
-    shrink("SVHN", 12, 5)
-    return content
+    return write_svhn(tmp_path, monkeypatch, shrink)
 
 
 def test_loads_files_in_the_published_format(written: Any, tmp_path: Path) -> None:

@@ -3,56 +3,22 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from hashlib import md5
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from miniatures import CLASSES, TOP, write_tiny
 from stillhouse import data
 from stillhouse.data import tiny_imagenet
 from stillhouse.errors import DataError
-
-CLASSES = ["n02124075", "n01443537", "n04067472"]
-TOP = "tiny-imagenet-200"
-
-
-def jpeg(color: tuple[int, int, int] | int) -> bytes:
-    out = BytesIO()
-    Image.new("RGB" if isinstance(color, tuple) else "L", (64, 64), color).save(out, "JPEG")
-    return out.getvalue()
-
-
-def members() -> dict[str, bytes]:
-    """The archive's files: two training images a class, four validation images."""
-    files = {"wnids.txt": "\n".join(CLASSES).encode() + b"\n"}
-    for index, name in enumerate(CLASSES):
-        files[f"train/{name}/{name}_boxes.txt"] = b""
-        files[f"train/{name}/images/{name}_0.JPEG"] = jpeg((40 * index, 100, 200))
-        files[f"train/{name}/images/{name}_1.JPEG"] = jpeg(80 * index)
-    rows = []
-    for index, name in enumerate([CLASSES[2], CLASSES[0], CLASSES[1], CLASSES[0]]):
-        files[f"val/images/val_{index}.JPEG"] = jpeg((60 * index, 60 * index, 60 * index))
-        rows.append(f"val_{index}.JPEG\t{name}\t0\t32\t44\t62\n")
-    files["val/val_annotations.txt"] = "".join(rows).encode()
-    files["test/images/test_0.JPEG"] = jpeg(0)
-    return files
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shrink: Callable[..., Any]) -> Path:
     """A data folder that holds the archive only."""
-    archive = tmp_path / tiny_imagenet.ARCHIVE
-    with ZipFile(archive, "w") as file:
-        for name, content in members().items():
-            file.writestr(f"{TOP}/{name}", content)
-    monkeypatch.setattr(tiny_imagenet, "MD5", md5(archive.read_bytes()).hexdigest())
-    shrink("TinyImageNet", 6, 4)
-    return tmp_path
+    return write_tiny(tmp_path, monkeypatch, shrink)
 
 
 def test_fetch_unpacks_and_load_regroups(root: Path) -> None:

@@ -99,7 +99,7 @@ def _zipped(archive: Path, limit: int) -> Iterator[Member]:
         for info in file.infolist():
             if fault := _zip_fault(info):
                 yield Member(info.filename, 0, None, fault)
-            elif info.is_dir():
+            elif info.filename.endswith("/"):
                 yield Member(info.filename, 0, None)
             else:
                 with file.open(info) as content:
@@ -121,6 +121,8 @@ def _tarred(archive: Path, limit: int) -> Iterator[Member]:
                 yield Member(info.name, info.size, file.extractfile(info))
             else:
                 yield Member(info.name, 0, None, "" if info.isdir() else "is a link or a device")
+        while raw.read(1 << 16):  # to its end, where gzip's checksum is
+            pass
 
 
 class _Bounded(gzip.GzipFile):
