@@ -68,7 +68,7 @@ def test_latex() -> None:
         "Method & Seed 0 & n & Mean $\\pm$ std \\\\\n\\midrule\n"
         "{}[bold]logit & 93.25 & 3 & 93.20 $\\pm$ 0.08 \\\\\n"
         "rkd$|$a\\_b & --- & 0 & --- \\\\\n"
-        "\\bottomrule\n\\end{tabular}\n"
+        "\\bottomrule\n\\end{tabular}\n\\raggedright\n"
         "\\par\\footnotesize Kind: final epoch.\n\\end{table}\n"
     )
 
@@ -148,3 +148,11 @@ def test_a_table_with_keys_is_broken_into_blocks() -> None:
     assert [block.columns for block in table.blocks(None)] == [table.columns]
     assert render(table, "rich", 22).count("key") == 2
     assert render(table, "md").count("key") == 1
+
+
+def test_latex_breaks_wide_tables_and_long_paths() -> None:
+    wide = Table("w", ("key", "one", "two"), (("k", "x" * 50, "y" * 50),), keys=1)
+    text = render(wide, "latex")
+    assert text.count("\\begin{tabular}{ll}") == 2 and "p{" not in text
+    long = render(Table("l", ("a", "b"), (("x", "some/long_path " * 5),)), "latex")
+    assert "p{0.92\\linewidth}" in long and "some/\\allowbreak{}long\\_\\allowbreak{}path" in long

@@ -17,7 +17,8 @@ Cell = str | int | float | None
 MISSING = "—"
 LONG = 40
 GAP = 3
-PAGE = 100
+# LaTeX: characters of a block, and shares of a line of a character, a column's gap, a paragraph.
+PAGE, CHARACTER, SEPARATOR, NARROWEST = 84, 0.0145, 0.035, 0.13
 LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -77,15 +78,19 @@ class Table:
 
     def numeric(self, column: int) -> bool:
         """Whether a column has numbers and no text."""
-        cells = [row[column] for row in self.rows if row[column] is not None]
+        cells = [cell for cell in self._cells(column) if cell is not None]
         return bool(cells) and not any(isinstance(cell, str) for cell in cells)
+
+    def width(self, column: int) -> int:
+        """The most characters in a column, its name included."""
+        return max(len(_text(cell)) for cell in (self.columns[column], *self._cells(column)))
+
+    def _cells(self, column: int) -> list[Cell]:
+        return [row[column] for row in self.rows]
 
     def blocks(self, width: int | None) -> list[Table]:
         """The table in blocks of columns that fit into `width` characters, without its notes."""
-        widths = [
-            GAP + max(len(_text(cell)) for cell in (name, *(row[index] for row in self.rows)))
-            for index, name in enumerate(self.columns)
-        ]
+        widths = [GAP + self.width(index) for index in range(len(self.columns))]
         first = list(range(self.keys))
         groups, used = [[*first]], sum(widths[: self.keys])
         for index in range(self.keys, len(self.columns)):
@@ -98,7 +103,8 @@ class Table:
 
     def _select(self, columns: list[int]) -> Table:
         rows = tuple(tuple(row[index] for index in columns) for row in self.rows)
-        return Table(self.title, tuple(self.columns[index] for index in columns), rows)
+        names = tuple(self.columns[index] for index in columns)
+        return Table(self.title, names, rows, keys=self.keys)
 
 
 def render(
@@ -196,11 +202,17 @@ def _latex(table: Table) -> str:
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.title)}}}"]
     for block in table.blocks(PAGE):
         spec = "".join(_column(block, index) for index in range(len(block.columns)))
-        lines += [r"\footnotesize"] if table.keys else []
+        lines += [r"\footnotesize\setlength{\tabcolsep}{4pt}"] if table.keys else []
         lines += [rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
         lines += [line([_tex(column) for column in block.columns]), r"\midrule"]
-        lines += [line([_tex(_text(cell)) for cell in row]) for row in block.rows]
+        long = [] if table.keys else _long(block)
+        lines += [
+            line([_tex(_text(cell), index in long) for index, cell in enumerate(row)])
+            for row in block.rows
+        ]
         lines += [r"\bottomrule", r"\end{tabular}"]
+        lines += [r"\par\medskip"] if table.keys else []
+    lines += [r"\raggedright"] if table.notes else []
     lines += [rf"\par\footnotesize {_tex(note)}" for note in table.notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
@@ -208,12 +220,29 @@ def _latex(table: Table) -> str:
 def _column(table: Table, index: int) -> str:
     if table.numeric(index):
         return "r"
-    long = any(len(_text(row[index])) > LONG for row in table.rows)
-    return rf"p{{{0.8 / len(table.columns):.2f}\linewidth}}" if long else "l"
+    long = _long(table)
+    if index not in long or table.keys:
+        return "l"
+    short = [column for column in range(len(table.columns)) if column not in long]
+    used = CHARACTER * sum(table.width(column) for column in short) + SEPARATOR * len(table.columns)
+    return rf"p{{{max((1 - used) / len(long), NARROWEST):.2f}\linewidth}}"
 
 
-def _tex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)
+def _long(table: Table) -> list[int]:
+    """The columns that are set as paragraphs: those with a long text."""
+    return [
+        index
+        for index in range(len(table.columns))
+        if any(len(_text(row[index])) > LONG for row in table.rows)
+    ]
+
+
+def _tex(text: str, breaks: bool = False) -> str:
+    """Text in LaTeX; with `breaks` a path may be broken behind its slashes and underscores."""
+    found = "".join(LATEX.get(character, character) for character in text)
+    if breaks:
+        found = found.replace("/", r"/\allowbreak{}").replace(r"\_", r"\_\allowbreak{}")
+    return found
 
 
 def _json(table: Table) -> str:

@@ -59,7 +59,7 @@ def power_table(design: Design, difference: float) -> Table:
     rows = tuple(_row(design, n, difference) for n in SEEDS)
     columns = tuple(f"Power for {difference:g}" if name == "Power" else name for name in COLUMNS)
     title = f"{design.name}: {_kind(design.test)}, sd {design.sd:.2f} points ({design.source})"
-    return Table(title, columns, rows, notes(design, difference))
+    return Table(title, columns, rows, notes(design, difference), keys=1)
 
 
 def notes(design: Design, difference: float) -> tuple[str, ...]:
