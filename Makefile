@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench format clean fuzz
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -11,6 +11,9 @@ demo: .venv/ready          ## a whole round on scikit-learn's digits, then its t
 
 test: .venv/ready          ## the default tests
 	$(BIN)/pytest
+
+fuzz: .venv/ready          ## 10,000 torn and hostile files; FUZZ_SEED=7 for others
+	FUZZ_CASES=10000 $(BIN)/pytest tests/fuzz
 
 check: .venv/ready         ## formatting, lint and types
 	$(BIN)/ruff format --check .

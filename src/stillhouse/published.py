@@ -157,6 +157,8 @@ def _recompute(cell: ReportedCell, results: list[PublishedResult]) -> Recomputed
 
 def _read(path: Path, model: type[_AnyRow]) -> list[_AnyRow]:
     columns = list(model.model_fields)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block
+        raise DataError(f"cannot read {path}: not a plain file")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

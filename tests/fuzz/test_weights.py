@@ -157,7 +157,7 @@ def test_a_run_goes_on_from_torn_checkpoints(
         assert any(str(attempt.path) in line and "hint: remove it" in line for line in complaints)
         return "refused"
 
-    fuzz(pytestconfig, "resumed runs", 12, case)
+    fuzz(pytestconfig, "resumed runs", 6, case)
 
 
 def wrong_weights(random: Random, content: bytes) -> Content:

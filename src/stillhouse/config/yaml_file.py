@@ -67,12 +67,13 @@ for _tag, _pattern, _first in SCALARS:
 
 def read_yaml(path: Path) -> Source:
     """Read one YAML mapping. Raises ConfigError with file and line for anything else."""
+    hint = "give the path of a round file (.yaml)"
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block
+        raise ConfigError(f"cannot read {path}: not a plain file", hint)
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror}", "give the path of a round file (.yaml)"
-        ) from None
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint) from None
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"{path} has {len(raw):,} bytes", f"expected at most {MAX_BYTES:,}")
     try:

@@ -73,7 +73,10 @@ def _read(spec: DatasetSpec, root: Path, files: list[tuple[str, str]]) -> tuple[
         content = path.read_bytes()
         if md5(content, usedforsecurity=False).hexdigest() != expected:
             raise unusable(spec.name, root, path, DAMAGED)
-        batch = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        try:
+            batch = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        except pickle.UnpicklingError as error:
+            raise unusable(spec.name, root, path, f"is refused ({error})") from error
         images.append(torch.from_numpy(batch["data"]).view(-1, 3, spec.size, spec.size))
         labels += batch["labels" if "labels" in batch else "fine_labels"]
     return torch.cat(images), torch.tensor(labels)
