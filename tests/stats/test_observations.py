@@ -150,6 +150,11 @@ def test_an_outlier_whose_teacher_is_the_lowest_too(records: Records) -> None:
     assert text.endswith("; its teacher is also the lowest (93.00 %)")
 
 
+def test_a_teacher_that_shares_the_lowest_place_explains_nothing(records: Records) -> None:
+    (text,) = records.arms(T=[93.0, 93.0, 94.1], L=[88.0, 92.5, 92.6]).texts("seed-outlier")
+    assert text.endswith("below every pure seed")
+
+
 def test_the_teachers_spread_is_no_measure_of_the_students(records: Records) -> None:
     wild = records.arms(T=[80.0, 94.0, 94.1], L=[89.5, 92.5, 92.6])
     assert {"seed-outlier", "wide-spread"} <= wild.rules()

@@ -115,7 +115,8 @@ def _explained(scene: Scene, arm: Arm, cell: Cell) -> str:
     own = taught.get(cell.config.seed)
     if own is not None and len(taught) >= ENOUGH:
         low = value(cell, scene.which) < median(arm.values)
-        if own == (min if low else max)(taught.values()):
+        others = [accuracy for seed, accuracy in taught.items() if seed != cell.config.seed]
+        if (own < min(others)) if low else (own > max(others)):
             return f"; its teacher is also the {'lowest' if low else 'highest'} ({own:.2f} %)"
     return ""
 
