@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from script_rounds import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
 from stillhouse.cli.main import app
 from stillhouse.config.load import load_round
-from stillhouse.errors import DataError, RunError
+from stillhouse.errors import ConfigError, DataError, RunError
 from stillhouse.importing.summary import import_table
 from stillhouse.importing.write import Import, import_round
 from stillhouse.rounds.survey import Cell, survey
@@ -177,6 +177,52 @@ def test_what_cannot_be_read_is_said(scripts: ScriptRounds) -> None:
     done = bring_in(scripts)
     assert cells(done)[PURE].shown == "lost"
     assert any("metrics.json: not readable" in note for _, note in done.notes)
+
+
+@pytest.mark.parametrize(
+    ("file", "field", "value", "said"),
+    [
+        ("status.json", "epoch", "sixty", "epoch is 'sixty', expected a whole number"),
+        ("status.json", "max_acc", None, "max_acc is None, expected a percentage"),
+        ("status.json", "status", 3, "status is 3, expected a text"),
+        ("status.json", "config", [], "config is [], expected an object"),
+        ("metrics.json", "test_acc", [50.0, 160.0], "test_acc has values that are no percentage"),
+        ("metrics.json", "test_loss", "low", "test_loss is not a list of numbers"),
+        ("metrics.json", "train_acc", [50.0], "its series differ in length"),
+    ],
+)
+def test_a_field_of_another_kind_is_left_out_and_said(
+    scripts: ScriptRounds, file: str, field: str, value: object, said: str
+) -> None:
+    path = scripts.run(PURE, [50.0, 60.0]) / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    done = bring_in(scripts)
+    assert any(f"{file}: {said}" in note for _, note in done.notes)
+    assert cells(done)[PURE].shown in ("done", "lost")
+
+
+def test_an_alpha_that_is_no_number_is_left_out(scripts: ScriptRounds) -> None:
+    scripts.run(LOGIT, [50.0], config={"alpha": "half"})
+    scripts.run(SWEPT, [50.0], config={"alpha": 0.25})
+    ((path, why),) = bring_in(scripts).unmapped
+    assert path == LOGIT and "alpha is 'half', expected a number" in why
+
+
+@pytest.mark.parametrize("accuracy", ["160.00", "nan", "high"])
+def test_a_line_that_is_no_epochs_is_left_out_and_said(
+    scripts: ScriptRounds, accuracy: str
+) -> None:
+    told = log(0, (40.0, 41.0), (50.0, 51.0)).replace("51.000", accuracy)
+    scripts.run(PURE, status={"status": "in_progress", "epoch": 2}, log=told)
+    done = bring_in(scripts)
+    assert len(cells(done)[PURE].folder.records()) == 1
+    assert any(note.startswith("logs:10: not a loss and an accuracy") for _, note in done.notes)
+
+
+def test_a_name_must_be_a_name(scripts: ScriptRounds) -> None:
+    scripts.run(PURE, [50.0])
+    with pytest.raises(ConfigError, match="--as a/b"):
+        import_round(scripts.root, "a/b", scripts.root.parent / "x")
 
 
 def test_a_loss_that_is_not_a_number_is_named(scripts: ScriptRounds) -> None:

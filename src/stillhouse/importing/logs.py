@@ -151,7 +151,9 @@ def _epochs(lines: list[str]) -> tuple[tuple[Record, ...], tuple[str, ...]]:
             try:
                 loss, accuracy = float(part[2]), float(part[3])
             except ValueError:
-                problems.append(f"logs:{line_number}: not a number: {line}")
+                accuracy = -1.0
+            if not 0 <= accuracy <= 100:
+                problems.append(f"logs:{line_number}: not a loss and an accuracy: {line}")
                 continue
             if part[1] == "TRAIN":
                 train = {"total": loss, "accuracy": accuracy}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from stillhouse.importing import clean
 from stillhouse.importing.logs import End, Log, Record, epoch_record, read_errors, read_log
 from stillhouse.importing.scan import Found
 
 State = Literal["finished", "failed", "lost", "missing"]
-SERIES = ("train_loss", "train_acc", "test_loss", "test_acc")
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,8 @@ class ScriptRun:
     @property
     def records(self) -> list[Record]:
         """One record per epoch that left a trace, in stillhouse's fields."""
-        series = [(self.metrics or {}).get(name) for name in SERIES]
-        if all(series):
-            rows = zip(*series, strict=False)
+        if self.metrics is not None:
+            rows = zip(*(self.metrics[name] for name in clean.SERIES), strict=False)
             return [_record(epoch, *row) for epoch, row in enumerate(rows, start=1)]
         return [{**record, "source": "logs"} for record in self.log.epochs] if self.log else []
 
@@ -60,13 +59,13 @@ def read_run(found: Found) -> ScriptRun:
     problems: list[str] = []
     status = _json(found.folder / "status.json", problems)
     metrics = _json(found.folder / "metrics.json", problems)
+    status = clean.status(status, problems) if status is not None else None
+    metrics = clean.metrics(metrics, problems) if metrics is not None else None
     log, errors = _text(found.folder / "logs"), _text(found.folder / "errors")
     read = read_log(log) if log.strip() else None
     problems += read.problems if read else ()
-    if metrics is not None and not all(metrics.get(name) for name in SERIES):
-        problems.append("metrics.json: a series is missing or empty")
-    elif metrics is not None and len({len(metrics[name]) for name in SERIES}) > 1:
-        problems.append("metrics.json: its series differ in length; the rest is left out")
+    if read and read.config:
+        read = replace(read, config=clean.settings("logs: config", read.config, problems))
     return ScriptRun(found, status, metrics, read, read_errors(errors), tuple(problems))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +15,7 @@ import yaml
 from stillhouse.config.expand import expand
 from stillhouse.config.load import load_round
 from stillhouse.config.schema import Imported, Round, RunConfig
-from stillhouse.errors import RunError
+from stillhouse.errors import ConfigError, RunError
 from stillhouse.importing.records import attempt_status, epoch_records, result_facts, run_facts
 from stillhouse.importing.round_file import make_round
 from stillhouse.importing.scan import WEIGHTS, scan
@@ -25,6 +26,7 @@ from stillhouse.runs.files import file_hash, write_atomic
 from stillhouse.runs.folder import Attempt
 from stillhouse.runs.records import dump, dump_sealed
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 VERBATIM = "imported"
 """The folder, in a run's folder and in the workspace, that holds the source's files unchanged."""
 
@@ -50,8 +52,10 @@ def import_round(source: Path, name: str, root: Path, recipe: Path | None = None
 
     The round file `recipe` gives what the records lack; tables of published results that lie
     beside it come along. The source is only read. Raises RunError if the workspace already holds
-    runs, DataError if the source holds none.
+    runs, DataError if the source holds none, ConfigError for a name that is none.
     """
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"--as {name}", "letters, digits, '.', '_' and '-', as in --as alpha")
     workspace = Workspace(root)
     if workspace.experiments.exists() and any(workspace.experiments.iterdir()):
         raise RunError(f"{workspace.experiments} is not empty", "give another folder with --root")
@@ -113,9 +117,10 @@ def _match(runs: list[ScriptRun], round_: Round) -> tuple[dict[str, ScriptRun], 
 
 def _why(run: ScriptRun, round_: Round, matched: dict[str, ScriptRun]) -> str:
     path = path_of(run, round_)
+    why = f"the round made of all has no run {path}"
     if path in matched:
-        return f"{matched[path].found.relative} is the same run, {path}"
-    return f"the round made of all has no run {path}"
+        why = f"{matched[path].found.relative} is the same run, {path}"
+    return "; ".join([why, *run.problems])
 
 
 def _write_round(round_: Round, root: Path) -> Path:
