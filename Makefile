@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check bench format clean fuzz
+.PHONY: demo test check test-cluster simulate bench format clean fuzz
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -19,6 +19,12 @@ check: .venv/ready         ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+test-cluster: .venv/ready  ## a round on a real Slurm of this machine while it is disturbed (root, Debian 12)
+	$(BIN)/python tests/cluster/end_to_end.py slurm
+
+simulate: .venv/ready      ## the submit policy on 312 and 10,000 runs: the figures of docs/clusters.md
+	$(BIN)/python tests/simulator.py
 
 bench: .venv/ready         ## NST and RKD against their textbook forms: time and peak memory
 	$(BIN)/python benchmarks/methods.py

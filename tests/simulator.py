@@ -286,12 +286,12 @@ def line(reports: list[Report]) -> str:
 
 
 def main() -> None:
-    print(  # noqa: T201
+    print(
         "| runs | seeds | makespan | over bound, mean | worst | jobs | passes | queue calls a pass "
         "| most jobs a pass | most in queue | faults |\n" + "|---" * 11 + "|"
     )
     for students, seeds, cap, worlds in ((12, 6, 10, 100), (24, 100, 200, 3)):
-        print(line(list(campaign(students, seeds, cap, worlds, 0.4))), flush=True)  # noqa: T201
+        print(line(list(campaign(students, seeds, cap, worlds, 0.4))), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ end() {
 }
 
 install() {
-    [ -x /usr/sbin/slurmctld ] && [ -x /usr/sbin/slurmd ] && [ -x /usr/sbin/munged ] && return
+    [ -x /usr/sbin/slurmctld ] && [ -x /usr/sbin/slurmd ] && [ -x /usr/sbin/munged ] && [ -x /usr/bin/rsync ] && return
     export DEBIAN_FRONTEND=noninteractive
-    local get="apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge"
+    local get="apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge rsync"
     $get > /dev/null 2>&1 || { apt-get update -qq && $get > /dev/null; }
 }
 
@@ -61,7 +61,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=1,sched_min_interval=0,bf_interval=1,batch_sched_delay=0
 ReturnToService=2
 MinJobAge=300
-KillWait=2
+KillWait=8
 OverTimeLimit=0
 MessageTimeout=10
 SlurmctldTimeout=30

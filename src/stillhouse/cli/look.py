@@ -72,7 +72,7 @@ def status(
     made, age = copy_note(store)
     seen = survey(workspace, loaded, only, made)
     noted = store.noted()
-    joined = join(store, noted, seen) if noted else Joined({}, [])
+    joined = join(store, noted, seen, bool(age)) if noted else Joined({}, [])
     finished = seen.count("done") == len(seen.cells) or loaded.imported is not None
     following = "table" if finished else "jobs" if noted else "run"
     notes = [*joined.notes, *([age] if age else [])]
@@ -97,6 +97,8 @@ def table(
     format: FormatOption = Format.rich,
 ) -> None:
     """Show test accuracies: differences to the pure student with intervals, and a verdict."""
+    from stillhouse.cluster.status import copy_note
+    from stillhouse.cluster.store import Store
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
     from stillhouse.stats.frame import frame
@@ -104,7 +106,8 @@ def table(
     from stillhouse.stats.table import statistics_numbers, statistics_table
 
     workspace, loaded, file = open_round(root, round_)
-    seen = survey(workspace, loaded)
+    made, age = copy_note(Store(workspace.experiments / "jobs"))
+    seen = survey(workspace, loaded, now=made)
     data = format in (Format.csv, Format.json)
     if against:
         tables = against_tables(seen, against, file.parent, accuracy)
@@ -119,7 +122,8 @@ def table(
         tables = [join(tables, loaded.datasets)]
     for one in tables[:-1]:
         show(one, format)
-    show(tables[-1], format, again("status", round_, root))
+    last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else [])))
+    show(last, format, again("status", round_, root))
 
 
 def terms(

@@ -147,10 +147,8 @@ def _ran_out_of_memory(job: Job, traces: Traces, now: dict[str, Standing]) -> bo
         return False
     if MEMORY_WORDS.search(traces.output):
         return True
-    held = sum(
-        max((now[path].memory for path in group if path in now), default=0)
-        for group in job.request.groups
-    )
+    begun = {path: one.memory for path, one in now.items() if one.attempts > job.since[path][1]}
+    held = sum(max(begun.get(path, 0) for path in group) for group in job.request.groups)
     return traces.exit == KILLED_CODE and held > MUCH_MEMORY * job.request.resources.memory_gb * 1e9
 
 

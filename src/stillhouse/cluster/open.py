@@ -40,7 +40,13 @@ def open_submitter(
     if not dry:
         workspace.activate(round_, file)
         store.path.mkdir(parents=True, exist_ok=True)
-        store.note(site=str(profile), root=str(workspace.root), checked=stamp, round=round_.round)
+        store.note(
+            site=str(profile),
+            profile=site.model_dump(mode="json"),
+            root=str(workspace.root),
+            checked=stamp,
+            round=round_.round,
+        )
     return Submitter(
         store=store,
         scheduler=scheduler,

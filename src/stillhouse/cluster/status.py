@@ -12,7 +12,7 @@ from typing import Any
 from stillhouse.cluster.jobs import Job
 from stillhouse.cluster.policy import obstacle
 from stillhouse.cluster.scheduler import QueuedJob, QueueError, Scheduler, search_path
-from stillhouse.cluster.site import Site, load_site
+from stillhouse.cluster.site import Site
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.view import outline, standing
 from stillhouse.errors import RunError
@@ -77,14 +77,14 @@ def listing(site: Site) -> tuple[list[QueuedJob] | None, str]:
         return None, error.message
 
 
-def join(store: Store, noted: dict[str, Any], seen: Survey) -> Joined:
+def join(store: Store, noted: dict[str, Any], seen: Survey, copy: bool) -> Joined:
     """What the jobs say of each run.
 
-    Without a listing a job that is not closed is taken for queued, and what runs is taken from
-    the heartbeats; both are said.
+    Without a listing, and on a copy, a job that is not closed is taken for queued, and what runs
+    is taken from the heartbeats.
     """
-    site, ledger = load_site(Path(noted["site"])), store.ledger()
-    queue, trouble = listing(site)
+    site, ledger = Site.model_validate(noted["profile"]), store.ledger()
+    queue, trouble = (None, "") if copy else listing(site)
     notes = [trouble] if trouble else []
     if ledger.halt:
         notes.append(f"nothing is submitted: {ledger.halt}; go on with: stillhouse retry ROUND")
