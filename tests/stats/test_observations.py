@@ -273,6 +273,16 @@ def test_a_run_whose_files_are_damaged_is_a_failure(tmp_path: Path) -> None:
     assert found.rule == "failed" and found.runs == (f"{TEACHER}/0",)
 
 
+def test_epoch_records_that_changed_are_named(records: Records) -> None:
+    records.arms()
+    done = import_round(records.scripts.root, "old", records.root / "old")
+    metrics = done.file.parent / "experiments" / f"{L}/0" / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().replace("0.25", "0.26") + "\n")
+    found = observe(survey(Workspace(done.file.parent), done.round), done.file.parent)
+    (one,) = (one for one in found if one.level == "alarm")
+    assert one.rule == "damaged" and one.runs == (f"{L}/0",) and str(metrics) in one.text
+
+
 def test_no_sentence_speaks_of_significance(alpha: Import) -> None:
     seen = survey(Workspace(alpha.file.parent), alpha.round)
     texts = [one.text for which in ("final", "best") for one in observe(seen, alpha.file.parent)]

@@ -14,10 +14,10 @@ from safetensors.numpy import save_file
 from scipy import stats
 
 from script_rounds import ScriptRounds
-from stillhouse.errors import RunError
 from stillhouse.importing.write import Import, import_round
 from stillhouse.rounds.survey import Survey, survey
 from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.files import file_hash
 from stillhouse.stats.frame import Frame, Row, frame
 from stillhouse.stats.images import chance_agreement
 from stillhouse.stats.inference import difference, holm
@@ -153,12 +153,15 @@ def test_swept_values_have_a_column(tmp_path: Path) -> None:
     ]
 
 
-def keep(bench: Bench, path: str, wrong: int, first: int = 0) -> None:
+def keep(bench: Bench, path: str, wrong: int, first: int = 0, classes: int = 10) -> None:
     """Predictions for 355 images, `wrong` of them false beginning with image `first`."""
-    labels = np.arange(355, dtype=np.int16) % 10
+    labels = np.arange(355, dtype=np.int16) % classes
     predictions = labels.copy()
     predictions[first : first + wrong] = (labels[first : first + wrong] + 1) % 10
-    save_file({"predictions": predictions, "labels": labels}, bench.folder(path).predictions)
+    folder = bench.folder(path)
+    save_file({"predictions": predictions, "labels": labels}, folder.predictions)
+    kept = file_hash(folder.predictions)
+    edit(folder.result, lambda result: result.update(predictions=kept))
 
 
 def test_networks_are_compared_image_by_image(full: Bench) -> None:
@@ -171,10 +174,25 @@ def test_networks_are_compared_image_by_image(full: Bench) -> None:
 
 def test_other_images_are_not_compared(full: Bench) -> None:
     keep(full, f"{LOGIT}/0", wrong=1)
-    labels = np.zeros(355, dtype=np.int16)
-    save_file({"predictions": labels, "labels": labels}, full.folder(f"{PURE}/0").predictions)
-    with pytest.raises(RunError, match="other images"):
-        frame(full.look(), "Digits")
+    keep(full, f"{PURE}/0", wrong=1, classes=2)
+    seen = full.look()
+    found = frame(seen, "Digits")
+    assert row(found, "logit").images is None
+    below = statistics_table(seen, found).notes
+    assert any("were tested on other images or in another order" in note for note in below)
+
+
+def test_predictions_that_changed_are_left_out_and_named(full: Bench) -> None:
+    for seed in (0, 1):
+        keep(full, f"{LOGIT}/{seed}", wrong=1)
+        keep(full, f"{PURE}/{seed}", wrong=60)
+    file = full.folder(f"{PURE}/0").predictions
+    file.write_bytes(b"no tensors")
+    seen = full.look()
+    found = frame(seen, "Digits")
+    assert row(found, "logit").images == (1, 1)
+    text = f"Not compared image by image: {file} is not the file that result.json records."
+    assert text in statistics_table(seen, found).notes
 
 
 def test_a_pure_student_is_measured_against_the_teacher_it_never_saw(full: Bench) -> None:

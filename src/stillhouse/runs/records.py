@@ -149,13 +149,16 @@ class Run(TypedDict):
 
 @_open
 class Result(TypedDict):
-    """`result.json`: the run is complete. `metrics` is the hash of `metrics.jsonl`."""
+    """`result.json`: the run is complete. `metrics` is the hash of `metrics.jsonl`, `predictions`
+    that of `predictions.safetensors`.
+    """
 
     identity: Digest
     final: Epoch
     best: Best
     weights: Weights
     metrics: Digest
+    predictions: NotRequired[Digest]
     attempts: NotRequired[Natural]
     teacher: NotRequired[Teaching | None]
     adopted: NotRequired[Adopted]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import TypeVar
 
 from stillhouse import data
 from stillhouse.config.expand import PURE, teacher_seed
+from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Measures
 from stillhouse.stats import images
 from stillhouse.stats.arms import Arm, Which, arms
@@ -26,6 +29,7 @@ from stillhouse.stats.inference import (
 from stillhouse.stats.power import ALPHA, sampling_error, smallest_detectable
 from stillhouse.stats.verdict import MARGIN, Verdict, judge
 
+_Found = TypeVar("_Found")
 FAILED = ("failed", "unreadable", "unsound", "lost", "stopped")
 
 
@@ -33,7 +37,8 @@ FAILED = ("failed", "unreadable", "unsound", "lost", "stopped")
 class Row:
     """One arm. Differences are in points; `agreement`, `excess` and `ece` in percent, each a mean
     over the sound runs that recorded it. `sensitivity` is the difference to pure by the test that
-    was not predeclared, `images` in how many seeds (of how many) McNemar's mid-p is below 0.05.
+    was not predeclared, `images` in how many seeds (of how many) McNemar's mid-p is below 0.05,
+    `problems` what could not be read for them.
     """
 
     arm: Arm
@@ -48,6 +53,7 @@ class Row:
     sensitivity: Difference | None = None
     dunnett: float | None = None
     images: tuple[int, int] | None = None
+    problems: tuple[str, ...] = ()
     verdict: Verdict | None = None
 
 
@@ -202,7 +208,8 @@ def _row(
 ) -> Row:
     pure = pure_of(arm, found)
     taught = {} if arm.role == "teacher" else teachers_now(seen, arm, found)
-    agreement, excess = _agreement(seen, arm)
+    problems: list[str] = []
+    agreement, excess = _agreement(seen, arm, problems)
     sensitivity = _gap(arm, found, "welch" if context.test == "paired" else "paired")
     return Row(
         arm=arm,
@@ -216,7 +223,8 @@ def _row(
         selection=_mean([_selection(cell) for cell in arm.sound]),
         sensitivity=sensitivity,
         dunnett=context.dunnett,
-        images=_per_image(arm, pure) if pure and arm.role == "method" else None,
+        images=_per_image(arm, pure, problems) if pure and arm.role == "method" else None,
+        problems=tuple(problems),
         verdict=_verdict(arm, gap, sensitivity, context),
     )
 
@@ -235,7 +243,7 @@ def _verdict(
     return judge(gap, context.adjusted, context.margin, context.spread, context.family, checks)
 
 
-def _agreement(seen: Survey, arm: Arm) -> tuple[float | None, float | None]:
+def _agreement(seen: Survey, arm: Arm, problems: list[str]) -> tuple[float | None, float | None]:
     """Mean agreement with the teacher and its excess over that of independent errors.
 
     A pure student, which never saw it, is measured against the teacher of its seed.
@@ -246,7 +254,8 @@ def _agreement(seen: Survey, arm: Arm) -> tuple[float | None, float | None]:
     for cell in arm.sound:
         agreed, teacher = final(cell).get("agreement"), taught.get(cell.config.seed)
         if arm.role == "pure" and (other := teacher_cell(seen, cell)) and other.shown == "done":
-            agreed, teacher = images.agreement(cell.folder, other.folder), final(other)["accuracy"]
+            agreed = _compared(images.agreement, cell, other, problems)
+            teacher = final(other)["accuracy"]
         if agreed is not None and teacher is not None:
             found.append(agreed)
             chance = images.chance_agreement(final(cell)["accuracy"], teacher, classes)
@@ -254,16 +263,30 @@ def _agreement(seen: Survey, arm: Arm) -> tuple[float | None, float | None]:
     return _mean(found), _mean(excess)
 
 
-def _per_image(arm: Arm, pure: Arm) -> tuple[int, int] | None:
+def _per_image(arm: Arm, pure: Arm, problems: list[str]) -> tuple[int, int] | None:
     """In how many seeds McNemar's mid-p against the pure student is below 0.05, of how many."""
     theirs = {cell.config.seed: cell for cell in pure.sound}
     pairs = [
-        images.discordant(cell.folder, theirs[cell.config.seed].folder)
+        _compared(images.discordant, cell, theirs[cell.config.seed], problems)
         for cell in arm.sound
         if cell.config.seed in theirs
     ]
     p_values = [mcnemar(*pair) for pair in pairs if pair is not None]
     return (sum(p < ALPHA for p in p_values), len(p_values)) if p_values else None
+
+
+def _compared(
+    how: Callable[[RunFolder, RunFolder], _Found | None],
+    a: Cell,
+    b: Cell,
+    problems: list[str],
+) -> _Found | None:
+    """Two runs image by image; None, and the problem noted, where a file is damaged."""
+    try:
+        return how(a.folder, b.folder)
+    except RunError as error:
+        problems.append(error.message)
+        return None
 
 
 def final(cell: Cell) -> Measures:

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from stillhouse.errors import RunError
+from stillhouse.runs.files import file_hash
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import MOVE_AWAY
 
 Rows = npt.NDArray[np.int16]
 
 
 def predictions(folder: RunFolder) -> tuple[Rows, Rows] | None:
-    """The predictions and labels of a run's test images (n,); None if it kept none.
+    """The predictions and labels of a run's test images (n,); None if it recorded none.
 
-    Raises RunError if the file is damaged.
+    Raises RunError if the file is missing or not the one that was recorded.
     """
-    path: Path = folder.predictions
-    if not path.exists():
+    path, result = folder.predictions, folder.completed()
+    if result is None or "predictions" not in result:
         return None
+    if not path.exists() or file_hash(path) != result["predictions"]:
+        raise RunError(f"{path} is not the file that {folder.result.name} records", MOVE_AWAY)
     try:
         kept = load_file(path)
         return kept["predictions"], kept["labels"]
     except (SafetensorError, KeyError, OSError) as error:
-        raise RunError(f"{path}: not readable ({error})", "restore or remove it") from error
+        raise RunError(f"{path}: not readable ({error})", MOVE_AWAY) from error
 
 
 def discordant(a: RunFolder, b: RunFolder) -> tuple[int, int] | None:

@@ -217,6 +217,8 @@ def _limits(seen: Survey, frame: Frame) -> tuple[str, ...]:
         found.append(f"McNemar and the pure student's agreement: {IMAGES}.")
     if students and all(row.agreement is None for row in students):
         found.append("Agreement with the teacher was not recorded.")
+    problems = dict.fromkeys(problem for row in frame.rows for problem in row.problems)
+    found += [f"Not compared image by image: {problem}." for problem in problems]
     if sound and all(row.ece is None for row in sound):
         found.append("ECE was not recorded.")
     if frame.which == "best":

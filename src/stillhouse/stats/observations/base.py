@@ -10,6 +10,7 @@ from typing import Literal
 
 from stillhouse import data
 from stillhouse.data.specs import DatasetSpec
+from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.records import Epoch
 from stillhouse.stats.arms import Arm, Which, accuracy_of
@@ -83,16 +84,32 @@ class Scene:
         """All runs of the dataset."""
         return [cell for arm in self.arms for cell in arm.cells]
 
-    @cached_property
+    @property
     def records(self) -> dict[str, list[Epoch]]:
         """Every run's epoch records, by path; none for a run whose files are damaged."""
+        return {path: found for path, found in self._read.items() if not isinstance(found, str)}
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """By path, what is wrong with the epoch records that cannot be read."""
+        return {path: found for path, found in self._read.items() if isinstance(found, str)}
+
+    @cached_property
+    def _read(self) -> dict[str, list[Epoch] | str]:
         readable = [cell for cell in self.cells if cell.state.name != "unreadable"]
-        return {cell.config.path: cell.folder.records() for cell in readable}
+        return {cell.config.path: _records(cell) for cell in readable}
 
     def say(self, level: Level, rule: str, text: str, cells: Sequence[Cell] = ()) -> Observation:
         """An observation of this dataset."""
         paths = tuple(cell.config.path for cell in cells)
         return Observation(level, rule, self.dataset, text, paths)
+
+
+def _records(cell: Cell) -> list[Epoch] | str:
+    try:
+        return cell.folder.records()
+    except RunError as error:
+        return error.message
 
 
 def scene(seen: Survey, dataset: str, folder: Path, which: Which = "final") -> Scene:

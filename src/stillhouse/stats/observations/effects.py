@@ -203,7 +203,7 @@ def _p_values(scene: Scene, row: Row) -> str:
 def _trained(scene: Scene, label: str) -> float | None:
     """The mean final training accuracy of an arm's sound runs."""
     arm = next(arm for arm in scene.arms if arm.label == label)
-    found = [scene.records[cell.config.path] for cell in arm.sound]
+    found = [scene.records.get(cell.config.path, []) for cell in arm.sound]
     last = [records[-1].get("train", {}).get("accuracy") for records in found if records]
     known = [accuracy for accuracy in last if accuracy is not None]
     return mean(known) if known else None

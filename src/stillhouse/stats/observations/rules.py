@@ -14,6 +14,7 @@ from stillhouse.tables import Table
 Rule = Callable[[Scene], Iterator[Observation]]
 RULES: tuple[Rule, ...] = (
     soundness.failed,
+    soundness.damaged,
     soundness.failed_chance,
     soundness.collapsed,
     soundness.cut_off,

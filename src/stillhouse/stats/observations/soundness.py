@@ -23,6 +23,13 @@ def failed(scene: Scene) -> Iterator[Observation]:
         yield scene.say("alarm", "failed", text, cells)
 
 
+def damaged(scene: Scene) -> Iterator[Observation]:
+    """Runs whose epochs' records cannot be read: no rule on their course sees them."""
+    for cell in scene.cells:
+        if what := scene.damaged.get(cell.config.path):
+            yield scene.say("alarm", "damaged", what, [cell])
+
+
 def failed_chance(scene: Scene) -> Iterator[Observation]:
     """FAILED-CHANCE: completed runs whose final accuracy guessing reaches."""
     bound = chance_bound(scene.spec.test_images, scene.spec.commonest)
@@ -64,7 +71,9 @@ def cut_off(scene: Scene) -> Iterator[Observation]:
     """INCOMPLETE: runs that were cut off, with the epoch they reached."""
     for cell in scene.cells:
         if cell.shown in ("lost", "stopped"):
-            scores = [record["test"]["accuracy"] for record in scene.records[cell.config.path]]
+            scores = [
+                record["test"]["accuracy"] for record in scene.records.get(cell.config.path, [])
+            ]
             best = f", {max(scores):.2f} % at best until then" if scores else ""
             text = (
                 f"{cell.config.path} is not finished: epoch {cell.state.epoch} of "
@@ -82,7 +91,8 @@ def uneven(scene: Scene) -> Iterator[Observation]:
     if len(counts) > 1:
         parts = [f"{n} for {', '.join(labels)}" for n, labels in sorted(counts.items())[::-1]]
         yield scene.say("warning", "uneven-seeds", f"Sound seeds differ: {'; '.join(parts)}")
-    lengths = {len(scene.records[c.config.path]): c for arm in scene.arms for c in arm.sound}
+    sound = [cell for arm in scene.arms for cell in arm.sound if cell.config.path in scene.records]
+    lengths = {len(scene.records[cell.config.path]): cell for cell in sound}
     if len(lengths) > 1:
         text = f"Completed runs have different numbers of epochs: {sorted(lengths)}"
         yield scene.say("warning", "mixed-epochs", text, list(lengths.values()))
