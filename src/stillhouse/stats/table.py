@@ -9,7 +9,7 @@ from stillhouse.stats.frame import FAILED, Frame, Row
 from stillhouse.stats.inference import Difference
 from stillhouse.tables import Cell, Table
 
-TESTS = {"paired": "paired by seed", "welch": "Welch's, of unequal variances"}
+TESTS = {"paired": "paired by seed", "welch": "by Welch's test"}
 OF = {"paired": "of a round trained here", "welch": "of an imported round"}
 SHORT = {"paired": "paired", "welch": "Welch"}
 IMAGES = "each image's prediction is not in these records"
