@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from stillhouse.cli import cluster, data, explain, look, train
+from stillhouse.cli import cluster, data, explain, look, site, train
 from stillhouse.cli.check import check
 from stillhouse.cli.compare import compare
 from stillhouse.cli.diff import diff
@@ -53,6 +53,7 @@ app.command()(explain.datasets)
 app.command()(explain.explain)
 app.command()(check)
 app.add_typer(data.app, name="data")
+app.add_typer(site.app, name="site")
 
 
 def main() -> None:

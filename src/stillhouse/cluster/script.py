@@ -43,14 +43,7 @@ class Workplace:
 def body(request: Request, site: Site, place: Workplace, folder: Path) -> list[str]:
     """The lines below the directives: leave traces, set up, train, pass SIGTERM on, say how."""
     allowed = request.resources.walltime - site.margin
-    lines = [BEGIN.format(folder=shlex.quote(str(folder)), allowed=allowed)]
-    if site.environment.modules:
-        lines.append("command -v module > /dev/null || source /etc/profile")
-    lines += [f"module load {shlex.quote(module)}" for module in site.environment.modules]
-    if site.environment.activate:
-        lines.append(shlex.join(["source", *site.environment.activate]))
-    for name, value in site.environment.variables.items():
-        lines.append(f"export {name}={shlex.quote(value)}")
+    lines = [BEGIN.format(folder=shlex.quote(str(folder)), allowed=allowed), *set_up(site)]
     lines += ["children=()", "trap 'kill -TERM \"${children[@]}\" 2>/dev/null' TERM INT"]
     if request.resources.gpus > 1:
         count = ",".join(map(str, range(request.resources.gpus)))
@@ -64,10 +57,27 @@ def body(request: Request, site: Site, place: Workplace, folder: Path) -> list[s
     return [*lines, END]
 
 
+def set_up(site: Site) -> list[str]:
+    """What a job does before it calls Python."""
+    lines = []
+    if site.environment.modules:
+        lines.append("command -v module > /dev/null || source /etc/profile")
+    lines += [f"module load {shlex.quote(module)}" for module in site.environment.modules]
+    if site.environment.activate:
+        lines.append(shlex.join(["source", *site.environment.activate]))
+    for name, value in site.environment.variables.items():
+        lines.append(f"export {name}={shlex.quote(value)}")
+    return lines
+
+
+def python(site: Site) -> str:
+    """The interpreter of the jobs: the profile's, else the one that submits."""
+    return site.environment.python or sys.executable
+
+
 def train_command(group: tuple[str, ...], site: Site, place: Workplace) -> str:
     """The command that trains one group, for bash, where `until` is set."""
-    python = site.environment.python or sys.executable
-    words = [python, "-m", "stillhouse", "train", "--root", str(place.root)]
+    words = [python(site), "-m", "stillhouse", "train", "--root", str(place.root)]
     if site.data:
         words += ["--data-root", site.data]
     return f'{shlex.join(words)} --until "$until" -- {shlex.join([str(place.round), *group])}'
