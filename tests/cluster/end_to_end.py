@@ -31,7 +31,7 @@ from backends import BACKENDS, OpenPBS, Slurm
 REPOSITORY = Path(__file__).parents[2]
 CAP = 3
 SUBMIT_SECONDS = 4.0
-HARM_TURNS = 3
+HARM_TURNS = 2
 # As cron would call it: no terminal, and nothing in the environment but where the package is.
 BARE = {"PATH": "/usr/bin:/bin:/usr/sbin:/opt/pbs/bin", "PYTHONPATH": str(REPOSITORY / "src")}
 
@@ -181,15 +181,15 @@ def write_site(path: Path, backend: Slurm | OpenPBS, options: argparse.Namespace
     return path
 
 
+SLOW_HARM = ["suspend"] * 3  # each holds a slot until the walltime is over, so they come first
 HARM = [
-    *["cancel"] * 4, *["kill"] * 4, *["requeue"] * 3, *["suspend"] * 3, *["restart"] * 2,
-    *["killed pass"] * 3,
+    *["cancel"] * 4, *["kill"] * 4, *["requeue"] * 3, *["restart"] * 2, *["killed pass"] * 3,
 ]  # fmt: skip
 
 
 def play(arena: Arena, runs: int, minutes: float) -> None:
     """Submit every few seconds and do harm in between until every run is done."""
-    harm = arena.random.sample(HARM, len(HARM))
+    harm = arena.random.sample(HARM, len(HARM)) + SLOW_HARM
     ends = time.monotonic() + 60 * minutes
     turn = 0
     while arena.done() < runs:
@@ -271,7 +271,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("scheduler", choices=BACKENDS)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--own-seconds", type=int, default=20, help="A job's own deadline.")
     parser.add_argument("--minutes", type=float, default=11, help="At most, for the cluster part.")
     parser.add_argument("--seed", type=int, default=0)
