@@ -67,11 +67,14 @@ class Bench:
     ) -> list[Outcome]:
         """What the cases come to as one cohort, stopped after so many steps each time.
 
-        Raises Broken with the reason if one fails.
+        Those with another teacher (the student's own kind) are a cohort of their own. Raises
+        Broken with the reason if one fails.
         """
         configs = [self._config(case, number) for number, case in enumerate(cases)]
-        for steps in (*stops, None):
-            self._train(into, configs, steps)
+        for teacher in dict.fromkeys(config.teacher for config in configs):
+            cohort = [config for config in configs if config.teacher == teacher]
+            for steps in (*stops, None):
+                self._train(into, cohort, steps)
         return [_outcome(self._folder(into, config)) for config in configs]
 
     def train_teachers(self) -> None:
