@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check test-cluster simulate bench format clean fuzz
+.PHONY: demo test check test-cluster simulate bench format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -32,6 +32,9 @@ bench: .venv/ready         ## NST and RKD against their textbook forms: time and
 format: .venv/ready        ## put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+doctor-bench: .venv/ready  ## runs with known causes, and what the doctor says of them
+	PYTHONPATH=. $(BIN)/python -m benchmarks.doctor doctor-bench
 
 clean:                     ## remove the environment and the demo
 	rm -rf .venv demo

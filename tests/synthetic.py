@@ -22,7 +22,7 @@ def config(
     method: str = "pure", seed: int = 0, model: str = "ResNet56", **recipe: Any
 ) -> RunConfig:
     teacher = None if method == "pure" else Teacher(model="ResNet112", seed=seed)
-    training = Training(epochs=10, learning_rate=0.1, **recipe)
+    training = Training(**{"epochs": 10, "learning_rate": 0.1} | recipe)
     return RunConfig(
         dataset="Cifar10", method=method, model=model, seed=seed, teacher=teacher, training=training
     )

@@ -16,6 +16,7 @@ SAID = {
     "ModuleNotFoundError: No module named 'scipy'": "missing-module",
     "SVHN: needs the package scipy, which does not import (blocked)": "missing-module",
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.": "oom-gpu",
+    "failed: out of GPU memory": "oom-gpu",
     "RuntimeError: cuDNN error: CUDNN_STATUS_ALLOC_FAILED": "oom-gpu",
     "slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch.": "oom-limit",
     "slurmstepd: error: Exceeded job memory limit": "oom-limit",

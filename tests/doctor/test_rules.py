@@ -32,11 +32,12 @@ def early(accuracy: tuple[float, ...], **recipe: Any) -> Case:
 
 
 def weak(points: float, **changes: Any) -> Case:
-    """A good student of a teacher that ends some points below pure students."""
-    teacher = replace(TEACHER, records=records(shifted(points)))
+    """A good student of a teacher that ends, still rising, some points below pure students."""
+    teacher = replace(TEACHER, records=records([value + LESS - points for value in LATE]))
     return replace(student(taught(2.0)), teacher=replace(teacher, **changes))
 
 
+LESS = 0.3  # how much lower LATE ends than RISING, as means of two epochs
 LATE = (*RISING[:5], 77.0, 79.5, 80.0, 82.0, 84.5)
 CASES: list[tuple[str, Case, str | None]] = [
     ("healthy", PURE, None),
@@ -149,6 +150,12 @@ CASES: list[tuple[str, Case, str | None]] = [
     # The teacher.
     ("weak teacher", weak(4.0), "half-trained-teacher"),
     ("slightly worse teacher", weak(0.5), None),
+    ("weak teacher, trained to its end", weak(0.0, records=records(shifted(4))), None),
+    (
+        "teacher of few epochs",
+        weak(0.0, records=records(shifted(4)), config=config(model="ResNet112", epochs=4)),
+        "half-trained-teacher",
+    ),
     ("teacher still training", weak(-3.0, state=RUNNING), "half-trained-teacher"),
     ("teacher at chance", weak(0.0, records=records(GUESS)), "half-trained-teacher"),
     # Other runs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import fmean, median
 
+from stillhouse.doctor.balance import margin
 from stillhouse.doctor.case import Case, Finding
 
 FLOOR = 0.1  # share of the highest learning rate below which a schedule has come to rest
@@ -15,18 +16,27 @@ GAP = 5.0
 
 def under_trained(case: Case) -> Iterator[Finding]:
     """It completed with a high learning rate while loss and accuracy still moved."""
-    rates, accuracy = case.series("lr"), case.series("test.accuracy")
-    loss = case.series("train.total")
-    if not (case.done and rates and loss) or case.unsound or rates[-1] <= FLOOR * max(rates):
+    rates = case.series("lr")
+    if not (case.done and rates) or case.unsound or rates[-1] <= FLOOR * max(rates):
         return
+    if gain := rising(case):
+        text = f"still gained {gain:.1f} points at its end, learning rate {rates[-1]:.3g}"
+        yield Finding("under-trained", "likely", (case.at(-1, text),))
+
+
+def rising(case: Case) -> float:
+    """The points of test accuracy gained in the last tenth of the epochs; 0 if it had settled.
+
+    Two epochs at least are compared with as many before; the gain must exceed what two
+    measurements of equal networks show, and the training loss must fall too.
+    """
+    accuracy, loss = case.series("test.accuracy"), case.series("train.total")
+    if len(accuracy) < 2 or not loss:
+        return 0.0
     span = max(1, min(len(accuracy) // 2, max(2, len(accuracy) // 10)))
-    if len(accuracy) < 2:
-        return
     gain = fmean(accuracy[-span:]) - fmean(accuracy[-2 * span : -span])
     fell = fmean(loss[-span:]) < fmean(loss[-2 * span : -span])
-    if gain > GAIN and fell:
-        text = f"still gained {gain:.1f} points in {span} epochs, learning rate {rates[-1]:.3g}"
-        yield Finding("under-trained", "likely", (case.at(-1, text),))
+    return gain if gain > max(GAIN, margin(case)) and fell else 0.0
 
 
 def overfitted(case: Case) -> Iterator[Finding]:

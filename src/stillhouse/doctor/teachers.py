@@ -8,6 +8,7 @@ from typing import Any
 
 from stillhouse.doctor.balance import margin
 from stillhouse.doctor.case import Case, Finding
+from stillhouse.doctor.pace import rising
 
 TOLERANCE = 0.2  # points between recorded and measured accuracy, as in the hand-over
 
@@ -40,7 +41,10 @@ def changed(case: Case) -> Iterator[Finding]:
 
 
 def half_trained(case: Case) -> Iterator[Finding]:
-    """The teacher is unfinished, learned nothing, or is worse than pure students."""
+    """The teacher is unfinished, learned nothing, or was cut short and is worse than pure students.
+
+    A teacher that is only weak was trained to its end, and is no fault of the run.
+    """
     teacher = case.teacher
     if teacher is None or not (case.records or case.state.epoch):
         return
@@ -62,12 +66,17 @@ def _weak(case: Case, teacher: Case) -> Iterator[Finding]:
     if own is None or not pure:
         return
     usual = fmean([value for peer in pure if (value := peer.final("test.accuracy")) is not None])
-    if usual - own > margin(teacher):
+    if usual - own > margin(teacher) and (rising(teacher) or _shorter(teacher, case)):
         lines = (
             teacher.at(-1, f"teacher's test accuracy {own:.2f} %"),
             pure[0].at(-1, f"pure students' {usual:.2f} %"),
         )
         yield Finding("half-trained-teacher", "likely", lines)
+
+
+def _shorter(teacher: Case, student: Case) -> bool:
+    """Whether the teacher had less than half of its student's epochs."""
+    return 2 * teacher.config.training.epochs < student.config.training.epochs
 
 
 def _used(case: Case) -> dict[str, Any] | None:
