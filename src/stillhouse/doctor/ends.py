@@ -13,7 +13,8 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("missing-module", r"No module named|needs the package .* does not import|cannot import name"),
     (
         "oom-gpu",
-        r"out of GPU memory|CUDA out of memory|OutOfMemoryError|HIP out of memory|CU(BLAS|DNN)_STATUS_ALLOC_FAILED",
+        r"out of GPU memory|CUDA out of memory|OutOfMemoryError|HIP out of memory"
+        r"|CU(BLAS|DNN)_STATUS_ALLOC_FAILED",
     ),
     (
         "oom-limit",
