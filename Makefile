@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check test-cluster simulate bench format clean fuzz doctor-bench
+.PHONY: demo test storm check test-cluster simulate bench format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -14,6 +14,10 @@ test: .venv/ready          ## the default tests
 
 fuzz: .venv/ready          ## 10,000 torn and hostile files; FUZZ_SEED=7 for others
 	FUZZ_CASES=10000 $(BIN)/pytest tests/fuzz
+
+storm: .venv/ready         ## a round killed at named points and random moments, then the fuzzing (STORM="--seed 7")
+	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
+	$(MAKE) fuzz
 
 check: .venv/ready         ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetenso
 GIT_SECONDS = 10
 
 
+@cache
 def source() -> str:
     """SHA-256 over every Python file of the package, by name: which code this is."""
     folder, digest = Path(stillhouse.__file__).parent, sha256()
