@@ -99,6 +99,25 @@ def test_keep_going_trains_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None
     assert state.result["final"]["test"]["classes_predicted"] == 1
 
 
+def test_keep_going_outlives_a_scale_that_has_fallen_to_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = lab.run("pure", epochs=1, precision="fp16")
+    cohort = lab.open(config)
+    trainee = cohort.members[0].trainee
+
+    def naive(outputs: Any, batch: Any, smoothing: float) -> torch.Tensor:
+        return torch.sqrt((outputs.features["pooled"] * 0).sum()) + 1
+
+    monkeypatch.setattr(trainee.method, "task_loss", naive)
+    trainee.keep_going = True
+    trainee.scaler.load_state_dict(trainee.scaler.state_dict() | {"scale": 1e-45})
+    assert state_after(cohort, lab, config).name == "done"
+    (record,) = lab.folder(config).records()
+    assert record["scaler"]["skipped"] == trainee.steps
+    assert record["gradients"]["norm"] == 0
+
+
 def test_a_learning_rate_that_moves_nothing_is_caught_in_the_first_epoch(lab: Lab) -> None:
     config = lab.run("pure", epochs=6, learning_rate=1e-20, weight_decay=0.0)
     state = state_after(lab.open(config), lab, config)

@@ -27,6 +27,7 @@ class Style(StrEnum):
 
     stats = "stats"
     seeds = "seeds"
+    cost = "cost"
 
 
 def plan(
@@ -83,7 +84,8 @@ def table(
     round_: RoundArgument,
     root: RootOption = HERE,
     style: Annotated[
-        Style, typer.Option(help="stats: differences to pure and verdicts; seeds: every seed.")
+        Style,
+        typer.Option(help="stats: differences to pure; seeds: every seed; cost: extra cost alone."),
     ] = Style.stats,
     accuracy: Annotated[
         str | None, typer.Option(help="final (default) or best: which epoch's accuracy.")
@@ -96,11 +98,12 @@ def table(
     ] = 0.2,
     format: FormatOption = Format.rich,
 ) -> None:
-    """Show test accuracies: differences to the pure student with intervals, and a verdict."""
+    """Show test accuracies: differences to pure with intervals, a verdict, and the extra cost."""
     from stillhouse.cluster.status import copy_note
     from stillhouse.cluster.store import Store
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.stats.cost import cost_table
     from stillhouse.stats.frame import frame
     from stillhouse.stats.results import against_tables, join, seed_tables, which_epoch
     from stillhouse.stats.table import statistics_numbers, statistics_table
@@ -109,7 +112,11 @@ def table(
     made, age = copy_note(Store(workspace.experiments / "jobs"))
     seen = survey(workspace, loaded, now=made)
     data = format in (Format.csv, Format.json)
-    if against:
+    pretrained = workspace.experiments / "pretrained"
+    costs = [cost_table(seen, dataset, pretrained) for dataset in loaded.datasets]
+    if style is Style.cost:
+        tables = costs
+    elif against:
         tables = against_tables(seen, against, file.parent, accuracy)
     elif style is Style.seeds:
         tables = seed_tables(seen, accuracy or "final")
@@ -120,6 +127,9 @@ def table(
         tables = [write(seen, one) for one in frames]
     if data:
         tables = [join(tables, loaded.datasets)]
+    elif style is not Style.cost and not against:
+        pairs = zip(tables, costs, strict=True)
+        tables = [one for pair in pairs for one in pair if one is pair[0] or one.rows]
     for one in tables[:-1]:
         show(one, format)
     last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else [])))

@@ -206,7 +206,8 @@ class Trainee:
         """Step the optimizer and return the gradient norm (0 where the scaler skipped)."""
         self.scaler.unscale_(self.optimizer)
         norm = guard.gradient_norm(self.parameters)
-        if not self.scaler.is_enabled() and not torch.isfinite(norm):
+        finite = bool(torch.isfinite(norm))
+        if not self.scaler.is_enabled() and not finite:
             name = guard.first_bad_gradient(self._named_parameters())
             raise TrainingError(
                 f"the gradient of {name} is not finite at epoch {epoch} step {step}"
@@ -214,7 +215,7 @@ class Trainee:
         before = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        skipped = self.scaler.get_scale() < before
+        skipped = self.scaler.get_scale() < before or not finite  # a scale of 0 falls no more
         self.tally.skipped += skipped
         self.stuck = self.stuck + 1 if skipped else 0
         if self.stuck >= guard.STUCK_STEPS and not self.keep_going:
