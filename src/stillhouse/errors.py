@@ -53,9 +53,14 @@ def describe(error: BaseException) -> str | None:
     return None
 
 
+def printable(text: str) -> str:
+    """The text in one line, without the control characters that would steer a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
 def one_line(error: BaseException) -> str:
     """What another library's error says, in one line of at most `SHOWN` characters."""
-    text = " ".join(str(error).split())
+    text = printable(str(error))
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 

@@ -166,18 +166,21 @@ def _read(path: Path, model: type[_AnyRow]) -> list[_AnyRow]:
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text", "save the file as UTF-8") from None
     reader = csv.DictReader(text.splitlines(), restkey="extra")
-    if reader.fieldnames != columns:
-        raise DataError(f"{path}:1: unexpected columns", f"expected {','.join(columns)}")
     rows = []
-    for line in reader:
+    try:
+        if reader.fieldnames != columns:
+            raise DataError(f"{path}:1: unexpected columns", f"expected {','.join(columns)}")
+        lines = [(reader.line_num, line) for line in reader]
+    except csv.Error as error:
+        raise DataError(f"{path}: not a CSV file ({error})", "restore it") from None
+    for number, line in lines:
         fields: dict[str, Any] = {key: value or None for key, value in line.items()}
         try:
             rows.append(model.model_validate(fields))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise DataError(
-                f"{path}:{reader.line_num}: {first['loc'][0]}: given {first['input']!r}: "
-                f"{first['msg']}",
+                f"{path}:{number}: {first['loc'][0]}: given {first['input']!r}: {first['msg']}",
                 f"columns: {','.join(columns)}",
             ) from None
     return rows

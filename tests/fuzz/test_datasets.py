@@ -86,18 +86,20 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shrink: Shrink) -> Pat
 
 
 def test_decoded_images(tiny: Path, pytestconfig: pytest.Config) -> None:
-    data.load("TinyImageNet", tiny)
+    good = data.load("TinyImageNet", tiny).content_hash()
     shutil.rmtree(tiny / TOP)
     decoded = tiny / tiny_imagenet.DECODED
     content = decoded.read_bytes()
 
     def case(random: Random) -> str:
-        with replaced(decoded, damaged(random, content)):
+        other = another_kind(random, (tiny,)) if random.random() < 0.1 else None
+        with replaced(decoded, other or damaged(random, content)):
             try:
-                data.load("TinyImageNet", tiny)
+                found = data.load("TinyImageNet", tiny).content_hash()
             except DataError as error:
-                return clear(error, decoded, "TinyImageNet: the ")
-        raise AssertionError("damaged images were loaded")
+                return clear(error, decoded, tiny / TOP, "TinyImageNet: the ")
+        assert found == good, "damaged images were loaded"
+        return "correct"
 
     fuzz(pytestconfig, "TinyImageNet decoded", 30, case)
 

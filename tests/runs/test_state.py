@@ -44,6 +44,11 @@ def test_an_ended_attempt_keeps_its_reason(folder: RunFolder, state: str) -> Non
     assert (state_of(folder).name, state_of(folder).reason) == (state, "because")
 
 
+def test_a_reason_cannot_steer_the_terminal(folder: RunFolder) -> None:
+    Claim.take(folder).write_status("failed", reason="no\n  hint: \x1b[2Jrestart\x07")
+    assert state_of(folder).reason == "no hint: ?[2Jrestart?"
+
+
 def test_a_run_whose_process_is_gone_is_lost_not_running(folder: RunFolder) -> None:
     claim = Claim.take(folder)
     claim.write_status("running", epoch=2)

@@ -117,6 +117,8 @@ def _read_images(spec: DatasetSpec, files: list[tuple[int, Path]]) -> tuple[Tens
     images = np.empty((len(files), spec.size, spec.size, spec.channels), np.uint8)
     for row, (_, path) in enumerate(files):
         try:
+            if not path.is_file():  # a pipe would block
+                raise ValueError("it is no file")
             with Image.open(path, formats=["JPEG"]) as image:
                 if image.size != (spec.size, spec.size):
                     raise ValueError(f"it has {image.width} x {image.height}")
@@ -143,6 +145,8 @@ def _write_decoded(dataset: Dataset, path: Path) -> None:
 
 
 def _read_decoded(spec: DatasetSpec, path: Path) -> Dataset:
+    if not path.is_file():  # a pipe would block
+        raise DataError(f"{path} is not a plain file", DECODE)
     try:
         with safe_open(path, "pt") as file:
             tensors = [file.get_tensor(name) for name in TENSORS]

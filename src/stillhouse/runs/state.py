@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from stillhouse.errors import RunError
+from stillhouse.errors import RunError, printable
 from stillhouse.runs.claim import alive
 from stillhouse.runs.folder import Attempt, RunFolder
 from stillhouse.runs.records import Result
@@ -32,15 +32,16 @@ def state_of(folder: RunFolder, now: float | None = None) -> RunState:
     `now` is the time to compare heartbeats with, for a copy of the files that is older.
     """
     try:
-        return _derive(folder, now)
+        found = _derive(folder, now)
     except (RunError, OSError) as error:
         return unreadable(error)
+    return replace(found, reason=printable(found.reason))
 
 
 def unreadable(error: RunError | OSError) -> RunState:
     """The state of a run whose files cannot be read, with the cure where one is known."""
     reason = f"{error.message}: {error.hint}" if isinstance(error, RunError) else str(error)
-    return RunState("unreadable", reason)
+    return RunState("unreadable", printable(reason))
 
 
 def _derive(folder: RunFolder, now: float | None) -> RunState:

@@ -75,6 +75,8 @@ def _train(
 
 def _load(module: nn.Module, path: Path, key: str) -> None:
     """Raises RunError unless the file holds the part that belongs to `key`, undamaged."""
+    if not path.is_file():  # a pipe would block
+        raise RunError(f"{path}: not a plain file", CURE)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
