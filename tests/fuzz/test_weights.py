@@ -129,6 +129,19 @@ def test_checkpoints(stopped: Stopped, pytestconfig: pytest.Config) -> None:
     fuzz(pytestconfig, "checkpoints", 150, case)
 
 
+def test_another_runs_checkpoint_is_passed_over(stopped: Stopped, make_lab: Any) -> None:
+    """Of the same method and networks, but another seed."""
+    lab = make_lab("another")
+    other = lab.run("logit", seed=1)
+    lab.train(other, steps=5)
+    attempt = stopped.folder.attempts()[-1]
+    foreign = lab.folder(other).attempts()[-1].checkpoint.read_bytes()
+    with replaced(attempt.checkpoint, foreign):
+        found, (warning,) = checkpoint.load_newest(stopped.folder, stopped.mark)
+    assert found is not None and found.path == attempt.previous
+    assert warning.startswith(f"{attempt.checkpoint} is another run's")
+
+
 def test_a_run_goes_on_from_torn_checkpoints(
     stopped: Stopped, pytestconfig: pytest.Config, tmp_path: Path
 ) -> None:

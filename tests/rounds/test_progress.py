@@ -61,6 +61,16 @@ def test_damaged_records_of_one_run_do_not_end_the_round(
     assert second.startswith(f"{TEACHER}/1: epoch 1/2 test 70.00 %")
 
 
+def test_an_absurd_epoch_of_one_run_does_not_end_the_round(
+    bench: Bench, progress: Progress, log: io.StringIO
+) -> None:
+    progress.update(bench.look())
+    bench.begin(f"{TEACHER}/0").write_status("running", epoch=10**400, step=0)
+    progress.update(bench.look())
+    assert bench.look().cells[0].state.name == "unreadable"
+    assert log.getvalue() == ""
+
+
 def test_a_failure_is_told_once_and_again_if_it_is_tried_again(
     bench: Bench, progress: Progress, log: io.StringIO
 ) -> None:

@@ -24,7 +24,8 @@ MOVE_AWAY = "restore it, or move the run's folder away to train it anew"
 # A later format may add fields; those known here are never converted ("1" is no number).
 _open = with_config(ConfigDict(extra="allow", strict=True))
 
-Natural = Annotated[int, Field(ge=0)]
+Natural = Annotated[int, Field(ge=0, le=2**63)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -38,8 +39,8 @@ class Status(TypedDict):
 
     state: Literal["running", "stopped", "failed", "finished", "lost"]
     heartbeat: NotRequired[float]
-    epoch: NotRequired[Natural]
-    step: NotRequired[Natural]
+    epoch: NotRequired[Count]
+    step: NotRequired[Count]
     reason: NotRequired[str]
     seconds: NotRequired[float]
     memory: NotRequired[Natural]
@@ -85,7 +86,7 @@ class Epoch(TypedDict):
     (their names stand in `not_finite`).
     """
 
-    epoch: Annotated[int, Field(ge=1)]
+    epoch: Annotated[int, Field(ge=1, le=10**9)]
     test: Measures
     validation: NotRequired[Measures]
     time: NotRequired[Timing]
@@ -102,7 +103,7 @@ class Epoch(TypedDict):
 class Best(TypedDict):
     """The best epoch, and the images on which it was chosen."""
 
-    epoch: Annotated[int, Field(ge=1)]
+    epoch: Annotated[int, Field(ge=1, le=10**9)]
     chosen_on: Literal["test", "validation"]
     accuracy: Percent
     test_accuracy: Percent
