@@ -64,7 +64,8 @@ def _times(cells: Iterable[Cell]) -> tuple[dict[str, list[float]], list[str]]:
         except RunError as error:
             damaged.append(f"Left out of the times: {error.message}.")
         else:
-            times[cell.config.path] = [record["time"]["seconds"] for record in records]
+            timed = [record for record in records if "time" in record]  # imported ones are not
+            times[cell.config.path] = [record["time"]["seconds"] for record in timed]
     return times, damaged
 
 
