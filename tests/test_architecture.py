@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -104,9 +104,15 @@ def test_help_and_status_do_not_import_torch(arguments: list[str], tmp_path: Pat
 def test_help_answers_at_once() -> None:
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = processor_seconds()
         subprocess.run(
             [sys.executable, "-m", "stillhouse", "--help"], check=True, capture_output=True
         )
-        times.append(time.perf_counter() - started)
+        times.append(processor_seconds() - before)
     assert min(times) < 0.5
+
+
+def processor_seconds() -> float:
+    """What ended child processes have used: unlike a clock's, not lengthened by other work."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -12,6 +12,7 @@ import torch
 
 from lab import Lab
 from stillhouse import data, models
+from stillhouse.cluster.open import open_submitter
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.adopt import adopt_teachers
@@ -106,6 +107,24 @@ def test_safetensors_teach_and_the_students_record_says_so(
     teacher = find_teacher(run, place, data.load("Digits", tmp_path))
     assert teacher.facts["adopted"] == str(shelf.file)
     assert shelf.bench.look().cells[0].state.name == "done"
+
+
+def test_submit_takes_it_over_before_the_first_job(
+    tmp_path: Path, trained: dict[str, torch.Tensor]
+) -> None:
+    shelf = Shelf(tmp_path)
+    site = tmp_path / "site.toml"
+    site.write_text('scheduler = "slurm"\ncap = 3\n[resources]\nwalltime = "1:00:00"\n')
+    words = (tmp_path, str(shelf.bench.file), str(site), False, 1)
+    with pytest.raises(RunError, match="is not there"):
+        open_submitter(*words, False, shelf.said.append)
+    torch.save(trained, shelf.file)
+    open_submitter(*words, True, shelf.said.append)
+    assert not shelf.record.result.exists()
+    submitter = open_submitter(*words, False, shelf.said.append)
+    open_submitter(*words, False, shelf.said.append)
+    assert len(shelf.said) == 1
+    assert submitter.look().cells[0].shown == "queued"
 
 
 def test_a_file_that_changed_since_is_refused(

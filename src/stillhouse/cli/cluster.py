@@ -47,7 +47,8 @@ def submit(
     from stillhouse.cluster.open import open_submitter
     from stillhouse.cluster.store import Locked
 
-    submitter = open_submitter(root, round_, site, group is Group.cohort, runs_per_gpu, dry_run)
+    cohorts = group is Group.cohort
+    submitter = open_submitter(root, round_, site, cohorts, runs_per_gpu, dry_run, typer.echo)
     if dry_run:
         decision, scripts = submitter.scripts()
         for script in scripts:

@@ -29,9 +29,11 @@ def preflight(
 ) -> None:
     """Try two batches of every distinct cell here; exit code 1 if one cannot be trained."""
     from stillhouse import data
+    from stillhouse.config.expand import expand
+    from stillhouse.rounds.adopt import adopt_teachers
     from stillhouse.rounds.preflight import check_round
     from stillhouse.rounds.rehearsal import rehearse
-    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.survey import select, survey
     from stillhouse.rounds.workspace import open_round
     from stillhouse.training.cohort import Place
     from stillhouse.training.precision import pick_device
@@ -39,9 +41,11 @@ def preflight(
     workspace, loaded, file = open_round(root, round_)
     images = data.data_root(data_root)
     check_round(workspace, loaded, file, only, images)
+    complain = partial(typer.echo, err=True)
+    adopt_teachers(workspace, select(expand(loaded), only), images, device, say=complain)
     teachers = workspace.teachers(loaded)
     place = Place(workspace.experiments, teachers, images, pick_device(device))
     seen = survey(workspace, loaded, only)
-    table, able = rehearse(seen, workspace, place, say=partial(typer.echo, err=True))
+    table, able = rehearse(seen, workspace, place, say=complain)
     show(table, format, again("run" if able else "plan", round_, root))
     raise typer.Exit(0 if able else 1)

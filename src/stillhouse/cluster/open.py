@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,18 +13,26 @@ from stillhouse.cluster.script import Workplace
 from stillhouse.cluster.site import find_site, load_site
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.submit import Submitter
+from stillhouse.config.expand import expand
+from stillhouse.rounds.adopt import adopt_teachers
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import open_round
 
 
 def open_submitter(
-    root: Path, name: str, site_name: str, cohorts: bool, runs_per_gpu: int, dry: bool
+    root: Path,
+    name: str,
+    site_name: str,
+    cohorts: bool,
+    runs_per_gpu: int,
+    dry: bool,
+    say: Callable[[str], None],
 ) -> Submitter:
     """Load round and site; if either is new or changed, check that the round can be trained.
 
     That check (packages, datasets, parameters, the active round) is the one `run` makes; it
-    loads torch, which a pass from cron every few minutes does not. Unless `dry`, the round
-    becomes the active one.
+    loads torch, which a pass from cron every few minutes does not. Unless `dry`, teachers from
+    files are taken over, and the round becomes the active one.
     """
     workspace, round_, file = open_round(root.resolve(), name)
     profile = find_site(root, site_name)
@@ -37,6 +46,8 @@ def open_submitter(
 
         images = Path(site.data) if site.data else data.data_root(None)
         check_round(workspace, round_, file, None, images)
+        if not dry:
+            adopt_teachers(workspace, expand(round_), images, "cpu", say)
     if not dry:
         workspace.activate(round_, file)
         store.path.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from stillhouse import data
 from stillhouse.config.expand import teacher_path
 from stillhouse.config.schema import RunConfig
 from stillhouse.config.teacher_file import fill, is_pattern
@@ -13,8 +12,6 @@ from stillhouse.errors import RunError
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import file_hash
 from stillhouse.runs.folder import RunFolder
-from stillhouse.training.adopt import adopt
-from stillhouse.training.precision import pick_device
 
 
 def adopt_teachers(
@@ -45,6 +42,18 @@ def adopt_teachers(
                     f"restore it, or move {folder.path} and its students away",
                 )
             continue
-        images = data.load(run.dataset, data_root, run.files)
-        accuracy = adopt(file, folder, teacher, images, run.files, pick_device(device))
+        accuracy = _take_over(file, folder, run, data_root, device)
         say(f"teacher from {file}: {accuracy:.2f} % on the test images")
+
+
+def _take_over(
+    file: Path, folder: RunFolder, run: RunConfig, data_root: Path, device: str
+) -> float:
+    # Imported here: torch takes seconds, and most rounds train their teachers themselves.
+    from stillhouse import data
+    from stillhouse.training.adopt import adopt
+    from stillhouse.training.precision import pick_device
+
+    assert run.teacher is not None
+    images = data.load(run.dataset, data_root, run.files)
+    return adopt(file, folder, run.teacher, images, run.files, pick_device(device))
