@@ -268,17 +268,7 @@ def killed_by_walltime(arena: Arena) -> int:
     return sum(bool(words.search(one.read_text(errors="replace"))) for one in outputs)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("scheduler", choices=BACKENDS)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--own-seconds", type=int, default=20, help="A job's own deadline.")
-    parser.add_argument("--minutes", type=float, default=11, help="At most, for the cluster part.")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    backend = BACKENDS[options.scheduler]()
-    backend.start()
+def test(backend: Slurm | OpenPBS, options: argparse.Namespace) -> None:
     root = Path(tempfile.mkdtemp(prefix="stillhouse-cluster-"))
     began = time.monotonic()
     arena = Arena(root / "cluster", backend, options)
@@ -303,6 +293,23 @@ def main() -> None:
     print(f"{time.monotonic() - began:.0f} s in all")
     shutil.rmtree(root)
     print(f"{same} of {runs}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scheduler", choices=BACKENDS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--own-seconds", type=int, default=20, help="A job's own deadline.")
+    parser.add_argument("--minutes", type=float, default=11, help="At most, for the cluster part.")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    backend = BACKENDS[options.scheduler]()
+    backend.start()
+    try:
+        test(backend, options)
+    finally:
+        backend.stop()
 
 
 if __name__ == "__main__":
