@@ -15,8 +15,9 @@ test: .venv/ready          ## the default tests
 fuzz: .venv/ready          ## 10,000 torn and hostile files; FUZZ_SEED=7 for others
 	FUZZ_CASES=10000 $(BIN)/pytest tests/fuzz
 
-storm: .venv/ready         ## a round killed at named points and random moments, then the fuzzing (STORM="--seed 7")
+storm: .venv/ready         ## a round killed at named points and random moments, full disks and the like, then the fuzzing (STORM="--seed 7")
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
+	$(BIN)/pytest -n 2 -m long
 	$(MAKE) fuzz
 
 check: .venv/ready         ## formatting, lint and types

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 SHOWN = 200
+NO_MEMORY = "allocate memory|failed to map segment"  # torch's allocator; the loader of a library
 
 
 class StillhouseError(Exception):
@@ -44,7 +46,7 @@ def describe(error: BaseException) -> str | None:
     """What went wrong with the system in a line, or None for an error that is none of its."""
     if isinstance(error, StillhouseError):
         return str(error)
-    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+    if isinstance(error, MemoryError) or re.search(NO_MEMORY, str(error)):
         return "out of memory"
     if type(error).__name__ == "OutOfMemoryError":  # torch's, for a GPU
         return "out of GPU memory"

@@ -66,7 +66,7 @@ def main() -> None:
     except StillhouseError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except (OSError, MemoryError, RuntimeError) as error:
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
         if (reason := describe(error)) is None:
             raise
         typer.echo(f"error: {reason}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from stillhouse.cli.common import (
     again,
 )
 from stillhouse.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stillhouse.rounds.survey import Survey
 
 
 def run(
@@ -51,9 +54,14 @@ def run(
     runs = select(expand(loaded), only)
     adopt_teachers(workspace, runs, images, device, say=typer.echo)
     gpus = _gpus(device)
+
+    def look() -> Survey:
+        workspace.refuse_vanished()
+        return survey(workspace, loaded, only)
+
     with Progress(Console()) as progress:
         local = Local(
-            look=lambda: survey(workspace, loaded, only),
+            look=look,
             command=worker_command(file, root, images, device, keep_going),
             jobs=jobs or gpus or max(1, (os.cpu_count() or 1) // loaded.training.threads),
             progress=progress,

@@ -23,8 +23,8 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "oom-host",
-        r"\bMemoryError|allocate memory|Unable to allocate .*B for an array|std::bad_alloc"
-        r"|[Oo]ut of memory",
+        r"\bMemoryError|allocate memory|failed to map segment|Unable to allocate .*B for an array"
+        r"|std::bad_alloc|[Oo]ut of memory",
     ),
     (
         "disk",

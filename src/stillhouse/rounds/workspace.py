@@ -82,6 +82,14 @@ class Workspace:
         self.refuse_second(round_)
         write_atomic(self.marker, marker)
 
+    def refuse_vanished(self) -> None:
+        """Raise RunError if the marker of the round that is being trained is gone."""
+        if not self.marker.exists():
+            raise RunError(
+                f"{self.marker} vanished while the round was being trained",
+                f"put {self.experiments} back, or mount it again, and repeat the command",
+            )
+
     def tidy(self, runs: Iterable[RunFolder]) -> None:
         """Carry on where processes that are gone left off, and remove what they left behind."""
         sweep(self.experiments, self.pretrained)
