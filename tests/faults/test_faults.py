@@ -207,14 +207,14 @@ def test_a_runs_folder_that_vanishes(desk: Desk, sound: dict[str, Any]) -> None:
 
 
 def test_memory_that_runs_out(tmp_path: Path) -> None:
-    """A limit that holds all packages, but not a network in training on 1,200 images at once."""
-    large = ROUND | {"training": RECIPE | {"batch_size": 1200, "train_images": 1200, "epochs": 2}}
+    """A limit that holds all packages, but not a network in training on 300 images at once."""
+    large = ROUND | {"training": RECIPE | {"batch_size": 300, "train_images": 1200, "epochs": 8}}
     desk, undisturbed = Desk(tmp_path / "w", **large), Desk(tmp_path / "u", **large)
     packages = "import torch, torchvision.datasets, sklearn.datasets, stillhouse.training.worker"
     look = f"{packages}; print(open('/proc/self/status').read())"
     shown = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     peak = next(line for line in shown.stdout.splitlines() if line.startswith("VmPeak"))
-    limit = (int(peak.split()[1]) << 10) + (128 << 20)
+    limit = (int(peak.split()[1]) << 10) + (16 << 20)
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
