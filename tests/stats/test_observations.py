@@ -71,7 +71,19 @@ def test_a_healthy_round_gives_no_warning(records: Records) -> None:
 
 def test_an_effect_is_a_finding_with_its_tests(records: Records) -> None:
     (found,) = (one for one in records.arms(L=[93.9, 94.0, 93.8]).look() if one.rule == "helps")
-    assert found.level == "finding" and "Welch p = " in found.text and "Dunnett p = " in found.text
+    assert (
+        found.level == "finding"
+        and "Welch p < 0.001" in found.text
+        and "Dunnett p < 0.001" in found.text
+    )
+
+
+def test_an_interval_without_0_may_be_inconclusive_too(records: Records) -> None:
+    """Welch's p is 0.04, and 0.08 adjusted for two comparisons."""
+    texts = records.arms(L=[92.35, 92.6, 92.5]).texts("inconclusive")
+    (found,) = (text for text in texts if "Logit KD" in text)
+    assert found.startswith("The interval does not cover 0, but p adjusted")
+    assert "RKD" not in found and "Holm p = 0.0" in found
 
 
 def test_harm_and_equivalence_are_told(records: Records) -> None:

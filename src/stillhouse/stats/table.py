@@ -95,6 +95,12 @@ def p_text(p: float | None) -> str | None:
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
+def is_p(p: float | None) -> str | None:
+    """A p-value in a sentence: `= 0.034`, `< 0.001`."""
+    text = p_text(p)
+    return f"< {text[1:]}" if text and text.startswith("<") else f"= {text}"
+
+
 def _signed(value: float | None) -> str | None:
     return None if value is None else f"{value:+.2f}"
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from statistics import mean
 
 from stillhouse.stats.frame import Row, pure_of
-from stillhouse.stats.inference import ENOUGH
+from stillhouse.stats.inference import ENOUGH, Difference
 from stillhouse.stats.observations.base import Observation, Scene, listed, shown, value
-from stillhouse.stats.table import SHORT, interval, p_text
+from stillhouse.stats.table import SHORT, interval, is_p, p_text
 from stillhouse.stats.verdict import MARGIN
 
+COVERS = "The interval covers 0"
 LITTLE = 0.5
 REGULARISED = 3.0
 CALIBRATION = 2.0
@@ -35,14 +36,19 @@ def decided(scene: Scene) -> Iterator[Observation]:
 def inconclusive(scene: Scene) -> Iterator[Observation]:
     """INCONCLUSIVE: what this number of seeds cannot tell, and how many might."""
     open_ = [row for row in scene.methods if row.verdict and row.verdict.word == "inconclusive"]
-    for few in (False, True):
-        rows = [row for row in open_ if row.to_pure and (row.to_pure.n < ENOUGH) == few]
-        if not rows:
-            continue
-        start = "One or two seeds show no interval" if few else "The interval covers 0"
+    for start in dict.fromkeys(_why_open(row.to_pure) for row in open_ if row.to_pure):
+        rows = [row for row in open_ if row.to_pure and _why_open(row.to_pure) == start]
         text = f"{start}: {listed([_gap(row) for row in rows])}"
         cells = [cell for row in rows for cell in row.arm.sound]
         yield scene.say("finding", "inconclusive", text, cells)
+
+
+def _why_open(found: Difference) -> str:
+    if found.low is None or found.high is None:
+        return "One or two seeds show no interval"
+    if found.low <= 0 <= found.high:
+        return COVERS
+    return "The interval does not cover 0, but p adjusted for all comparisons is not below 0.05"
 
 
 def below_pure(scene: Scene) -> Iterator[Observation]:
@@ -184,17 +190,19 @@ def swept(scene: Scene) -> Iterator[Observation]:
 def _gap(row: Row) -> str:
     assert row.to_pure is not None and row.verdict is not None
     needs = f", needs about {row.verdict.needs} seeds" if row.verdict.needs else ""
-    return f"{row.arm.label} {interval(row.to_pure)} (n = {row.to_pure.n}{needs})"
+    clear = row.to_pure.low is not None and _why_open(row.to_pure) != COVERS
+    adjusted = f", Holm p {is_p(row.adjusted)}" if clear else ""
+    return f"{row.arm.label} {interval(row.to_pure)} (n = {row.to_pure.n}{adjusted}{needs})"
 
 
 def _p_values(scene: Scene, row: Row) -> str:
     assert row.to_pure is not None
-    own = f"{SHORT[row.to_pure.test]} p = {p_text(row.to_pure.p)} (Holm {p_text(row.adjusted)})"
+    own = f"{SHORT[row.to_pure.test]} p {is_p(row.to_pure.p)} (Holm {p_text(row.adjusted)})"
     parts = [own]
     if row.sensitivity and row.sensitivity.p is not None:
-        parts.append(f"{SHORT[row.sensitivity.test]} p = {p_text(row.sensitivity.p)}")
+        parts.append(f"{SHORT[row.sensitivity.test]} p {is_p(row.sensitivity.p)}")
     if row.dunnett is not None:
-        parts.append(f"Dunnett p = {p_text(row.dunnett)}")
+        parts.append(f"Dunnett p {is_p(row.dunnett)}")
     if row.verdict and row.verdict.word == "equivalent":
         parts.append(f"margin {MARGIN:g}")
     return ", ".join(parts)
