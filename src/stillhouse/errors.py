@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 SHOWN = 200
 NO_MEMORY = "allocate memory|failed to map segment"  # torch's allocator; the loader of a library
+CURES = {
+    errno.ENOSPC: "free space or quota, then repeat the command",
+    errno.EDQUOT: "free space or quota, then repeat the command",
+    errno.EROFS: "make it writable, then repeat the command",
+    errno.EACCES: "get permission, then repeat the command",
+}
 
 
 class StillhouseError(Exception):
@@ -47,11 +54,13 @@ def describe(error: BaseException) -> str | None:
     if isinstance(error, StillhouseError):
         return str(error)
     if isinstance(error, MemoryError) or re.search(NO_MEMORY, str(error)):
-        return "out of memory"
+        return "out of memory: fewer workers at once (--jobs), or a machine with more memory"
     if type(error).__name__ == "OutOfMemoryError":  # torch's, for a GPU
         return "out of GPU memory"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror + (f": {error.filename}" if error.filename else "")
+        where = f": {error.filename}" if error.filename else ""
+        cure = f"; {CURES[error.errno]}" if error.errno in CURES else ""
+        return error.strerror + where + cure
     return None
 
 

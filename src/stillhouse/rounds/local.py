@@ -15,12 +15,14 @@ from types import FrameType
 from typing import IO
 
 from stillhouse.config.identity import identity_of_all
+from stillhouse.errors import StillhouseError
 from stillhouse.rounds.progress import Progress
 from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
 from stillhouse.rounds.survey import Cell, Survey
 
 POLL_SECONDS = 0.5
 TRIES = 2
+FULL = ", as by a kernel whose memory is full"
 
 
 @dataclass
@@ -53,7 +55,10 @@ class Local:
     stopping: bool = False
 
     def run(self) -> Survey:
-        """Train what is missing; a signal stops the workers cleanly. Returns the last survey."""
+        """Train what is missing; a signal stops the workers cleanly. Returns the last survey.
+
+        A StillhouseError of `look` ends them too, and is raised once they have gone.
+        """
         handlers = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             seen = self.look()
@@ -66,6 +71,12 @@ class Local:
                 self._reap()
                 seen = self.look()
                 self.progress.update(seen)
+        except StillhouseError:
+            self._stop(signal.SIGTERM, None)
+            for worker in self.workers:
+                worker.process.wait()
+            self._reap()
+            raise
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -131,7 +142,10 @@ class Local:
             worker.complaints.close()
             if (code := worker.process.returncode) < 0 and not self.stopping:
                 name = signal.Signals(-code).name
-                self.progress.say(f"a worker with {len(worker.cells)} runs was ended by {name}")
+                hint = FULL if name == "SIGKILL" else ""
+                self.progress.say(
+                    f"a worker with {len(worker.cells)} runs was ended by {name}{hint}"
+                )
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

@@ -77,6 +77,9 @@ class Progress:
         if cell.state.name == "failed" and _attempt(cell) not in self._reported:
             self._reported.add(_attempt(cell))
             self.say(f"{path}: FAILED: {cell.state.reason}")
+        elif cell.state.name == "unreadable" and _attempt(cell) not in self._reported:
+            self._reported.add(_attempt(cell))
+            self.say(f"{path}: UNREADABLE: {cell.state.reason}")
 
     def _bar(self, name: str, done: int, total: int, note: str) -> None:
         assert self._bars is not None

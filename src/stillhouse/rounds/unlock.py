@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from stillhouse.runs.claim import alive, holder, release
+from stillhouse.runs.claim import ago, alive, holder, release
 from stillhouse.runs.folder import Attempt, RunFolder
 from stillhouse.tables import Table
 
@@ -49,6 +49,6 @@ def _row(folder: RunFolder, attempt: Attempt) -> tuple[str | int | None, ...]:
         attempt.number,
         f"process {writer.pid} on {writer.host}" if writer else "unknown",
         claim.get("job") if claim else None,
-        f"{time.time() - beat:.0f} s ago",
+        ago(time.time() - beat),
         what,
     )

@@ -119,7 +119,12 @@ def alive(attempt: Attempt, now: float | None = None) -> str | None:
     age = (time.time() if now is None else now) - heartbeat
     if abs(age) >= EXPIRY_SECONDS:
         return None
-    return f"{writer.host if writer else 'an unknown host'} ({age:.0f} s ago)"
+    return f"{writer.host if writer else 'an unknown host'} ({ago(age)})"
+
+
+def ago(seconds: float) -> str:
+    """How old a heartbeat is in words; one from the future shows that a clock is wrong."""
+    return f"{seconds:.0f} s ago" if seconds >= 0 else f"{-seconds:.0f} s ahead of this clock"
 
 
 def holder(claim: Holder) -> Process:

@@ -78,14 +78,25 @@ def _abandoned(path: Path) -> bool:
 def _written(path: Path, data: bytes) -> Iterator[Path]:
     """A temporary file beside `path` with `data` safe on the disk, gone afterwards."""
     new = temporary(path)
+    with blamed_on(path):
+        try:
+            with new.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield new
+        finally:
+            new.unlink(missing_ok=True)
+
+
+@contextmanager
+def blamed_on(path: Path) -> Iterator[None]:
+    """Let an OSError name `path`: one of a write names no file, others a temporary one."""
     try:
-        with new.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield new
-    finally:
-        new.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def dump_json(value: Any) -> bytes:

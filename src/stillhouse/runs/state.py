@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from stillhouse.errors import RunError, printable
+from stillhouse.errors import RunError, describe, printable
 from stillhouse.runs.claim import alive
 from stillhouse.runs.folder import Attempt, RunFolder
 from stillhouse.runs.records import Result
@@ -40,7 +40,10 @@ def state_of(folder: RunFolder, now: float | None = None) -> RunState:
 
 def unreadable(error: RunError | OSError) -> RunState:
     """The state of a run whose files cannot be read, with the cure where one is known."""
-    reason = f"{error.message}: {error.hint}" if isinstance(error, RunError) else str(error)
+    if isinstance(error, RunError):
+        reason = f"{error.message}: {error.hint}"
+    else:
+        reason = describe(error) or str(error)
     return RunState("unreadable", printable(reason))
 
 

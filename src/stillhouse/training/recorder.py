@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from stillhouse.errors import RunError, describe, one_line
 from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.complete import complete, tidy
-from stillhouse.runs.files import read_recorded, write_atomic
+from stillhouse.runs.files import blamed_on, read_recorded, write_atomic
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import MOVE_AWAY
 from stillhouse.training import checkpoint
@@ -78,7 +78,7 @@ class Recorder:
     def epoch(self, trainee: Trainee, record: Record) -> None:
         """Append an epoch's record, then save the checkpoint that holds it."""
         self.claim.check()
-        with self.attempt.metrics.open("ab") as file:
+        with blamed_on(self.attempt.metrics), self.attempt.metrics.open("ab") as file:
             file.write((json.dumps(record, allow_nan=False) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
