@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -23,7 +23,7 @@ from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Dataset, Split
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.records import dump, dump_sealed
-from stillhouse.training import cohort, trainee
+from stillhouse.training import trainee
 from stillhouse.training.cohort import Place
 from stillhouse.training.trainee import Trainee
 from stillhouse.training.worker import work
@@ -73,19 +73,15 @@ def rate(change: Callable[[int, float], float]) -> Fault:
     return lambda: patch.object(trainee, "learning_rate", changed)
 
 
-def initial(scale: float) -> Fault:
-    """Initial convolution weights of another size: behind batch norm, a slower network."""
-    real = cohort.make_trainee
+def asleep(epochs: int) -> Fault:
+    """An optimizer that does nothing at first, as under a loss scale that starts too high."""
+    step = Trainee.step
 
-    def scaled(*arguments: Any) -> Trainee:
-        made = real(*arguments)
-        with torch.no_grad():
-            for part in made.network.modules():
-                if isinstance(part, torch.nn.Conv2d):
-                    part.weight.mul_(scale)
-        return made
+    def late(self: Trainee, *arguments: Any) -> None:
+        with frozen() if self.position[0] < epochs else nullcontext():
+            step(self, *arguments)
 
-    return lambda: patch.object(cohort, "make_trainee", scaled)
+    return lambda: patch.object(Trainee, "step", late)
 
 
 def images(change: Callable[[Dataset], Dataset]) -> Fault:
@@ -148,15 +144,17 @@ def importing(module: str) -> Callable[[], object]:
     return lambda: __import__(module)
 
 
-def ignored_seed(seed: int) -> Fault:
-    """Every draw from one seed, whatever the run's."""
+def ignored_seed(own: int, instead: int) -> Fault:
+    """Every draw from another seed than the run's own."""
     from stillhouse import seeding
 
     real = seeding.derive
 
     def fixed(purpose: str, *parts: int | str) -> int:
         first = next((n for n, part in enumerate(parts) if isinstance(part, int)), None)
-        return real(purpose, *(seed if n == first else part for n, part in enumerate(parts)))
+        if first is not None and parts[first] == own:
+            parts = (*parts[:first], instead, *parts[first + 1 :])
+        return real(purpose, *parts)
 
     return lambda: patch.object(seeding, "derive", fixed)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.doctor import faults as f
-from benchmarks.doctor.worlds import FEW_PIXELS, JUDGED, Scene, World
+from benchmarks.doctor.worlds import FEW_PIXELS, JUDGED, MADE, Scene, World
 
 HASH = "ab" * 32
 
@@ -97,6 +98,7 @@ def _unsound(world: World, new: bool) -> list[Scene]:
 def _teachers(new: bool) -> list[Scene]:
     """Students of teachers that are not what they should be."""
     short = {"overrides": {"models": {"ResNet20": {"epochs": 1}}}}
+    brief = {"overrides": {"models": {"ResNet20": {"epochs": 2}}}} if new else short
     later = {"train": f.unstarted, "own_teacher": True}
     other = "nst" if new else "fitnets"
     return [
@@ -121,7 +123,7 @@ def _teachers(new: bool) -> list[Scene]:
         ),
         Scene("moving", "changed-teacher", other, fault=f.moving_teacher),
         Scene("one-epoch", "half-trained-teacher", "logit", short, own_teacher=True),
-        Scene("one-epoch-2", "half-trained-teacher", other, short, own_teacher=True),
+        Scene("one-epoch-2", "half-trained-teacher", other, brief, own_teacher=True),
         Scene("waits", "blocked", "logit", _broken_teacher(1e6), **later),
         Scene("waits-2", "blocked", other, _broken_teacher(1e7), **later),
     ]
@@ -147,7 +149,7 @@ def _weighed(world: World, new: bool) -> list[Scene]:
         Scene("inert", "kd-inert", "logit", over("logit", alpha=1e-6, **convex)),
         Scene("inert-2", "kd-inert", other, over(other, alpha=1e-7, **convex)),
         Scene(
-            "smoothed",
+            "over-smoothed",
             "over-regularised",
             "logit",
             over("logit", label_smoothing=smooth, alpha=0.1, **convex),
@@ -161,7 +163,7 @@ def _weighed(world: World, new: bool) -> list[Scene]:
             "seed-ignored",
             "identical-curves",
             round={"seeds": list(world.seeds[:2])},
-            fault=f.ignored_seed(world.seeds[0]),
+            fault=f.ignored_seed(world.seeds[1], world.seeds[0]),
             seed=1,
         ),
         Scene(
@@ -169,7 +171,7 @@ def _weighed(world: World, new: bool) -> list[Scene]:
             "identical-curves",
             "logit",
             {"seeds": list(world.seeds[:2]), "teacher_seeds": [world.seeds[0]]},
-            f.ignored_seed(world.seeds[0]),
+            f.ignored_seed(world.seeds[1], world.seeds[0]),
             seed=1,
         ),
     ]
@@ -178,7 +180,7 @@ def _weighed(world: World, new: bool) -> list[Scene]:
 def _paced(world: World, new: bool) -> list[Scene]:
     """Runs that began late or ended early or late."""
     short = {"epochs": 4, "schedule": "constant", "learning_rate": 0.01 if new else 0.02}
-    step = {"epochs": 5, "schedule": "step", "milestones": [5], "learning_rate": 0.02}
+    step = {"epochs": 4, "schedule": "step", "milestones": [4], "learning_rate": 0.01}
     long = {
         "epochs": 40,
         "train_images": 96,
@@ -209,7 +211,7 @@ def _paced(world: World, new: bool) -> list[Scene]:
             "slow-start",
             round={"seeds": list(world.seeds[:2])},
             seed=1,
-            fault=f.initial(30.0),
+            fault=f.asleep(4),
         ),
     ]
 
@@ -251,4 +253,16 @@ def healthy(world: World) -> list[Scene]:
         quick("fp16", {"precision": "fp16"}),
         quick("smoothed", {"label_smoothing": 0.1, "validation": 160}),
         quick("no-augmentation", {"augmentation": []}),
+        *([] if world is MADE else _unseen(quick)),
+    ]
+
+
+def _unseen(quick: Callable[..., Scene]) -> list[Scene]:
+    """Another recipe, another schedule and another network than any in the first world."""
+    other = {"batch_size": 32, "epochs": 14, "nesterov": True, "weight_decay": 1e-3}
+    steps = {"schedule": "step", "milestones": [7, 10], "epochs": 12}
+    return [
+        quick("other-recipe", other, methods=["pure", "logit", "nst", "rkd"]),
+        quick("step-rate", steps),
+        quick("other-network", {}, students=["ResNet20"]),
     ]

@@ -52,6 +52,11 @@ def test_completed_runs_that_learned_nothing_are_unsound(cases: list[Case]) -> N
     assert {verdict(case, diagnose(case)[0]) for case in found} == {"unsound"}
 
 
+def test_a_teacher_in_training_makes_a_number_invalid_and_is_an_estimate(cases: list[Case]) -> None:
+    early = [(case, diagnose(case)[0]) for case in cases if case.path in EARLY]
+    assert {(verdict(*one), one[1].confidence) for one in early} == {("invalid", "likely")}
+
+
 def test_evidence_is_the_line_of_the_file(cases: list[Case], alpha: Import) -> None:
     table, wrong = report("alpha", cases, alpha.file.parent)
     evidence = {row[0]: row[4] for row in table.rows}

@@ -11,6 +11,7 @@ import pytest
 from stillhouse.doctor.case import Case
 from stillhouse.doctor.codes import CODES
 from stillhouse.doctor.diagnose import diagnose
+from stillhouse.doctor.report import verdict
 from stillhouse.runs.state import RunState
 from synthetic import DONE, FALLING, RISING, case, causes, config, records, shifted, taught
 
@@ -32,11 +33,22 @@ def early(accuracy: tuple[float, ...], **recipe: Any) -> Case:
 
 
 def weak(points: float, **changes: Any) -> Case:
-    """A good student of a teacher that ends, still rising, some points below pure students."""
-    teacher = replace(TEACHER, records=records([value + LESS - points for value in LATE]))
+    """A good student of a teacher that ends, cut short, some points below pure students."""
+    late = [value + LESS - points for value in LATE]
+    teacher = replace(TEACHER, records=records(late, lr=(0.1,) * 10))
     return replace(student(taught(2.0)), teacher=replace(teacher, **changes))
 
 
+def spread(own: Case) -> Case:
+    """A student beside pure runs whose seeds are far apart."""
+    seeds = [replace(PURE, config=config(seed=n)) for n in range(3)]
+    far = [replace(one, records=records(shifted(5 * n))) for n, one in enumerate(seeds)]
+    return replace(own, peers=tuple(far))
+
+
+BEHIND: dict[str, Any] = {"train__accuracy": shifted(12), "test__accuracy": shifted(12)}
+TRAINS_WORSE: dict[str, Any] = {"train__accuracy": shifted(12)}
+LOST: dict[str, Any] = {"train__accuracy": GUESS, "test__accuracy": GUESS, "test__ce": UNIFORM}
 LESS = 0.3  # how much lower LATE ends than RISING, as means of two epochs
 LATE = (*RISING[:5], 77.0, 79.5, 80.0, 82.0, 84.5)
 CASES: list[tuple[str, Case, str | None]] = [
@@ -99,12 +111,10 @@ CASES: list[tuple[str, Case, str | None]] = [
     ),
     ("hard labels", case(records=records((25.0,) * 10, test__ce=(2.2,) * 10)), None),
     # The distillation term.
-    (
-        "drowned",
-        student(taught(20.0, train__ce=(2.0,) * 10, train__accuracy=shifted(9))),
-        "kd-dominates",
-    ),
-    ("opposed", student(taught(20.0, -0.3, train__accuracy=shifted(9))), "kd-dominates"),
+    ("drowned", student(taught(20.0, train__ce=(2.0,) * 10, **BEHIND)), "kd-dominates"),
+    ("drowned at chance", student(taught(20.0, train__ce=(2.3,) * 10, **LOST)), "kd-dominates"),
+    ("opposed", student(taught(20.0, -0.3, **BEHIND)), "kd-dominates"),
+    ("opposed, behind in training only", student(taught(20.0, -0.3, **TRAINS_WORSE)), None),
     ("strong but agreeing", student(taught(20.0)), None),
     ("opposed, yet as good as pure", student(taught(20.0, -0.3)), None),
     ("inert", student(taught(0.005)), "kd-inert"),
@@ -119,12 +129,20 @@ CASES: list[tuple[str, Case, str | None]] = [
         None,
     ),
     ("weak but there", student(taught(0.02)), None),
+    ("held back", student(records(**BEHIND)), "over-regularised"),
+    ("behind, but catching up", student(records(shifted(5))), None),
+    ("trains worse, tests as well", student(records(**TRAINS_WORSE)), None),
     (
-        "held back",
-        student(records(shifted(5), train__accuracy=shifted(5))),
+        "held back by a recipe with more regularisation",
+        student(records(**BEHIND), config=config("logit", label_smoothing=0.9)),
         "over-regularised",
     ),
-    ("trains worse, tests as well", student(records(train__accuracy=shifted(5))), None),
+    (
+        "held back with another recipe",
+        student(records(**BEHIND), config=config("logit", batch_size=8)),
+        "confounded",
+    ),
+    ("behind as pure seeds are behind each other", spread(student(records(**BEHIND))), None),
     # The length of the training.
     ("cut short", case(records=records(LATE, lr=(0.1,) * 10)), "under-trained"),
     ("at rest at a high rate", case(records=records(lr=(0.1,) * 10)), None),
@@ -218,8 +236,41 @@ def test_identical_curves_of_unlike_runs() -> None:
     assert causes(replace(own, peers=(replace(peer, config=own.config),))) == []
 
 
+def test_identical_curves_of_two_seeds() -> None:
+    own, peer = (case(config=config(seed=n), records=records()) for n in (0, 1))
+    assert causes(replace(own, peers=(peer,))) == ["identical-curves"]
+
+
+def test_null_is_pure_by_another_name() -> None:
+    """Unless its weight is not 1, or its seed another."""
+    null = config("null")
+    own = case("null", config=null, records=records(), facts={"coefficients": {"ce": 1.0}})
+    assert causes(replace(own, peers=(replace(own, config=config()),))) == []
+    assert causes(replace(own, peers=(replace(own, config=config(seed=1)),))) != []
+    other = replace(own, facts={"coefficients": {"ce": 0.1}})
+    assert causes(replace(other, peers=(replace(own, config=config()),))) == ["identical-curves"]
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        (weak(-3.0, state=RUNNING), "invalid"),
+        (case(records=records((*RISING[:8], 60.0, 60.0))), "invalid"),
+        (case(records=records(GUESS, test__ce=UNIFORM)), "unsound"),
+        (student(taught(20.0, train__ce=(2.3,) * 10, **LOST)), "unsound"),
+        (student(taught(0.005)), "caution"),
+        (case(state=RunState("failed", "chance"), records=records(GUESS)), "failed"),
+        (replace(PURE, state=RunState("lost", "walltime 9 exceeded limit 8")), "stuck"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_cause_makes_of_a_run(found: Case, word: str) -> None:
+    """Unsound is what `status` calls so: a result at chance."""
+    assert verdict(found, diagnose(found)[0]) == word
+
+
 def test_several_causes_stand_in_order() -> None:
-    """What ended the run, then what makes it unsound, then cautions."""
+    """What ended the run, then what makes it invalid, then cautions."""
     both = replace(
         student(taught(0.001)),
         state=RunState("lost", "walltime 7249 exceeded limit 7200", epoch=10),

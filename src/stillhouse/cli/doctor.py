@@ -22,7 +22,7 @@ def doctor(
     root: RootOption = HERE,
     format: Annotated[Format, typer.Option(help="How the table is written.")] = Format.rich,
 ) -> None:
-    """Name the cause of every failed, stuck or unsound run, with evidence and cure."""
+    """Name the cause of every failed, stuck, unsound or invalid run, with evidence and cure."""
     from stillhouse.doctor.read import read_round
     from stillhouse.doctor.report import report
     from stillhouse.doctor.target import find

@@ -4,33 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import sqrt
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 
-from stillhouse.doctor.case import Case, Finding
+from stillhouse.doctor.case import Case, Finding, Line
+from stillhouse.doctor.comparisons import unequal_recipe
 
 DOMINATES = 10.0
+AGREES = 0.25  # of a step along a distant term's gradient, the share that serves the task
 INERT = 0.01
 HELD_BACK = 3.0  # points of training accuracy below pure
+REGULARISERS = ("weight_decay", "label_smoothing")
 FELL = 0.9  # a loss that ends above this share of its first value has not fallen
 
 
 def dominated(case: Case) -> Iterator[Finding]:
     """The weighted distillation gradient is ten times the task's, and the task suffers.
 
-    That is: the two oppose each other or the training cross entropy stays where it was, and the
-    student is behind the pure run where there is one.
+    That is: the two oppose each other, or have little in common and the training cross entropy
+    stays where it was; and the student is behind the pure run, where there is one, on training and
+    test images. A term that points where the task does serves it, however large.
     """
     ratios, cosines = _ratios(case), case.series("gradients.cosine")
-    if not ratios or median(ratios) <= DOMINATES:
+    if not case.settled or not ratios or median(ratios) <= DOMINATES:
         return
     ce = case.series("train.ce")
-    flat = bool(ce) and fmean(ce[-2:]) > FELL * ce[0]
-    opposed = bool(cosines) and median(cosines) < 0
-    deficit = behind(case, "train.accuracy")
-    if (flat or opposed) and (deficit is None or deficit > HELD_BACK):
+    cosine = median(cosines) if cosines else 0.0
+    flat = bool(ce) and fmean(ce[-2:]) > FELL * ce[0] and cosine < AGREES
+    if (flat or cosine < 0) and _behind(case) is not False:
         text = f"gradient of the distillation term {median(ratios):.3g} times the task's"
         more = f"training cross entropy {ce[0]:.3g} -> {ce[-1]:.3g}" if flat else "they oppose"
         yield Finding("kd-dominates", "certain", (case.at(-1, f"{text}; {more}"),))
+
+
+def _behind(case: Case) -> bool | None:
+    """Whether it is behind pure on training and test images, beyond noise; None if unknown."""
+    train, test = behind(case, "train.accuracy"), behind(case, "test.accuracy")
+    return None if train is None or test is None else train > HELD_BACK and test > _noise(case)
 
 
 def inert(case: Case) -> Iterator[Finding]:
@@ -45,15 +54,47 @@ def inert(case: Case) -> Iterator[Finding]:
 
 
 def over_regularised(case: Case) -> Iterator[Finding]:
-    """Three points behind pure on training images, and behind it on test images too."""
-    if not case.done or case.unsound or case.config.method == "pure":
+    """Behind pure on training and test images, beyond what seeds do, and not catching up.
+
+    A student that is only slower is still gaining: at the pace of the second half of its training
+    it would be where pure is now within as many epochs again. If its recipe has more weight decay
+    or label smoothing than pure's the cause is certain, and comes before the unequal recipe.
+    """
+    if not case.done or case.unsound or case.config.method == "pure" or any(dominated(case)):
         return
     train, test = behind(case, "train.accuracy"), behind(case, "test.accuracy")
-    if train is None or test is None or any(dominated(case)):
+    if train is None or test is None or not _behind(case):
         return
-    if train > HELD_BACK and test > margin(case):
+    if train > _gain(case, "train.accuracy") and test > _gain(case, "test.accuracy"):
         text = f"training accuracy {train:.1f} and test accuracy {test:.1f} points below pure"
-        yield Finding("over-regularised", "likely", (case.at(-1, text),))
+        line, stronger = case.at(-1, text), _stronger(case)
+        if stronger:
+            yield Finding("over-regularised", "certain", (line, stronger))
+        else:
+            yield Finding("over-regularised", "likely", (line,))
+
+
+def _noise(case: Case) -> float:
+    """A difference of test accuracies in points that images and seeds seldom make."""
+    pure = [peer.final("test.accuracy") for peer in case.pure_of_all_seeds()]
+    values = [value for value in pure if value is not None]
+    spread = stdev(values) if len(values) >= 3 else 0.0
+    return max(margin(case), 2 * sqrt(2) * spread)
+
+
+def _gain(case: Case, field: str) -> float:
+    """The points that the second half of the epochs gained, as means of two epochs."""
+    values = case.series(field)
+    half = len(values) // 2
+    return fmean(values[-2:]) - fmean(values[max(0, half - 2) : half] or values[:1])
+
+
+def _stronger(case: Case) -> Line | None:
+    """Where its recipe regularises more than that of the pure runs."""
+    for name, was, now in unequal_recipe(case):
+        if name in REGULARISERS and now > was:
+            return case.fact(name, f"{name} {was!r} in pure, {now!r} here")
+    return None
 
 
 def behind(case: Case, field: str) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -102,6 +103,11 @@ class Case:
         return self.state.name != "missing"
 
     @property
+    def settled(self) -> bool:
+        """Whether its newest epoch may be judged: it completed, or is past its first twentieth."""
+        return self.done or len(self.records) >= max(5, ceil(0.05 * self.config.training.epochs))
+
+    @property
     def unsound(self) -> str:
         """Why its newest epoch is no better than guessing; empty if it is, or there is none."""
         if not self.records:
@@ -135,13 +141,17 @@ class Case:
 
     def pure(self) -> list[Case]:
         """The completed pure runs of its dataset and network, of its own seed if there is one."""
-        found = [
+        found = self.pure_of_all_seeds()
+        return [peer for peer in found if peer.config.seed == self.config.seed] or found
+
+    def pure_of_all_seeds(self) -> list[Case]:
+        """The completed pure runs of its dataset and network."""
+        return [
             peer
             for peer in self.peers
             if peer.config.method == "pure" and peer.config.model == self.config.model
             if peer.done and peer.records and not peer.unsound
         ]
-        return [peer for peer in found if peer.config.seed == self.config.seed] or found
 
 
 def _dig(record: Mapping[str, Any], name: str) -> float | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["end", "unsound", "caution"]
-KINDS: tuple[Kind, ...] = ("end", "unsound", "caution")
+Kind = Literal["end", "invalid", "caution"]
+KINDS: tuple[Kind, ...] = ("end", "invalid", "caution")
 
 
 @dataclass(frozen=True)
 class Code:
-    """`end`: why a run failed or is stuck; `unsound`: its result must not be used; `caution`:
-    its result stands, but read it with this in mind.
+    """`end`: why a run failed or is stuck; `invalid`: its number is not what its configuration
+    says; `caution`: its result stands, but read it with this in mind.
+
+    Whether a run is unsound, its accuracy being that of guessing, is no matter of the cause.
     """
 
     name: str
@@ -60,20 +62,20 @@ _ALL = (
     ),
     Code(
         "wrong-teacher",
-        "unsound",
+        "invalid",
         "the teacher is not the one the configuration names",
         "train the student again with the teacher its configuration names",
     ),
     Code(
         "changed-teacher",
-        "unsound",
+        "invalid",
         "the teacher's weights are not those its record has",
         "restore the teacher's weights, or train the teacher and its students again",
     ),
     Code(
         "half-trained-teacher",
-        "unsound",
-        "the teacher was not trained to its end, or knows less than a pure student",
+        "invalid",
+        "the teacher was not trained to its end",
         "finish or train the teacher anew, then its students",
     ),
     Code(
@@ -84,33 +86,33 @@ _ALL = (
     ),
     Code(
         "bad-data",
-        "unsound",
+        "invalid",
         "images or labels are missing, damaged or do not belong together",
         "`stillhouse data fetch` the dataset anew and train again",
     ),
     Code(
         "optimizer-never-stepped",
-        "unsound",
+        "invalid",
         "the weights did not move",
         "find the gradient that is not finite (a loss outside float32?); try precision bf16 or "
         "fp32",
     ),
     Code(
         "divergence",
-        "unsound",
+        "invalid",
         "the loss left all bounds, or what was learned was lost again",
         "a smaller learning_rate, warmup_epochs, or a smaller weight of the distillation term",
     ),
     Code(
         "collapse",
-        "unsound",
+        "invalid",
         "the network gives every image the same answer",
         "compare the terms' sizes in metrics.jsonl; a smaller weight of the distillation term, a "
         "smaller learning_rate or warmup_epochs",
     ),
     Code(
         "nothing-learned",
-        "unsound",
+        "invalid",
         "the accuracy is that of guessing, for a reason the records do not show",
         "look at the loss curves and at the images",
     ),
@@ -147,7 +149,7 @@ _ALL = (
     Code(
         "over-regularised",
         "caution",
-        "it fits its training images worse than a pure run, and tests worse",
+        "it fits its training images worse than a pure run and tests worse, and will not catch up",
         "a smaller alpha, weight_decay or label_smoothing; compare with the `null` control",
     ),
     Code(

@@ -11,22 +11,27 @@ from stillhouse.doctor.case import Case, Finding
 
 # A recipe's field that says how a run is computed, not what is learned.
 FREE = {"threads", "deterministic"}
+OF_THE_TERM = {"method", "distillation", "parameters", "teacher"}
 CURVES = ("train.accuracy", "test.accuracy", "test.ce")
 
 
 def confounded(case: Case) -> Iterator[Finding]:
     """Its recipe is not that of the pure runs it is compared with."""
+    if unequal := unequal_recipe(case):
+        text = ", ".join(f"{name} {was!r} in pure, {now!r} here" for name, was, now in unequal)
+        yield Finding("confounded", "certain", (case.fact(unequal[0][0], text),))
+
+
+def unequal_recipe(case: Case) -> list[tuple[str, Any, Any]]:
+    """The recipe's fields in which a student differs from most pure runs: field, theirs, its."""
     if case.config.method == "pure":
-        return
+        return []
     peers = [p for p in case.peers if p.config.model == case.config.model]
     pure = [_recipe(peer) for peer in peers if peer.config.method == "pure"]
     if not pure:
-        return
+        return []
     reference = mode([tuple(sorted(recipe.items())) for recipe in pure])
-    unequal = difference(dict(reference), _recipe(case))
-    if unequal:
-        text = ", ".join(f"{name} {was!r} in pure, {now!r} here" for name, was, now in unequal)
-        yield Finding("confounded", "certain", (case.fact(unequal[0][0], text),))
+    return difference(dict(reference), _recipe(case))
 
 
 def _recipe(case: Case) -> dict[str, Any]:
@@ -36,17 +41,27 @@ def _recipe(case: Case) -> dict[str, Any]:
 
 
 def identical(case: Case) -> Iterator[Finding]:
-    """Another configuration, the same curves."""
+    """Another configuration, the same curves; `null` at full weight is `pure` by another name."""
     own = _curves(case)
-    if own is None or case.facts.get("coefficients") == {"ce": 1.0}:
+    if own is None:
         return
     for peer in case.peers:
-        if peer.facts.get("coefficients") != {"ce": 1.0} or case.config.method != "pure":
-            unequal = difference(counted(peer.config), counted(case.config))
-            if _curves(peer) == own and unequal:
-                text = f"the same as {peer.path}, which differs in {unequal[0][0]}"
-                yield Finding("identical-curves", "certain", (case.at(-1, text), peer.at(-1, "")))
-                return
+        alike = _task_alone(case) and _task_alone(peer)
+        unequal = [
+            name
+            for name, *_ in difference(counted(peer.config), counted(case.config))
+            if not (alike and name.split(".")[0] in OF_THE_TERM)
+        ]
+        if unequal and _curves(peer) == own:
+            text = f"the same as {peer.path}, which differs in {unequal[0]}"
+            yield Finding("identical-curves", "certain", (case.at(-1, text), peer.at(-1, "")))
+            return
+
+
+def _task_alone(case: Case) -> bool:
+    """Whether it minimises the plain cross entropy."""
+    coefficients = case.facts.get("coefficients", {"ce": 1.0})
+    return case.config.method in ("pure", "null") and coefficients == {"ce": 1.0}
 
 
 def _curves(case: Case) -> tuple[tuple[float, ...], ...] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, log
+from math import log
 from statistics import fmean, stdev
 
+from stillhouse.doctor.balance import dominated
 from stillhouse.doctor.case import Case, Confidence, Finding
 from stillhouse.doctor.ends import WARNED
 
@@ -14,12 +15,6 @@ STILL = 1e-9  # of the weights' norm: as good as not moved
 UNIFORM = 0.01  # nats between a test loss and that of the uniform answer, ln C
 LOST = 20.0  # points of accuracy that a healthy run does not lose for good
 EXPLODED = 3.0
-
-
-def settled(case: Case) -> bool:
-    """Whether its newest epoch may be judged: it completed, or is past its first twentieth."""
-    epochs = len(case.records)
-    return case.done or epochs >= max(5, ceil(0.05 * case.config.training.epochs))
 
 
 def never_stepped(case: Case) -> Iterator[Finding]:
@@ -59,7 +54,9 @@ def _frozen(case: Case) -> bool:
 
 def collapsed(case: Case) -> Iterator[Finding]:
     """A constant answer: one or two classes predicted, or a test loss of ln C, at chance."""
-    if not (case.unsound and settled(case)) or any(never_stepped(case)) or any(unrelated(case)):
+    if not (case.unsound and case.settled):
+        return
+    if any(found for rule in (never_stepped, unrelated, dominated) for found in rule(case)):
         return
     last = case.records[-1]["test"]
     uniform = log(case.spec.classes)
@@ -80,8 +77,8 @@ def diverged(case: Case) -> Iterator[Finding]:
         lines = (case.at(peak, f"test accuracy {best:.2f} %"), case.at(-1, f"{now:.2f} % at last"))
         yield Finding("divergence", "likely", lines)
         return
-    exploded = case.unsound and settled(case) and ce > EXPLODED * log(case.spec.classes)
-    if exploded and not any(never_stepped(case)):
+    exploded = case.unsound and case.settled and ce > EXPLODED * log(case.spec.classes)
+    if exploded and not (any(never_stepped(case)) or any(dominated(case))):
         text = f"test loss {ce:.3g} at chance level"
         yield Finding("divergence", "likely", (case.at(-1, text),))
 
@@ -89,7 +86,7 @@ def diverged(case: Case) -> Iterator[Finding]:
 def unrelated(case: Case) -> Iterator[Finding]:
     """It fits its training images but guesses on the test images: their labels do not agree."""
     train = case.final("train.accuracy")
-    if not (case.unsound and settled(case)) or train is None:
+    if not (case.unsound and case.settled) or train is None:
         return
     if train > max(3 * case.chance, case.chance + 10):
         text = f"training accuracy {train:.1f} %, but {case.unsound}"
@@ -109,7 +106,7 @@ def other_data(case: Case) -> Iterator[Finding]:
 
 def nothing_learned(case: Case) -> Iterator[Finding]:
     """It is at chance and no other rule says why."""
-    if case.unsound and settled(case):
-        others = (never_stepped, collapsed, diverged, unrelated)
+    if case.unsound and case.settled:
+        others = (never_stepped, collapsed, diverged, unrelated, dominated)
         if not any(finding for rule in others for finding in rule(case)):
             yield Finding("nothing-learned", "possible", (case.at(-1, case.unsound),))

@@ -25,28 +25,40 @@ def under_trained(case: Case) -> Iterator[Finding]:
 
 
 def rising(case: Case) -> float:
-    """The points of test accuracy gained in the last tenth of the epochs; 0 if it had settled.
+    """The points of accuracy gained in the last tenth of the epochs; 0 if it had settled.
 
     Two epochs at least are compared with as many before; the gain must exceed what two
-    measurements of equal networks show, and the training loss must fall too.
+    measurements of equal networks show, and the training loss must fall too. At a high learning
+    rate the test accuracy jumps: the training accuracy counts too, unless it runs ahead.
     """
-    accuracy, loss = case.series("test.accuracy"), case.series("train.total")
-    if len(accuracy) < 2 or not loss:
+    test, train = case.series("test.accuracy"), case.series("train.accuracy")
+    if len(test) < 2 or _gained(case.series("train.total")) >= 0:
         return 0.0
-    span = max(1, min(len(accuracy) // 2, max(2, len(accuracy) // 10)))
-    gain = fmean(accuracy[-span:]) - fmean(accuracy[-2 * span : -span])
-    fell = fmean(loss[-span:]) < fmean(loss[-2 * span : -span])
-    return gain if gain > max(GAIN, margin(case)) and fell else 0.0
+    gains = [_gained(test)]
+    if train and fmean(train[-2:]) < max(test) + GAP:
+        gains.append(_gained(train))
+    return max(gains) if max(gains) > max(GAIN, margin(case)) else 0.0
+
+
+def _gained(values: list[float]) -> float:
+    """The mean of the last tenth, two at least, above that of as many before."""
+    if len(values) < 2:
+        return 0.0
+    span = max(1, min(len(values) // 2, max(2, len(values) // 10)))
+    return fmean(values[-span:]) - fmean(values[-2 * span : -span])
 
 
 def overfitted(case: Case) -> Iterator[Finding]:
-    """The test loss ends a tenth above its minimum while training accuracy runs away."""
+    """The test loss stays a tenth above its minimum while training accuracy runs away.
+
+    It stays there if it does in all of the last three epochs: one bad epoch is none.
+    """
     ce, test = case.series("test.ce"), case.series("test.accuracy")
     train, loss = case.series("train.accuracy"), case.series("train.total")
     if len(ce) < 5 or not train or case.unsound:
         return
     low = ce.index(min(ce))
-    late, gap = fmean(ce[-2:]), [a - b for a, b in zip(train, test, strict=True)]
+    late, gap = min(ce[-3:]), [a - b for a, b in zip(train, test, strict=True)]
     if late > ROSE * ce[low] and fmean(gap[-2:]) > gap[low] + GAP and loss[-1] < loss[low]:
         lines = (
             case.at(low, f"test loss {ce[low]:.3g}"),
@@ -56,17 +68,17 @@ def overfitted(case: Case) -> Iterator[Finding]:
 
 
 def slow_start(case: Case) -> Iterator[Finding]:
-    """At most twice chance after the first epoch, and twice as long as others to half its level.
+    """At most twice chance in two epochs, and twice as long as others to half its level.
 
     Warm-up epochs are expected to be slow and are not counted.
     """
     accuracy = case.series("test.accuracy")
-    if case.unsound or len(accuracy) < 5 or accuracy[0] > 2 * case.chance:
+    if case.unsound or len(accuracy) < 5 or max(accuracy[:2]) > 2 * case.chance:
         return
     took = _half(case) - case.config.training.warmup_epochs
     others = [_half(peer) for peer in case.peers if len(peer.records) >= 5 and not peer.unsound]
     usual = median(others) if others else len(accuracy) / 10
-    if took > max(2 * usual, 2):
+    if took >= max(2 * usual, 3):
         lines = (
             case.at(0, f"test accuracy {accuracy[0]:.1f} %"),
             case.at(_half(case) - 1, f"epoch {_half(case)}: half its level; others: {usual:g}"),

@@ -11,12 +11,12 @@ from stillhouse.doctor.codes import CODES
 from stillhouse.doctor.diagnose import diagnose
 from stillhouse.tables import Table
 
-VERDICTS = ("failed", "stuck", "unsound", "caution")
+VERDICTS = ("failed", "stuck", "unsound", "invalid", "caution")
 COLUMNS = ("Run", "Verdict", "Cause", "Confidence", "Evidence", "What to do")
 
 
 def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, bool]:
-    """The findings on some runs, and whether a run failed, is stuck or is unsound.
+    """The findings on some runs, and whether a run failed, is stuck, unsound or invalid.
 
     File names are shown relative to `below` where they lie there.
     """
@@ -38,12 +38,18 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, bool]:
 
 
 def verdict(case: Case, finding: Finding) -> str:
-    """What a finding makes of a run: `failed`, `stuck`, `unsound` or `caution`."""
-    if finding.kind == "caution":
+    """What a finding makes of a run: one of `VERDICTS`.
+
+    `unsound` is what `status` calls so: its accuracy is that of guessing, whatever the cause.
+    """
+    unsound = bool(case.unsound) and case.settled
+    if finding.kind == "caution" and not unsound:
         return "caution"
     if case.state.name in ("failed", "unreadable"):
         return "failed"
-    return "stuck" if finding.kind == "end" else "unsound"
+    if finding.kind == "end":
+        return "stuck"
+    return "unsound" if unsound else finding.kind
 
 
 def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:

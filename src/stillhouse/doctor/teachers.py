@@ -8,7 +8,7 @@ from typing import Any
 
 from stillhouse.doctor.balance import margin
 from stillhouse.doctor.case import Case, Finding
-from stillhouse.doctor.pace import rising
+from stillhouse.doctor.pace import under_trained
 
 TOLERANCE = 0.2  # points between recorded and measured accuracy, as in the hand-over
 
@@ -43,15 +43,18 @@ def changed(case: Case) -> Iterator[Finding]:
 def half_trained(case: Case) -> Iterator[Finding]:
     """The teacher is unfinished, learned nothing, or was cut short and is worse than pure students.
 
-    A teacher that is only weak was trained to its end, and is no fault of the run.
+    A teacher that is only weak was trained to its end, and is no fault of the run. An imported
+    record tells from times how far a teacher was, which is an estimate.
     """
     teacher = case.teacher
     if teacher is None or not (case.records or case.state.epoch):
         return
     used = _used(case) or {}
     if used.get("finished_before") is False:
-        text = f"it started at epoch {used['epoch_at_start']} of its teacher {teacher.path}"
-        yield Finding("half-trained-teacher", "certain", (case.fact("finished_before", text),))
+        epoch = used.get("epoch_at_start")
+        when = f"at about epoch {epoch} of" if epoch is not None else "before the end of"
+        line = case.fact("finished_before", f"it started {when} its teacher {teacher.path}")
+        yield Finding("half-trained-teacher", "certain" if epoch is None else "likely", (line,))
     elif not teacher.done:
         text = f"{teacher.path} is {teacher.state.name} at epoch {teacher.state.epoch}"
         yield Finding("half-trained-teacher", "certain", (teacher.says(text),))
@@ -66,7 +69,7 @@ def _weak(case: Case, teacher: Case) -> Iterator[Finding]:
     if own is None or not pure:
         return
     usual = fmean([value for peer in pure if (value := peer.final("test.accuracy")) is not None])
-    if usual - own > margin(teacher) and (rising(teacher) or _shorter(teacher, case)):
+    if usual - own > margin(teacher) and (any(under_trained(teacher)) or _shorter(teacher, case)):
         lines = (
             teacher.at(-1, f"teacher's test accuracy {own:.2f} %"),
             pure[0].at(-1, f"pure students' {usual:.2f} %"),
