@@ -68,7 +68,7 @@ RECIPE = {
 }
 FEW_PIXELS = {"weight": 62.5}  # attention transfer's 1000 is for maps with 16 times as many
 MADE = World("made on: Digits", "Digits", (0, 1, 2), RECIPE)
-JUDGED = World("judged on: Fashion-MNIST", "FashionMNIST", (300, 301, 302, 303, 304), RECIPE)
+JUDGED = World("judged on: Fashion-MNIST", "FashionMNIST", (400, 401, 402, 403, 404), RECIPE)
 
 
 @dataclass(frozen=True)

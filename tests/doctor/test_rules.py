@@ -46,6 +46,21 @@ def spread(own: Case) -> Case:
     return replace(own, peers=tuple(far))
 
 
+def sweep(*points: float, tests: float = 5.0) -> Case:
+    """The student of the largest alpha; each fits its training images some points worse."""
+    arms = [
+        case(
+            "logit",
+            config=config("logit").model_copy(update={"axes": {"alpha": (n + 1) / 4}}),
+            records=records(shifted(tests + n / 9), train__accuracy=shifted(lost)),
+            peers=(PURE,),
+            teacher=TEACHER,
+        )
+        for n, lost in enumerate(points)
+    ]
+    return replace(arms[-1], peers=(PURE, *arms[:-1]))
+
+
 BEHIND: dict[str, Any] = {"train__accuracy": shifted(12), "test__accuracy": shifted(12)}
 TRAINS_WORSE: dict[str, Any] = {"train__accuracy": shifted(12)}
 LOST: dict[str, Any] = {"train__accuracy": GUESS, "test__accuracy": GUESS, "test__ce": UNIFORM}
@@ -129,9 +144,11 @@ CASES: list[tuple[str, Case, str | None]] = [
         None,
     ),
     ("weak but there", student(taught(0.02)), None),
-    ("held back", student(records(**BEHIND)), "over-regularised"),
-    ("behind, but catching up", student(records(shifted(5))), None),
-    ("trains worse, tests as well", student(records(**TRAINS_WORSE)), None),
+    ("held back for no known reason", student(records(**BEHIND)), None),
+    ("held back the more, the larger alpha", sweep(5.0, 9.0, 12.0), "over-regularised"),
+    ("held back, but not by alpha", sweep(5.0, 4.0, 12.0), None),
+    ("held back by alpha, two values only", sweep(5.0, 12.0), None),
+    ("trains worse with alpha, tests as well", sweep(5.0, 9.0, 12.0, tests=-1.0), None),
     (
         "held back by a recipe with more regularisation",
         student(records(**BEHIND), config=config("logit", label_smoothing=0.9)),
@@ -142,7 +159,11 @@ CASES: list[tuple[str, Case, str | None]] = [
         student(records(**BEHIND), config=config("logit", batch_size=8)),
         "confounded",
     ),
-    ("behind as pure seeds are behind each other", spread(student(records(**BEHIND))), None),
+    (
+        "opposed, but behind as pure seeds are behind each other",
+        spread(student(taught(20.0, -0.3, **BEHIND))),
+        None,
+    ),
     # The length of the training.
     ("cut short", case(records=records(LATE, lr=(0.1,) * 10)), "under-trained"),
     ("at rest at a high rate", case(records=records(lr=(0.1,) * 10)), None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from math import sqrt
 from statistics import fmean, median, stdev
 
@@ -54,24 +55,22 @@ def inert(case: Case) -> Iterator[Finding]:
 
 
 def over_regularised(case: Case) -> Iterator[Finding]:
-    """Behind pure on training and test images, beyond what seeds do, and not catching up.
+    """Behind pure on training and test images, and something tells why.
 
-    A student that is only slower is still gaining: at the pace of the second half of its training
-    it would be where pure is now within as many epochs again. If its recipe has more weight decay
-    or label smoothing than pure's the cause is certain, and comes before the unequal recipe.
+    Its recipe has more weight decay or label smoothing than pure's, or in a sweep every larger
+    value fits the training images worse. Behind pure without either is no fault of a run: the
+    observation of this name tells it.
     """
     if not case.done or case.unsound or case.config.method == "pure" or any(dominated(case)):
         return
     train, test = behind(case, "train.accuracy"), behind(case, "test.accuracy")
-    if train is None or test is None or not _behind(case):
-        return
-    if train > _gain(case, "train.accuracy") and test > _gain(case, "test.accuracy"):
-        text = f"training accuracy {train:.1f} and test accuracy {test:.1f} points below pure"
-        line, stronger = case.at(-1, text), _stronger(case)
-        if stronger:
-            yield Finding("over-regularised", "certain", (line, stronger))
-        else:
-            yield Finding("over-regularised", "likely", (line,))
+    if train is None or test is None or train <= HELD_BACK or test <= margin(case) / 2:
+        return  # by half the margin, a standard error: the training images show it, too
+    text = f"training accuracy {train:.1f} and test accuracy {test:.1f} points below pure"
+    if stronger := _stronger(case):
+        yield Finding("over-regularised", "certain", (case.at(-1, text), stronger))
+    elif falls := _falls(case):
+        yield Finding("over-regularised", "likely", (case.at(-1, f"{text}; {falls}"),))
 
 
 def _noise(case: Case) -> float:
@@ -82,19 +81,35 @@ def _noise(case: Case) -> float:
     return max(margin(case), 2 * sqrt(2) * spread)
 
 
-def _gain(case: Case, field: str) -> float:
-    """The points that the second half of the epochs gained, as means of two epochs."""
-    values = case.series(field)
-    half = len(values) // 2
-    return fmean(values[-2:]) - fmean(values[max(0, half - 2) : half] or values[:1])
-
-
 def _stronger(case: Case) -> Line | None:
     """Where its recipe regularises more than that of the pure runs."""
     for name, was, now in unequal_recipe(case):
         if name in REGULARISERS and now > was:
             return case.fact(name, f"{name} {was!r} in pure, {now!r} here")
     return None
+
+
+def _falls(case: Case) -> str:
+    """The training accuracies of a sweep if each is below that of the next smaller value."""
+    if len(case.config.axes) != 1:
+        return ""
+    ((axis, own),) = case.config.axes.items()
+    fits = {
+        peer.config.axes[axis]: accuracy
+        for peer in (case, *case.peers)
+        if _arm(peer) == _arm(case) and set(peer.config.axes) == {axis} and peer.done
+        if (accuracy := peer.final("train.accuracy")) is not None
+    }
+    values = sorted(fits)
+    if len(values) < 3 or own == values[0]:
+        return ""
+    if any(fits[small] <= fits[large] for small, large in pairwise(values)):
+        return ""
+    return ", ".join(f"{fits[value]:.1f} % with {axis} {value:g}" for value in values)
+
+
+def _arm(case: Case) -> tuple[str, str, int]:
+    return case.config.method, case.config.model, case.config.seed
 
 
 def behind(case: Case, field: str) -> float | None:
