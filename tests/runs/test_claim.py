@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from stillhouse.runs import claim as claim_module
 from stillhouse.runs.claim import EXPIRY_SECONDS, Busy, Claim, alive
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.process import process_started
+from workbench import edit
 
 
 @pytest.fixture
@@ -98,6 +100,24 @@ def test_a_zombie_is_not_alive() -> None:
         time.sleep(0.01)
     assert process_started(child.pid) is None
     child.wait()
+
+
+def test_a_stopped_process_holds_a_run_until_its_heartbeat_expires(folder: RunFolder) -> None:
+    """It may be stopped for ever: one that was suspended can outlive its job."""
+    claim = Claim.take(folder)
+    claim.write_status("running", epoch=1)
+    attempt, now = claim.attempt, time.time()
+    with subprocess.Popen(["sleep", "60"]) as child:
+        started = process_started(child.pid)
+        edit(attempt.claim, lambda claim: claim.update(pid=child.pid, started=started))
+        child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        assert alive(attempt, now) is not None
+        assert alive(attempt, now + EXPIRY_SECONDS + 1) is None
+        child.send_signal(signal.SIGCONT)
+        os.waitid(os.P_PID, child.pid, os.WCONTINUED | os.WNOWAIT)
+        assert alive(attempt, now + EXPIRY_SECONDS + 1) == f"process {child.pid} on this machine"
+        child.kill()
 
 
 def test_an_attempt_appears_with_its_claim_in_it(

@@ -105,8 +105,9 @@ class Claim:
 def alive(attempt: Attempt, now: float | None = None) -> str | None:
     """Who is writing this attempt, or None if it has ended or its writer is gone.
 
-    On the writer's own machine its process is looked up; elsewhere the heartbeat decides. One
-    from the future, by a clock that was wrong, counts no more than one as far in the past.
+    On the writer's own machine its process is looked up; elsewhere, or if it is stopped, the
+    heartbeat decides. One from the future, by a clock that was wrong, counts no more than one as
+    far in the past.
     """
     status = attempt.read_status()
     if status["state"] != "running" or attempt.released.exists():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UNKNOWN = "unknown"
+STOPPED = ("T", "t")
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,15 @@ class Process:
         return f"{self.host}-{self.space}-{self.pid}-{self.started}"
 
     def alive(self) -> bool | None:
-        """Whether it still runs; None if that cannot be seen from here."""
+        """Whether it still runs; None if that cannot be seen from here, or if it is stopped.
+
+        A stopped process may never go on: a suspended one can outlive its job.
+        """
         if (self.host, self.space) != (socket.gethostname(), _space()):
             return None
-        return process_started(self.pid) == self.started
+        if process_started(self.pid) != self.started:
+            return False
+        return None if _state(self.pid) in STOPPED else True
 
 
 def process_started(pid: int) -> str | None:
@@ -52,7 +58,7 @@ def process_started(pid: int) -> str | None:
     Together with the pid it tells a process from a later one that was given the same number.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _fields(pid)
         return None if fields[0] == "Z" else fields[19]
     except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self/stat").exists():
@@ -64,6 +70,18 @@ def process_started(pid: int) -> str | None:
     except PermissionError:
         return UNKNOWN
     return UNKNOWN
+
+
+def _fields(pid: int) -> list[str]:
+    """What the kernel says of a process of this machine, from its state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _state(pid: int) -> str:
+    try:
+        return _fields(pid)[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return UNKNOWN
 
 
 def _space() -> str:
