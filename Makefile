@@ -10,7 +10,7 @@ demo: .venv/ready          ## a whole round on scikit-learn's digits, then its t
 	$(BIN)/stillhouse table rounds/digits.yaml --root demo --style seeds
 
 test: .venv/ready          ## the default tests
-	$(BIN)/pytest -n 2 --dist loadscope
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 fuzz: .venv/ready          ## 10,000 torn and hostile files; FUZZ_SEED=7 for others
 	FUZZ_CASES=10000 $(BIN)/pytest tests/fuzz

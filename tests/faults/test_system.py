@@ -103,7 +103,7 @@ def test_a_fresh_claim_of_another_host(desk: Desk, sound: dict[str, Any], age: f
         listener = threading.Thread(target=lambda: heard.extend(process.stdout or ()))
         listener.start()
         wait_until(lambda: any("stillhouse unlock" in line for line in heard), "it waits")
-        assert any(f"{STUDENT} by node7 (" in line for line in heard)
+        assert any(f"{STUDENT} by process" in line and "on node7 (" in line for line in heard)
         assert ("s ahead of this clock" in "".join(heard)) == (age < 0)
         assert "released" in said(desk, "unlock", "--format", "md")
         assert process.wait() == 0

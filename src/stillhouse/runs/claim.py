@@ -120,7 +120,8 @@ def alive(attempt: Attempt, now: float | None = None) -> str | None:
     age = (time.time() if now is None else now) - heartbeat
     if abs(age) >= EXPIRY_SECONDS:
         return None
-    return f"{writer.host if writer else 'an unknown host'} ({ago(age)})"
+    who = f"process {writer.pid} on {writer.host}" if writer else "an unknown host"
+    return f"{who} ({ago(age)})"
 
 
 def ago(seconds: float) -> str:
