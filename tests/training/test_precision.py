@@ -9,6 +9,7 @@ from lab import ALL_METHODS, Lab
 from stillhouse.training.precision import autocast, full_precision, pick_device
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("precision", "epochs"), [("bf16", 3), ("fp16", 4)])
 def test_methods_train_in_reduced_precision(precision: str, epochs: int, lab: Lab) -> None:
     configs = [lab.run(method, precision=precision, epochs=epochs) for method in ALL_METHODS]
