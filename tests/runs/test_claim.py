@@ -107,7 +107,8 @@ def test_a_stopped_process_holds_a_run_until_its_heartbeat_expires(folder: RunFo
     claim = Claim.take(folder)
     claim.write_status("running", epoch=1)
     attempt, now = claim.attempt, time.time()
-    with subprocess.Popen(["sleep", "60"]) as child:
+    child = subprocess.Popen(["sleep", "60"])
+    try:
         started = process_started(child.pid)
         edit(attempt.claim, lambda claim: claim.update(pid=child.pid, started=started))
         child.send_signal(signal.SIGSTOP)
@@ -117,7 +118,9 @@ def test_a_stopped_process_holds_a_run_until_its_heartbeat_expires(folder: RunFo
         child.send_signal(signal.SIGCONT)
         os.waitid(os.P_PID, child.pid, os.WCONTINUED | os.WNOWAIT)
         assert alive(attempt, now + EXPIRY_SECONDS + 1) == f"process {child.pid} on this machine"
+    finally:
         child.kill()
+        child.wait()
 
 
 def test_an_attempt_appears_with_its_claim_in_it(
