@@ -149,7 +149,7 @@ _ALL = (
     Code(
         "over-regularised",
         "caution",
-        "it fits its training images worse than a pure run and tests worse, and will not catch up",
+        "its recipe or weight keeps it below a pure run on training images and on test images",
         "a smaller alpha, weight_decay or label_smoothing; compare with the `null` control",
     ),
     Code(

@@ -74,12 +74,9 @@ class Progress:
                 of = f"{record['epoch']}/{cell.config.training.epochs}"
                 score = f"test {record['test']['accuracy']:.2f} %"
                 self.say(f"{path}: epoch {of} {score} {remaining}".rstrip())
-        if cell.state.name == "failed" and _attempt(cell) not in self._reported:
+        if cell.state.name in ("failed", "unreadable") and _attempt(cell) not in self._reported:
             self._reported.add(_attempt(cell))
-            self.say(f"{path}: FAILED: {cell.state.reason}")
-        elif cell.state.name == "unreadable" and _attempt(cell) not in self._reported:
-            self._reported.add(_attempt(cell))
-            self.say(f"{path}: UNREADABLE: {cell.state.reason}")
+            self.say(f"{path}: {cell.state.name.upper()}: {cell.state.reason}")
 
     def _bar(self, name: str, done: int, total: int, note: str) -> None:
         assert self._bars is not None
