@@ -126,7 +126,7 @@ def beta(tmp_path: Path) -> Bench:
         students=["ResNet56"],
         seeds=[0, 1, 2],
     )
-    for kind in ("alpha.yaml", "alpha_results.csv", "alpha_reported.csv"):
+    for kind in ("alpha.yaml", "alpha_results.csv"):
         shutil.copy(ROUNDS / kind, bench.file.parent)
     for seed, (final, best) in enumerate([(93.0, 94.0), (94.0, 95.0), (95.0, 96.0)]):
         bench.finish(f"Cifar10/pure/ResNet56/{seed}", final, best)
@@ -162,17 +162,6 @@ def test_what_was_not_published_is_missing(beta: Bench) -> None:
     _, svhn, digits = against_tables(beta.look(), "alpha", beta.file.parent, None)
     assert {row[1:] for row in svhn.rows} == {("FAILED", 0, None, 0, None)}
     assert {row[1:] for row in digits.rows} == {(None, 0, None, 0, None)}
-
-
-def test_the_published_deviations_are_recomputed_and_it_says_so(beta: Bench) -> None:
-    for table in against_tables(beta.look(), "alpha", beta.file.parent, None):
-        assert (
-            "Of the 8 standard deviations that round alpha reported, 1 are the sample one "
-            "(ddof = 1), 3 have ddof = 0 and 4 are neither; all are recomputed here."
-        ) in table.notes
-    (beta.file.parent / "alpha_reported.csv").unlink()
-    table = against_tables(beta.look(), "alpha", beta.file.parent, None)[0]
-    assert not any("standard deviations that round" in note for note in table.notes)
 
 
 def test_unknown_published_results_are_named(beta: Bench) -> None:

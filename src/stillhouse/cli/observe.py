@@ -27,8 +27,8 @@ def observe(
     from stillhouse.stats.observations.rules import observe as find
     from stillhouse.stats.results import which_epoch
 
-    workspace, loaded, file = open_round(root, round_)
-    found = find(survey(workspace, loaded), file.parent, which_epoch(accuracy))
+    workspace, loaded, _ = open_round(root, round_)
+    found = find(survey(workspace, loaded), which_epoch(accuracy))
     next_command = again("table", round_, root)
     if format in (Format.csv, Format.json):
         show(observation_records(loaded.round, found), format, next_command)

@@ -20,7 +20,7 @@ from stillhouse.importing.records import attempt_status, epoch_records, result_f
 from stillhouse.importing.round_file import make_round
 from stillhouse.importing.scan import WEIGHTS, scan
 from stillhouse.importing.script_run import Outcome, ScriptRun, outcome, read_run
-from stillhouse.published import reported_file, results_file
+from stillhouse.published import results_file
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import file_hash, write_atomic
 from stillhouse.runs.folder import Attempt
@@ -95,10 +95,9 @@ def path_of(run: ScriptRun, round_: Round) -> str:
 
 
 def _copy_published(recipe: Path, file: Path) -> None:
-    """Copy the tables of published results that lie beside a round file beside another."""
-    for beside in (results_file, reported_file):
-        if beside(recipe).exists():
-            shutil.copyfile(beside(recipe), beside(file))
+    """Copy the table of published results that lies beside a round file beside another."""
+    if results_file(recipe).exists():
+        shutil.copyfile(results_file(recipe), results_file(file))
 
 
 def _match(runs: list[ScriptRun], round_: Round) -> tuple[dict[str, ScriptRun], list[ScriptRun]]:

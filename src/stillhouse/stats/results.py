@@ -7,14 +7,7 @@ from pathlib import Path
 
 from stillhouse import data
 from stillhouse.errors import ConfigError
-from stillhouse.published import (
-    Kind,
-    PublishedResult,
-    read_reported,
-    read_results,
-    recompute,
-    reported_file,
-)
+from stillhouse.published import Kind, PublishedResult, read_results
 from stillhouse.rounds.provenance import footnotes
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.arms import Which, accuracy_of, arms
@@ -66,7 +59,6 @@ def against_tables(seen: Survey, other: str, folder: Path, which: str | None) ->
     Both sides show the same kind of accuracy; asking for another kind than was published raises
     ConfigError, for best-epoch and final-epoch accuracies must not be compared.
     """
-    file = folder / f"{other}.yaml"
     published = read_results(folder / f"{other}_results.csv")
     kinds = {row.kind for row in published}
     if which is None and len(kinds) == 1:
@@ -78,10 +70,7 @@ def against_tables(seen: Survey, other: str, folder: Path, which: str | None) ->
             f"round {other} has {found} accuracies, which cannot be compared with {KINDS[kind]}",
             "leave --accuracy out to show the same kind on both sides",
         )
-    note = _estimator_note(other, file, published)
-    return [
-        _against(seen, other, published, dataset, kind, note) for dataset in seen.round.datasets
-    ]
+    return [_against(seen, other, published, dataset, kind) for dataset in seen.round.datasets]
 
 
 def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
@@ -98,12 +87,7 @@ def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
 
 
 def _against(
-    seen: Survey,
-    other: str,
-    published: list[PublishedResult],
-    dataset: str,
-    which: Which,
-    note: tuple[str, ...],
+    seen: Survey, other: str, published: list[PublishedResult], dataset: str, which: Which
 ) -> Table:
     theirs: dict[tuple[str, str], list[PublishedResult]] = {}
     for result in published:
@@ -129,7 +113,7 @@ def _against(
     mine = seen.round.round
     columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
     title = f"{_label(seen, dataset)}: test accuracy (%), {KINDS[which]} on both sides"
-    return Table(title, columns, tuple(rows), (*_notes(seen, dataset, which), *note))
+    return Table(title, columns, tuple(rows), _notes(seen, dataset, which))
 
 
 def _label(seen: Survey, dataset: str) -> str:
@@ -146,19 +130,6 @@ def _published(results: list[PublishedResult], summary: Summary) -> str | None:
 
 def _counted(results: list[PublishedResult]) -> list[float]:
     return [r.accuracy for r in results if r.status == "completed" and r.accuracy is not None]
-
-
-def _estimator_note(other: str, file: Path, published: list[PublishedResult]) -> tuple[str, ...]:
-    reported = reported_file(file)
-    if not reported.exists():
-        return ()
-    cells = recompute(read_reported(reported), published)
-    found = [cell.estimator for cell in cells]
-    return (
-        f"Of the {len(found)} standard deviations that round {other} reported, "
-        f"{found.count('ddof=1')} are the sample one (ddof = 1), {found.count('ddof=0')} have "
-        f"ddof = 0 and {found.count('neither')} are neither; all are recomputed here.",
-    )
 
 
 def _shown(cell: Cell | None, which: Which) -> str | None:

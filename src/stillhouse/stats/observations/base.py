@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 from stillhouse import data
@@ -38,11 +37,10 @@ class Observation:
 
 @dataclass(frozen=True)
 class Scene:
-    """A dataset of a round; `folder` is where the round file lies, and what was published."""
+    """A dataset of a round, with its statistics and its runs' epoch records."""
 
     seen: Survey
     frame: Frame
-    folder: Path
 
     @property
     def dataset(self) -> str:
@@ -112,9 +110,9 @@ def _records(cell: Cell) -> list[Epoch] | str:
         return error.message
 
 
-def scene(seen: Survey, dataset: str, folder: Path, which: Which = "final") -> Scene:
+def scene(seen: Survey, dataset: str, which: Which = "final") -> Scene:
     """A dataset as the rules see it."""
-    return Scene(seen, frame(seen, dataset, which), folder)
+    return Scene(seen, frame(seen, dataset, which))
 
 
 def value(cell: Cell, which: Which) -> float:

@@ -1,17 +1,12 @@
-"""Rules about how numbers came about: recipes, curves, published spreads."""
+"""Rules about how numbers came about: recipes and curves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from statistics import stdev
 
-from stillhouse.config.names import label
-from stillhouse.published import ReportedCell, estimator, read_reported
 from stillhouse.rounds.provenance import footnotes
 from stillhouse.rounds.survey import Cell
-from stillhouse.stats.arms import accuracy_of
-from stillhouse.stats.observations.base import Observation, Scene, listed
+from stillhouse.stats.observations.base import Observation, Scene
 
 
 def confounds(scene: Scene) -> Iterator[Observation]:
@@ -53,43 +48,3 @@ def identical(scene: Scene) -> Iterator[Observation]:
                 "optimizer step happen?"
             )
             yield scene.say("alarm", "identical-curves", text, cells)
-
-
-@dataclass(frozen=True)
-class _Checked:
-    cell: ReportedCell
-    kind: str
-    text: str
-
-
-def reported_spreads(scene: Scene) -> Iterator[Observation]:
-    """Published standard deviations that are not all the same estimator."""
-    file = scene.folder / f"{scene.seen.round.round}_reported.csv"
-    if not file.exists():
-        return
-    found = [
-        checked
-        for cell in read_reported(file)
-        if cell.dataset == scene.dataset and (checked := _check(scene, cell))
-    ]
-    kinds = [one.kind for one in found]
-    if len(set(kinds)) < 2 and set(kinds) <= {"ddof=1"}:
-        return
-    text = (
-        f"The {len(found)} reported ± mix estimators: {kinds.count('ddof=1')} with ddof = 1, "
-        f"{kinds.count('ddof=0')} with ddof = 0, {kinds.count('neither')} neither "
-        f"({listed([one.text for one in found if one.kind != 'ddof=1'])})"
-    )
-    yield scene.say("warning", "mixed-estimators", text)
-
-
-def _check(scene: Scene, cell: ReportedCell) -> _Checked | None:
-    """Which standard deviation of its runs' best accuracies a reported cell is."""
-    arm = next((a for a in scene.arms if (a.method, a.model) == (cell.method, cell.model)), None)
-    best = [accuracy_of(run.state, "best") for run in arm.sound] if arm else []
-    values = [round(accuracy, 2) for accuracy in best if accuracy is not None]
-    if arm is None or len(values) < 2:
-        return None
-    kind = estimator(values, cell.std)
-    name = "Teacher" if arm.role == "teacher" else label(cell.method)
-    return _Checked(cell, kind, f"{name} {cell.std:.2f}, by ddof = 1 {stdev(values):.2f}")

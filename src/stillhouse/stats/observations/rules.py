@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 from stillhouse.rounds.survey import Survey
 from stillhouse.stats.arms import Which
@@ -28,7 +27,6 @@ RULES: tuple[Rule, ...] = (
     teachers.outlier,
     teachers.wide,
     teachers.driven,
-    process.reported_spreads,
     process.confounds,
     soundness.uneven,
     effects.over_regularised,
@@ -41,11 +39,11 @@ RULES: tuple[Rule, ...] = (
 SHOWN = 3
 
 
-def observe(seen: Survey, folder: Path, which: Which = "final") -> list[Observation]:
+def observe(seen: Survey, which: Which = "final") -> list[Observation]:
     """What the rules find in a round, dataset by dataset, the gravest first."""
     found = []
     for dataset in seen.round.datasets:
-        own = scene(seen, dataset, folder, which)
+        own = scene(seen, dataset, which)
         said = [observation for rule in RULES for observation in rule(own)]
         found += sorted(said, key=lambda one: LEVELS.index(one.level))
     return found
