@@ -20,7 +20,8 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision.datasets import CIFAR10, CIFAR100, SVHN
 
-from stillhouse.data import tiny_imagenet
+from stillhouse.data import cifar_binary, tiny_imagenet
+from stillhouse.data.base import Dataset
 
 Shrink = Callable[[str, int, int], Any]
 CIFAR = {"Cifar10": CIFAR10, "Cifar100": CIFAR100}
@@ -98,6 +99,20 @@ def write_cifar(
     monkeypatch.setattr(reader, "meta", meta | {"md5": digest})
     shrink(name, EACH * (len(sums) - 1), EACH)
     return name, np.concatenate(images[:-1]), [*chain(*labels[:-1])], images[-1]
+
+
+def write_cifar_binary(name: str, root: Path, dataset: Dataset) -> Path:
+    """The same images as rows of bytes, as in the published binary version; its folder."""
+    layout = cifar_binary.LAYOUTS[name]
+    folder = root / layout.folder
+    folder.mkdir(parents=True)
+    for split, files in ((dataset.train, layout.train), (dataset.test, layout.test)):
+        labels = np.zeros((len(split), layout.label_bytes), np.uint8)
+        labels[:, -1] = split.labels.numpy()
+        rows = np.concatenate([labels, split.images.numpy().reshape(len(split), -1)], axis=1)
+        for file, part in zip(files, np.split(rows, len(files)), strict=True):
+            part.tofile(folder / file)
+    return folder
 
 
 def write_svhn(

@@ -43,20 +43,21 @@ def check(
     from stillhouse import data
 
     root = data.data_root(data_root)
+    found: dict[str, str] = {}
     problems: dict[str, DataError] = {}
     names = names or data.names()
     for name in names:
         try:
-            data.check(name, root)
+            found[name] = data.check(name, root)
         except DataError as error:
             problems[name] = error
     rows = tuple(
         (name, "not ready", problems[name].message, problems[name].hint)
         if name in problems
-        else (name, "ready", "", "")
+        else (name, "ready", found[name], "")
         for name in names
     )
-    table = Table(f"Datasets in {root}", ("Dataset", "State", "Problem", "Cure"), rows)
+    table = Table(f"Datasets in {root}", ("Dataset", "State", "What is there", "Cure"), rows)
     show(table, format, "" if problems else "stillhouse plan ROUND")
     if problems:
         first = next(iter(problems.values()))

@@ -82,16 +82,18 @@ def fetch(name: str, root: Path) -> None:
     check(name, root)
 
 
-def check(name: str, root: Path, files: Files = ()) -> None:
-    """Raise DataError with the cure unless `load` would find its files and packages.
+def check(name: str, root: Path, files: Files = ()) -> str:
+    """What was found, in words. Raises DataError with the cure if `load` would miss something.
 
     Compares the published checksums of the files, where there are any; unpacks nothing.
     """
     facts = spec(name, files)
     if file := own.find("dataset", name, files):
-        return own_file.check(file, root)
+        own_file.check(file, root)
+        return f"read by {file.path}"
     _require_packages(name)
-    _family(name).check(facts, root)
+    found: str = _family(name).check(facts, root)
+    return found
 
 
 def _family(name: str) -> Any:

@@ -51,6 +51,18 @@ class Dataset:
             digest.update(split.labels.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    def fingerprint(self) -> str:
+        """SHA-256 of the sorted SHA-256 of each image (label byte, then pixels), train before test.
+
+        Equal for the same images in another order.
+        """
+        digest = sha256()
+        for split in (self.train, self.test):
+            rows = zip(split.labels.tolist(), split.images.numpy(), strict=True)
+            hashes = (sha256(bytes([label]) + pixels.tobytes()).digest() for label, pixels in rows)
+            digest.update(b"".join(sorted(hashes)))
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -1,7 +1,8 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), as their authors and torchvision store them.
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), in the binary version if its folder is there.
 
-The files are pickles. One is only unpickled after its published checksum matched, from the very
-bytes that were checked, and may then name nothing but NumPy's arrays.
+Else in the Python version, which `fetch` downloads and torchvision reads: pickles. One is only
+unpickled after its published checksum matched, from the very bytes that were checked, and may
+then name nothing but NumPy's arrays.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import check_integrity, download_url
 
+from stillhouse.data import cifar_binary
 from stillhouse.data.base import Dataset, make_dataset
 from stillhouse.data.places import unusable
 from stillhouse.data.specs import DatasetSpec
@@ -36,6 +38,8 @@ ALLOWED: dict[tuple[str, str], Any] = {
 
 def load(spec: DatasetSpec, root: Path) -> Dataset:
     """The images as uint8, in the order of the files."""
+    if cifar_binary.present(spec, root):
+        return cifar_binary.load(spec, root)
     reader = READERS[spec.name]
     return make_dataset(
         spec, _read(spec, root, reader.train_list), _read(spec, root, reader.test_list)
@@ -43,21 +47,26 @@ def load(spec: DatasetSpec, root: Path) -> Dataset:
 
 
 def fetch(spec: DatasetSpec, root: Path) -> None:
-    """Download and unpack the archive, unless all files are there."""
+    """Download and unpack the archive of pickles, unless all files of either version are there."""
+    if cifar_binary.present(spec, root):
+        return
     reader = READERS[spec.name]
     if any(not check_integrity(root / reader.base_folder / n, m) for n, m in _files(spec)):
         download_url(reader.url, root, reader.filename, reader.tgz_md5)
         unpack(root / reader.filename, reader.base_folder)
 
 
-def check(spec: DatasetSpec, root: Path) -> None:
-    """Raise DataError unless every file has its published MD5."""
+def check(spec: DatasetSpec, root: Path) -> str:
+    """Which files these are. Raises DataError unless they are what was published."""
+    if cifar_binary.present(spec, root):
+        return cifar_binary.check(spec, root)
     for name, expected in _files(spec):
         path = root / READERS[spec.name].base_folder / name
         if not path.is_file():
             raise unusable(spec.name, root, path, "is missing")
         if not check_integrity(path, expected):
             raise unusable(spec.name, root, path, DAMAGED)
+    return "the published files (Python version)"
 
 
 def _files(spec: DatasetSpec) -> list[tuple[str, str]]:

@@ -41,16 +41,17 @@ def fetch(spec: DatasetSpec, root: Path) -> None:
         download_url(FashionMNIST.mirrors[0] + name, _downloaded(root), name, md5)
 
 
-def check(spec: DatasetSpec, root: Path) -> None:
-    """Raise DataError unless Debian's files are there, or files with their published MD5."""
+def check(spec: DatasetSpec, root: Path) -> str:
+    """Which files these are. Raises DataError unless Debian's, or with their published MD5."""
     if _debian():
-        return
+        return f"Debian's files in {DEBIAN}"
     for name, md5 in FashionMNIST.resources:
         path = _downloaded(root) / name
         if not path.is_file():
             raise unusable(spec.name, root, path, "is missing")
         if not check_integrity(path, md5):
             raise unusable(spec.name, root, path, "is damaged (its MD5 is not the published one)")
+    return "the published files"
 
 
 def read_idx(path: Path, axes: int) -> Tensor:

@@ -10,6 +10,7 @@ class DatasetSpec:
     """Facts of a dataset: `mean` and `std` are per channel, of pixels scaled to [0, 1].
 
     `commonest` counts the test images of the largest class: what a constant answer gets right.
+    `fingerprint` is `Dataset.fingerprint` of the published images, where it is needed.
     """
 
     name: str
@@ -22,6 +23,7 @@ class DatasetSpec:
     commonest: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    fingerprint: str = ""
 
 
 # `mean` and `std` are over all pixels of the training images, to four decimals. Cifar100's are
@@ -40,6 +42,7 @@ SPECS = {
             commonest=1_000,
             mean=(0.4914, 0.4822, 0.4465),
             std=(0.2470, 0.2435, 0.2616),
+            fingerprint="abf4b167a135b062ef28f7f742091acaf0d93435cacacaa70137c477b4a499cb",
         ),
         DatasetSpec(
             name="Cifar100",
@@ -52,6 +55,7 @@ SPECS = {
             commonest=100,
             mean=(0.5071, 0.4867, 0.4408),
             std=(0.2675, 0.2565, 0.2761),
+            fingerprint="34a73562c333c3f38088a2a09d18abd6d04eacc4d045680dcbdc10f3a665e06b",
         ),
         DatasetSpec(
             name="SVHN",

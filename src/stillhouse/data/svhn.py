@@ -30,8 +30,8 @@ def fetch(spec: DatasetSpec, root: Path) -> None:
         SVHN(root, split, download=True)
 
 
-def check(spec: DatasetSpec, root: Path) -> None:
-    """Raise DataError unless both files have their published MD5."""
+def check(spec: DatasetSpec, root: Path) -> str:
+    """Which files these are. Raises DataError unless both have their published MD5."""
     for split in SPLITS:
         _, name, md5 = SVHN.split_list[split]
         path = root / name
@@ -39,6 +39,7 @@ def check(spec: DatasetSpec, root: Path) -> None:
             raise unusable(spec.name, root, path, "is missing")
         if not check_integrity(path, md5):
             raise unusable(spec.name, root, path, "is damaged (its MD5 is not the published one)")
+    return "the published files"
 
 
 def _read(root: Path, split: str) -> tuple[Tensor, Tensor]:

@@ -52,10 +52,15 @@ def fetch(spec: DatasetSpec, root: Path) -> None:
         unpack(root / ARCHIVE, FOLDER)
 
 
-def check(spec: DatasetSpec, root: Path) -> None:
-    """Raise DataError unless the decoded images or all folders of the archive are there."""
+def check(spec: DatasetSpec, root: Path) -> str:
+    """What is there. Raises DataError if neither the decoded images nor all folders are."""
     if path := _missing(root):
         raise unusable(spec.name, root, path, "is missing")
+    return (
+        "decoded"
+        if (root / DECODED).exists()
+        else "not decoded yet: the first load does (a minute)"
+    )
 
 
 def _missing(root: Path) -> Path | None:
