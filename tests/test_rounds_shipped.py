@@ -34,6 +34,7 @@ IDENTITIES = {
     "beta_controls": "1e44da69b80d822cb89805bae16d8e4182afa6e5f38886b0a83b200b252be6b8",
     "fashion": "e53a3c8d0f89a06958c0971bc8a22835f0558e7f4db5207ccc71aa264e60107e",
     "digits": "88e7d6eccac0a60316a5948ddc251cc029a0638ac5b2163b116c506414149efa",
+    "cifar10": "f639b8eaa95882009affcc8d1e46c70ff84ce646838a05a9b69f403f5f96c34b",
 }
 
 
