@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from stillhouse.config.schema import Training
-from stillhouse.training.optim import learning_rate, make_optimizer
+from stillhouse.errors import ConfigError
+from stillhouse.methods.base import ParameterGroup
+from stillhouse.training.optim import learning_rate, make_optimizer, set_rate
 
 
 def test_cosine_is_pytorchs_over_all_epochs() -> None:
@@ -46,3 +48,35 @@ def test_the_optimizer_takes_the_recipe() -> None:
     training = Training(momentum=0.8, weight_decay=1e-3, nesterov=True)
     group = make_optimizer(training, [torch.zeros(1, requires_grad=True)]).param_groups[0]
     assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.8, 1e-3, True)
+
+
+def parameter() -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.ones(2))
+
+
+def test_groups_keep_their_ratio_to_the_recipes_rate_and_their_weight_decay() -> None:
+    recipe = Training(epochs=4, learning_rate=0.2, weight_decay=0.01, warmup_epochs=1)
+    plain, fast, bare = parameter(), parameter(), parameter()
+    groups = [ParameterGroup([fast], learning_rate=0.8), ParameterGroup([bare], weight_decay=0)]
+    optimizer = make_optimizer(recipe, [plain, fast, bare], groups)
+    assert [group["params"] for group in optimizer.param_groups] == [[plain], [fast], [bare]]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.01, 0]
+    for epoch, step in ((0, 0), (0, 3), (2, 1), (3, 4)):
+        set_rate(optimizer, recipe, epoch, step, 5)
+        rate = learning_rate(recipe, epoch, step, 5)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        assert rates == [rate, pytest.approx(4 * rate), rate]
+
+
+def test_without_groups_there_is_the_one_group_that_checkpoints_hold() -> None:
+    (group,) = make_optimizer(Training(epochs=1), [parameter()]).state_dict()["param_groups"]
+    assert "initial_lr" not in group
+    assert group["params"] == [0]
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_a_group_of_foreign_or_repeated_parameters_is_refused(twice: bool) -> None:
+    own = parameter()
+    groups = [ParameterGroup([own]), ParameterGroup([own if twice else parameter()])]
+    with pytest.raises(ConfigError, match="not the method's own, is frozen, or is in two groups"):
+        make_optimizer(Training(epochs=1), [own], groups)

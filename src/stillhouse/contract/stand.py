@@ -17,7 +17,7 @@ from stillhouse.config.schema import Precision, RunConfig, Training
 from stillhouse.contract import odd
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import plain_batches
-from stillhouse.methods.base import Method
+from stillhouse.methods.base import Method, TrainingImages
 from stillhouse.models.base import Network, Outputs
 from stillhouse.own import Files, OwnFile, own_file
 from stillhouse.training.precision import autocast
@@ -62,10 +62,8 @@ class MethodCase:
         teacher.requires_grad_(False).eval()
         learns, teaches = (models.shapes(n, spec.channels, spec.size) for n in (student, teacher))
         torch.manual_seed(1)
-        config = self.kind.Config(**self.options)
-        method = self.kind(config, learns, teaches if self.taught else None)
-        if "teacher_network" in method.needs:
-            method.bind_teacher(teacher)
+        taught = (teacher, teaches) if self.taught else None
+        method = methods.make(self.kind, self.options, learns, taught, training_images())
         stand = Stand(self, teacher, student, method.train(), images())
         if work := method.pretraining():
             work.train(teacher, [[stand.batch]] * work.key["epochs"])
@@ -129,6 +127,14 @@ def images() -> Batch:
     """The first test images of Digits."""
     digits = data.load(DATASET, Path())
     return next(plain_batches(digits.test, digits.spec, BATCH))
+
+
+@cache
+def training_images() -> TrainingImages:
+    """Those of `images` and every second other one: ids have gaps, as with `train_images`."""
+    split = data.load(DATASET, Path()).test
+    rows = (split.ids < BATCH) | (split.ids % 2 == 0)
+    return TrainingImages(split.ids[rows], split.labels[rows], len(split))
 
 
 def weights(module: torch.nn.Module) -> dict[str, Tensor]:

@@ -16,7 +16,9 @@ from stillhouse.errors import DataError
 class Split:
     """`images` (n, channels, size, size) uint8, `labels` (n,) int64, `ids` (n,) int64.
 
-    `ids` are row numbers in the dataset's own order and survive sub-setting.
+    `ids` are row numbers in the dataset's own order and survive sub-setting: of a training set
+    from which `train_images` or `validation` took a part they are rows of the whole set, from 0 to
+    `spec.train_images` - 1, with gaps. Training and test images are numbered separately.
     """
 
     images: Tensor
@@ -69,7 +71,8 @@ class Batch:
     """What both networks see in one step.
 
     `images` (batch, channels, size, size) float32, normalised and augmented; `labels` (batch,)
-    int64; `ids` (batch,) int64, row numbers in the training set.
+    int64; `ids` (batch,) int64, rows of the whole training set whatever part of it is trained on
+    (see `Split`).
     """
 
     images: Tensor

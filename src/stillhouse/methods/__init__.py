@@ -5,18 +5,20 @@ Importing this package does not import torch; `load` does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stillhouse import own
 from stillhouse.errors import ConfigError, unknown_name
 from stillhouse.own import Files, class_name
 
 if TYPE_CHECKING:
-    from stillhouse.methods.base import Method
+    from stillhouse.methods.base import Method, TrainingImages
+    from stillhouse.models.base import Network, Shapes
 
-__all__ = ["class_name", "load", "names"]
+__all__ = ["class_name", "load", "make", "names"]
 
 SHARED = {"__init__", "base", "connectors", "objective"}
 
@@ -38,6 +40,27 @@ def load(name: str, files: Files = ()) -> type[Method]:
         raise unknown_name("method", name, names(files))
     module = import_module(f"stillhouse.methods.{name}")
     method: type[Method] = getattr(module, class_name(name))
+    return method
+
+
+def make(
+    kind: type[Method],
+    parameters: Mapping[str, Any],
+    student: Shapes,
+    teacher: tuple[Network, Shapes] | None,
+    images: TrainingImages,
+) -> Method:
+    """A method with its own parameters, given everything that it needs.
+
+    `teacher` is the frozen network, if the run has one. Draws come from torch's global generator.
+    """
+    network, shapes = teacher or (None, None)
+    method = kind(kind.Config(**parameters), student, shapes)
+    if "training_images" in method.needs:
+        method.bind_training_images(images)
+    if "teacher_network" in method.needs:
+        assert network is not None
+        method.bind_teacher(network)
     return method
 
 

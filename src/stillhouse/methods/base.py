@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stillhouse.data.base import Batch
 from stillhouse.models.base import Network, Outputs, Shapes
 
-Need = Literal["teacher", "teacher_network", "instance_ids"]
+Need = Literal["teacher", "teacher_network", "training_images"]
 TaughtBy = Literal["teacher", "student", "nobody"]
 
 
@@ -55,6 +55,38 @@ class MethodConfig(BaseModel):
 
 
 @dataclass(frozen=True)
+class TrainingImages:
+    """What a run trains on, without the images: how many there are, their ids and labels.
+
+    `ids` and `labels` are (count,) int64 on the CPU, row for row. The ids are those of
+    `Batch.ids`: rows of the whole training set, 0 <= id < `rows`. With `train_images` or
+    `validation` in the recipe `count` is smaller than `rows`, and some rows never occur.
+    """
+
+    ids: Tensor
+    labels: Tensor
+    rows: int
+
+    @property
+    def count(self) -> int:
+        """The number of images that are trained on."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters of a method that have an optimizer setting of their own.
+
+    `learning_rate` is the initial rate and follows the recipe's schedule and warm-up;
+    `weight_decay` is constant. What is not given is the recipe's.
+    """
+
+    parameters: Iterable[nn.Parameter]
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+
+
+@dataclass(frozen=True)
 class Pretraining:
     """A part trained once per teacher, before distillation, and shared by all its students.
 
@@ -71,9 +103,11 @@ class Pretraining:
 class Method(nn.Module):
     """A distillation method. Subclasses live one to a file, named like the method.
 
-    `needs` says what the loop must provide beyond the student's own outputs. `label` is the row
-    name in tables. `taught_by` is the round's teacher, a trained network of the student's own
-    architecture, or nobody. `label` and `taught_by` are literals, read without torch.
+    `needs` says what the loop must provide beyond the student's own outputs: `teacher`, outputs for
+    `terms`; `teacher_network` and `training_images`, one call of `bind_teacher` and of
+    `bind_training_images`. `label` is the row name in tables. `taught_by` is the round's teacher,
+    a trained network of the student's own architecture, or nobody. `label` and `taught_by` are
+    literals, read without torch.
     """
 
     label: ClassVar[str]
@@ -115,6 +149,21 @@ class Method(nn.Module):
     def pretraining(self) -> Pretraining | None:
         """What must be trained on the teacher first, or None."""
         return None
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Parameters of the method's own with another learning rate or weight decay.
+
+        The others are trained like the student's.
+        """
+        return []
+
+    def bind_training_images(self, images: TrainingImages) -> None:
+        """Receive ids and labels, once, at the start (only if `needs` has `training_images`).
+
+        Called before `bind_teacher`, and before a checkpoint is loaded: the place to register a
+        memory bank as a buffer. Draws come from the method's own stream.
+        """
+        raise NotImplementedError
 
     def bind_teacher(self, network: Network) -> None:
         """Receive the frozen teacher, once, at the start (only if `needs` has `teacher_network`).

@@ -16,7 +16,7 @@ from stillhouse.config.expand import expand
 from stillhouse.config.schema import Round, RunConfig, Teacher
 from stillhouse.data.base import Batch
 from stillhouse.errors import unknown_name
-from stillhouse.methods.base import Method
+from stillhouse.methods.base import Method, TrainingImages
 from stillhouse.models.base import Network, Outputs
 from stillhouse.rounds.plan import loss_text
 from stillhouse.rounds.resolve import resolve
@@ -117,20 +117,18 @@ class _Parts:
 def _build(run: RunConfig) -> _Parts:
     spec = data.spec(run.dataset, run.files)
     student = models.build(run.model, spec.classes, spec.channels, run.files)
-    shapes = [models.shapes(student, spec.channels, spec.size)]
-    teacher = None
+    shapes, taught = models.shapes(student, spec.channels, spec.size), None
     if run.teacher:
         teacher = models.build(run.teacher.model, spec.classes, spec.channels, run.files)
         teacher.requires_grad_(False).eval()
-        shapes.append(models.shapes(teacher, spec.channels, spec.size))
-    kind = methods.load(run.method, run.files)
-    method = kind(kind.Config(**run.parameters), shapes[0], shapes[1] if teacher else None)
-    if "teacher_network" in method.needs:
-        assert teacher is not None
-        method.bind_teacher(teacher)
+        taught = (teacher, models.shapes(teacher, spec.channels, spec.size))
+    rows = torch.arange(run.training.train_images or spec.train_images)
+    labels = rows % spec.classes  # the dataset need not be here: cost depends on the number alone
+    kind, known = methods.load(run.method, run.files), TrainingImages(rows, labels, len(rows))
+    method = methods.make(kind, run.parameters, shapes, taught, known)
     images = torch.randn(IMAGES, spec.channels, spec.size, spec.size)
-    rows = torch.arange(IMAGES)
-    return _Parts(student, teacher, method, Batch(images, rows % spec.classes, rows))
+    batch = Batch(images, labels[:IMAGES], rows[:IMAGES])
+    return _Parts(student, taught and taught[0], method, batch)
 
 
 def _extra(parts: _Parts) -> Rows:

@@ -17,6 +17,7 @@ from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import stratified
 from stillhouse.errors import RunError, describe, one_line
+from stillhouse.methods.base import TrainingImages
 from stillhouse.methods.objective import effective_ratio
 from stillhouse.own import versioned
 from stillhouse.runs import environment
@@ -130,11 +131,9 @@ def make_trainee(
     shapes = models.shapes(network, spec.channels, spec.size)
     kind = methods.load(config.method, config.files)
     reseed("method", config.seed, config.method, config.model)
-    taught = teacher.shapes if teacher and config.teacher else None
-    method = kind(kind.Config(**config.parameters), shapes, taught)
-    if "teacher_network" in method.needs:
-        assert teacher is not None
-        method.bind_teacher(teacher.network)
+    taught = (teacher.network, teacher.shapes) if teacher and config.teacher else None
+    images = TrainingImages(dataset.train.ids.cpu(), dataset.train.labels.cpu(), spec.train_images)
+    method = methods.make(kind, config.parameters, shapes, taught, images)
     settle(network, place.device)
     method.to(place.device)
     return Trainee(config, network, method, steps, place.device, place.keep_going)

@@ -30,7 +30,7 @@ from stillhouse.training.cohort import (
     train_batches,
 )
 from stillhouse.training.evaluate import EVALUATION_BATCH
-from stillhouse.training.optim import learning_rate, make_optimizer
+from stillhouse.training.optim import make_optimizer, set_rate
 from stillhouse.training.pretrain import pretrain
 from stillhouse.training.recorder import load_into
 from stillhouse.training.teacher import TrainedTeacher
@@ -109,11 +109,10 @@ def _fit(trainee: Trainee, teacher: TrainedTeacher, batches: TrainBatches, epoch
         return
     warmup = min(trainee.config.training.warmup_epochs, epochs - 1)
     recipe = trainee.config.training.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
-    optimizer = make_optimizer(recipe, own)
+    optimizer = make_optimizer(recipe, own, trainee.method.parameter_groups())
     for epoch in range(epochs):
         for step in range(batches.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, epoch, step, batches.steps)
+            set_rate(optimizer, recipe, epoch, step, batches.steps)
             batch = batches.batch(epoch, step)
             loss = _loss(trainee, trainee.method.terms(*_look(trainee, teacher, batch), batch))
             optimizer.zero_grad()

@@ -19,7 +19,7 @@ from stillhouse.models.base import Network, Outputs
 from stillhouse.seeding import reseed
 from stillhouse.training import guard
 from stillhouse.training.fingerprint import fingerprint
-from stillhouse.training.optim import learning_rate, make_optimizer
+from stillhouse.training.optim import learning_rate, make_optimizer, set_rate
 from stillhouse.training.precision import autocast, full_precision, make_scaler
 from stillhouse.training.tally import Tally
 
@@ -52,7 +52,8 @@ class Trainee:
         self.coefficients = coefficients(reference, weighing.total, weighing.alpha)
         own = [p for p in method.parameters() if p.requires_grad]
         self.parameters: list[nn.Parameter] = [*network.parameters(), *own]
-        self.optimizer = make_optimizer(config.training, self.parameters)
+        groups = method.parameter_groups()
+        self.optimizer = make_optimizer(config.training, self.parameters, groups)
         self.scaler = make_scaler(config.training.precision, device)
         self.position = (0, 0)
         self.records: list[Record] = []
@@ -73,8 +74,7 @@ class Trainee:
         """
         config, training, (epoch, step) = self.config, self.config.training, self.position
         self._mark()
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(training, epoch, step, self.steps)
+        set_rate(self.optimizer, training, epoch, step, self.steps)
         reseed("forward", config.seed, epoch, step)
         with autocast(training.precision, self.device):
             outputs = self.network(batch.images)
