@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test storm check test-cluster simulate bench format clean fuzz doctor-bench
+.PHONY: demo test storm check test-cluster simulate bench gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -33,6 +33,9 @@ simulate: .venv/ready      ## the submit policy on 312 and 10,000 runs: the figu
 
 bench: .venv/ready         ## NST and RKD against their textbook forms: time and peak memory
 	$(BIN)/python benchmarks/methods.py
+
+gpu: .venv/ready           ## checks and ratios on this machine's GPU (GPU="--data-root DIR --budget 600")
+	PYTHONPATH=. $(BIN)/python -m benchmarks.gpu $(GPU)
 
 format: .venv/ready        ## put the code into its format
 	$(BIN)/ruff format .
