@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -107,13 +108,19 @@ class Table:
         return Table(self.title, names, rows, keys=self.keys)
 
 
+def from_rows(title: str, rows: Sequence[Mapping[str, Cell]], notes: tuple[str, ...] = ()) -> Table:
+    """A table of at least one row, each a cell by column, all with the same columns."""
+    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows), notes)
+
+
 def render(
     table: Table, format: Format | str, width: int | None = None, color: bool = False
 ) -> str:
     """The table as text that ends in a newline.
 
     `rich` is for people: `width` columns of a terminal (None: no limit), `color` with styles.
-    `csv` holds the columns and rows alone; `json` is {title, columns, rows, notes}.
+    `csv` holds the columns and rows alone; `json` is {title, columns, rows, notes}. Every format
+    writes a number with fraction to six significant digits.
     """
     match Format(format):
         case Format.rich:
@@ -132,6 +139,11 @@ def _text(cell: Cell) -> str:
     if cell is None:
         return MISSING
     return f"{cell:g}" if isinstance(cell, float) else str(cell)
+
+
+def _rounded(cell: Cell) -> Cell:
+    """A number to the digits that `_text` shows, so that no rounding error is written out."""
+    return float(f"{cell:g}") if isinstance(cell, float) else cell
 
 
 def _rich(table: Table, width: int | None, color: bool) -> str:
@@ -189,7 +201,7 @@ def _csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(table.columns)
-    writer.writerows(["" if cell is None else cell for cell in row] for row in table.rows)
+    writer.writerows(["" if cell is None else _rounded(cell) for cell in row] for row in table.rows)
     return out.getvalue()
 
 
@@ -248,7 +260,7 @@ def _tex(text: str, breaks: bool = False) -> str:
 def _json(table: Table) -> str:
     def plain(cell: Cell) -> Cell:
         # JSON has no infinity.
-        return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else cell
+        return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else _rounded(cell)
 
     fields = {
         "title": table.title,

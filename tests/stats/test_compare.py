@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,10 @@ def test_the_command(rounds: tuple[Bench, Bench]) -> None:
     assert done.exit_code == 0, done.output
     assert "What Changed From First" in done.output and "| Digits | RKD |" in done.output
     table = CliRunner().invoke(app, ["compare", *names, "--format", "csv"])
-    assert table.stdout.splitlines()[0] == "Dataset,Method,first,second,Δ [95 % CI],Change"
+    found = {(r["method"], r["role"]): r for r in csv.DictReader(io.StringIO(table.stdout))}
+    pure, logit = found["pure", "pure"], found["logit", "method"]
+    assert (pure["earlier_mean"], pure["later_n"], pure["change"]) == ("81.0", "3", "better")
+    assert float(pure["low"]) < float(pure["difference"]) < float(pure["high"])
+    assert (logit["later_mean"], logit["why"]) == ("", "no completed and valid run: 3 failed")
     beta = CliRunner().invoke(app, ["compare", names[0], str(ROUNDS / "beta.yaml")])
     assert beta.exit_code == 0 and "not run yet" not in beta.output.splitlines()[-1]

@@ -73,6 +73,24 @@ def test_fewer_than_three_seeds_have_no_interval(n: int, test: Test) -> None:
     assert found.low is found.high is found.p is found.sd is None
 
 
+@pytest.mark.parametrize("test", ["paired", "welch"])
+@pytest.mark.parametrize("spread", [0.0, 0.01])
+def test_no_interval_is_narrower_than_one_test_image(spread: float, test: Test) -> None:
+    image = 100 / 355
+    a, b = by_seed([80.0, 80.0 + spread, 80.0]), by_seed([80.0 + 2 * image] * 3)
+    found = difference(a, b, test, image)
+    assert found is not None and found.value == pytest.approx(spread / 3 - 2 * image)
+    assert found.low is found.high is found.p is found.sd is None
+    assert found.why == "the interval would be narrower than one test image"
+
+
+@pytest.mark.parametrize("test", ["paired", "welch"])
+def test_an_interval_of_one_test_image_or_more_is_shown_as_it_is(test: Test) -> None:
+    a, b = by_seed(FT10), by_seed(PURE10)
+    assert difference(a, b, test, 0.01) == difference(a, b, test)
+    assert difference(a, b, test).why == ""  # type: ignore[union-attr]
+
+
 def test_arms_without_any_spread_are_equal_or_not() -> None:
     same = difference(by_seed([5.0] * 3), by_seed([5.0] * 3), "welch")
     other = difference(by_seed([6.0] * 3), by_seed([5.0] * 3), "paired")
@@ -128,6 +146,8 @@ def test_dunnett_leaves_small_arms_out() -> None:
     reference = stats.dunnett(LOGIT10, FT10, control=PURE10, random_state=0).pvalue
     assert found == [pytest.approx(reference[0]), None, pytest.approx(reference[1])]
     assert dunnett([FT10], PURE10[:2]) == [None] and dunnett([], PURE10) == []
+    assert dunnett([[81.0] * 3, FT10], PURE10)[0] is not None
+    assert dunnett([[81.0] * 3, [82.0] * 4], [80.0] * 3) == [None, None]
 
 
 @pytest.mark.parametrize(("b", "c"), [(3, 9), (10, 10), (0, 4), (25, 60)])
@@ -153,7 +173,7 @@ def test_the_pooled_spread_is_the_residual_of_the_groups() -> None:
     groups = [PURE10, FT10, LOGIT10, [94.12]]
     residuals = [value - np.mean(group) for group in groups for value in group]
     assert pooled_sd(groups) == pytest.approx(math.sqrt(np.sum(np.square(residuals)) / 6))
-    assert pooled_sd([[1.0]]) is None
+    assert pooled_sd([[1.0], [1.0, 2.0]]) is None
 
 
 def test_correlation() -> None:

@@ -21,7 +21,7 @@ from stillhouse.runs.files import file_hash
 from stillhouse.stats.frame import Frame, Row, frame
 from stillhouse.stats.images import chance_agreement
 from stillhouse.stats.inference import difference, holm
-from stillhouse.stats.table import NUMBERS, statistics_numbers, statistics_table
+from stillhouse.stats.table import statistics_numbers, statistics_table
 from stillhouse.stats.verdict import judge
 from stillhouse.tables import Table, render
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
@@ -103,9 +103,45 @@ def test_few_seeds_have_no_spread_and_no_p(tmp_path: Path) -> None:
     table = statistics_table(seen, frame(seen, "Digits"))
     assert not {"p Holm", "g", "p Welch", "p Dunnett"} & set(table.columns)
     assert not any("±" in str(cell) for cell in column(table, "Accuracy %").values())
-    assert not any("[" in str(cell) for cell in column(table, "Δ pure [95 % CI]").values())
+    assert not any("[" in str(cell) for cell in column(table, "Δ pure").values())
     numbers = statistics_numbers(seen, frame(seen, "Digits"))
-    assert set(column(numbers, "sd").values()) == {None}
+    for name in ("sd", "low", "high", "p", "p_holm", "p_dunnett", "p_other_test", "hedges_g"):
+        assert set(column(numbers, name).values()) == {None}
+    assert set(column(numbers, "why").values()) == {"fewer than three seeds"}
+
+
+def test_the_predictions_of_two_seeds_show_no_p_either(full: Bench) -> None:
+    for seed in (0, 1):
+        keep(full, f"{PURE}/{seed}", wrong=40)
+        keep(full, f"{LOGIT}/{seed}", wrong=10)
+    assert row(frame(full.look(), "Digits"), "logit").images is None
+
+
+def test_seeds_that_differ_by_less_than_one_test_image_show_no_interval(tmp_path: Path) -> None:
+    """355 test images: one is worth 0.28 points; the same gap in every seed has no spread."""
+    bench = Bench(tmp_path, seeds=[0, 1, 2], methods=["pure", "logit"])
+    for seed in range(3):
+        bench.finish(f"{TEACHER}/{seed}", 90.0 + seed**2)
+        bench.finish(f"{PURE}/{seed}", 80.56 + seed)
+        bench.finish(f"{LOGIT}/{seed}", 80.0 + seed)
+    seen = bench.look()
+    found = frame(seen, "Digits")
+    table = statistics_table(seen, found)
+    assert column(table, "Δ pure [95 % CI]")["Logit KD"] == "-0.56 [n/a]"
+    assert column(table, "Verdict")["Logit KD"] == "inconclusive"
+    assert any(
+        note.startswith("n/a: the seeds differ by less than one test image (0.28 points)")
+        for note in table.notes
+    )
+    assert (found.sd, found.detectable, row(found, "logit").adjusted) == (None, None, None)
+    numbers = {
+        r[0]: dict(zip(statistics_numbers(seen, found).columns, r, strict=True))
+        for r in statistics_numbers(seen, found).rows
+    }
+    logit = numbers["logit"]
+    assert logit["difference"] == pytest.approx(-0.56)
+    assert logit["low"] is logit["high"] is logit["p"] is logit["p_holm"] is None
+    assert logit["why"] == "the interval would be narrower than one test image"
 
 
 def test_an_imported_round_is_tested_by_welch(tmp_path: Path) -> None:
@@ -183,14 +219,15 @@ def test_other_images_are_not_compared(full: Bench) -> None:
 
 
 def test_predictions_that_changed_are_left_out_and_named(full: Bench) -> None:
-    for seed in (0, 1):
+    for seed in range(3):
         keep(full, f"{LOGIT}/{seed}", wrong=1)
         keep(full, f"{PURE}/{seed}", wrong=60)
+    assert row(frame(full.look(), "Digits"), "logit").images == (3, 3)
     file = full.folder(f"{PURE}/0").predictions
     file.write_bytes(b"no tensors")
     seen = full.look()
     found = frame(seen, "Digits")
-    assert row(found, "logit").images == (1, 1)
+    assert row(found, "logit").images is None  # two seeds are too few for a count of p-values
     text = f"Not compared image by image: {file} is not the file that result.json records."
     assert text in statistics_table(seen, found).notes
 
@@ -232,7 +269,7 @@ def test_what_stands_below(full: Bench) -> None:
     found = frame(full.look(), "Digits")
     below = "\n".join(statistics_table(full.look(), found).notes)
     assert found.error == pytest.approx(100 * np.sqrt(0.81 * 0.19 / 355))
-    assert f"355 test images: ±{found.error:.2f} points" in below
+    assert f"355 test images: {found.error:.2f} points" in below
     assert found.detectable is not None and f"{found.detectable:.2f} points is found" in below
     assert "ddof = 1" in below and "paired by seed" in below
     assert "Agreement with the teacher was not recorded." in below
@@ -288,13 +325,12 @@ def test_programs_get_plain_numbers_of_the_same_frame(full: Bench) -> None:
     seen = full.look()
     found = frame(seen, "Digits")
     table = statistics_numbers(seen, found)
-    assert table.columns == NUMBERS
     read = list(csv.DictReader(io.StringIO(render(table, "csv"))))
     logit = next(r for r in read if r["method"] == "logit")
     mine = row(found, "logit")
     assert mine.to_pure is not None
-    assert float(logit["difference"]) == mine.to_pure.value
-    assert (float(logit["p_holm"]), float(logit["hedges_g"])) == (mine.adjusted, mine.g)
+    shown = [float(logit[name]) for name in ("difference", "p_holm", "hedges_g")]
+    assert shown == pytest.approx([mine.to_pure.value, mine.adjusted, mine.g], rel=1e-5)
     assert json.loads(render(table, "json"))["notes"] == list(table.notes)
 
 

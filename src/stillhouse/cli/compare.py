@@ -23,11 +23,13 @@ def compare(
     """
     from stillhouse.rounds.locate import locate
     from stillhouse.rounds.survey import survey
-    from stillhouse.stats.compare import results_table, settings_table
+    from stillhouse.stats.compare import results_numbers, results_table, settings_table
     from stillhouse.stats.results import which_epoch
 
     (first, earlier, _), (second, later, file) = locate(root, a), locate(root, b)
+    write = results_numbers
     if format not in (Format.csv, Format.json):
         show(settings_table(earlier, later), format)
-    results = results_table(survey(first, earlier), survey(second, later), which_epoch(accuracy))
+        write = results_table
+    results = write(survey(first, earlier), survey(second, later), which_epoch(accuracy))
     show(results, format, f"stillhouse observe {file} --root {second.root}")

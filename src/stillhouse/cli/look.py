@@ -113,13 +113,13 @@ def table(
     seen = survey(workspace, loaded, now=made)
     data = format in (Format.csv, Format.json)
     pretrained = workspace.experiments / "pretrained"
-    costs = [cost_table(seen, dataset, pretrained) for dataset in loaded.datasets]
+    costs = [cost_table(seen, dataset, pretrained, data) for dataset in loaded.datasets]
     if style is Style.cost:
         tables = costs
     elif against:
-        tables = against_tables(seen, against, file.parent, accuracy)
+        tables = against_tables(seen, against, file.parent, accuracy, data)
     elif style is Style.seeds:
-        tables = seed_tables(seen, accuracy or "final")
+        tables = seed_tables(seen, accuracy or "final", data)
     else:
         which = which_epoch(accuracy or "final")
         frames = [frame(seen, dataset, which, margin) for dataset in loaded.datasets]

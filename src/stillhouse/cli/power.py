@@ -33,7 +33,7 @@ def power(
     format: Annotated[Format, typer.Option(help="How the table is written.")] = Format.rich,
 ) -> None:
     """Say how many seeds a difference needs, and what three seeds can and cannot show."""
-    from stillhouse.stats.power_report import Design, power_table
+    from stillhouse.stats.power_report import Design, power_records, power_table
 
     if (sd is None) == (round_ is None):
         raise ConfigError("give a round whose spread is used, or --sd", "as in: power --sd 0.3")
@@ -41,10 +41,13 @@ def power(
         found = [Design("planned", sd, "paired" if paired else "welch", 1, "given")]
     else:
         found = _of_round(str(round_), root)
-    for one in found[:-1]:
-        show(power_table(one, difference), format)
+    tables = [power_table(one, difference) for one in found]
+    if format in (Format.csv, Format.json):
+        tables = [power_records(found, difference)]
+    for one in tables[:-1]:
+        show(one, format)
     next_command = again("plan", round_, root) if round_ else "stillhouse plan ROUND"
-    show(power_table(found[-1], difference), format, next_command)
+    show(tables[-1], format, next_command)
 
 
 def _of_round(name: str, root: Path) -> list[Design]:
@@ -56,7 +59,8 @@ def _of_round(name: str, root: Path) -> list[Design]:
     found = designs(survey(workspace, loaded))
     if not found:
         raise ConfigError(
-            f"round '{loaded.round}' shows no spread yet: no method has three sound seeds",
+            f"round '{loaded.round}' shows no spread yet: it takes three completed and valid seeds "
+            "of a method, which differ from the pure student's by more than one test image",
             "assume one: stillhouse power --sd 0.3",
         )
     return found

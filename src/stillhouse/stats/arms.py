@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from stillhouse import data, tables
 from stillhouse.config import names
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.state import RunState
-from stillhouse.stats.summary import Summary, summarise
+from stillhouse.stats.summary import MIN_SEEDS, Summary, summarise
 
 Which = Literal["final", "best"]
 Role = Literal["teacher", "pure", "method"]
@@ -63,6 +66,50 @@ class Arm:
     def summary(self) -> Summary:
         """Their mean and sample standard deviation."""
         return summarise(self.values)
+
+    @property
+    def resolution(self) -> float:
+        """What one test image is worth, in points."""
+        run = self.cells[0].config
+        return 100 / data.spec(run.dataset, run.files).test_images
+
+    @property
+    def states(self) -> str:
+        """Its runs by state, the most frequent first: `2 failed, 1 unsound`."""
+        counts = Counter(cell.shown for cell in self.cells).most_common()
+        return ", ".join(f"{count} {state}" for state, count in counts)
+
+    @property
+    def why(self) -> str | None:
+        """Why a seed, the mean or the deviation is missing; None if nothing is."""
+        if not self.values:
+            return f"no completed and valid run: {self.states}"
+        states = self.states if len(self.values) < len(self.cells) else None
+        if len(self.values) >= MIN_SEEDS:
+            return states
+        return "fewer than three seeds" + (f": {states}" if states else "")
+
+    def names(self, axes: Iterable[str]) -> dict[str, tables.Cell]:
+        """What identifies it in tables for programs; each of the swept `axes` has a cell."""
+        at = self.cells[0].config.axes
+        return {
+            "method": self.method,
+            "model": self.model,
+            "role": self.role,
+            **{f"axis_{name}": at.get(name) for name in axes},
+        }
+
+    def numbers(self, seen: Survey) -> dict[str, tables.Cell]:
+        """What tables for programs say of it: its names and results, one number per cell."""
+        seeds = sorted({cell.config.seed for cell in seen.cells})
+        return {
+            **self.names(seen.round.sweep),
+            "n": len(self.values),
+            "planned": len(self.cells),
+            "mean": self.summary.mean,
+            "sd": self.summary.std,
+            **{f"seed_{seed}": self.by_seed.get(seed) for seed in seeds},
+        }
 
 
 def accuracy_of(state: RunState, which: Which) -> float | None:

@@ -13,8 +13,8 @@ from stillhouse.rounds.survey import Survey
 from stillhouse.stats.arms import Arm, Which, arms
 from stillhouse.stats.frame import FAILED
 from stillhouse.stats.inference import Difference, difference
-from stillhouse.stats.table import interval
-from stillhouse.tables import Table
+from stillhouse.stats.table import INTERVAL, interval, unresolved
+from stillhouse.tables import Cell, Table, from_rows
 
 Change = Literal[
     "fixed", "broken", "better", "worse", "not shown", "new", "gone", "not run yet", "failed"
@@ -25,6 +25,12 @@ EXPLAINED = (
     ("worse", "Got worse (interval below 0)"),
     ("better", "Got better (interval above 0)"),
     ("failed", "Still without a sound run"),
+)
+
+
+NO_INTERVAL = (
+    "There is no interval: it takes three completed and valid seeds on both sides that differ by "
+    "more than one test image."
 )
 
 
@@ -74,7 +80,7 @@ def pairs(a: Survey, b: Survey, which: Which = "final") -> list[Pair]:
             earlier, later = before.get(key), after.get(key)
             gap = None
             if earlier and later:
-                gap = difference(later.by_seed, earlier.by_seed, "welch")
+                gap = difference(later.by_seed, earlier.by_seed, "welch", later.resolution)
             found.append(Pair(dataset, earlier, later, gap))
     return found
 
@@ -83,7 +89,9 @@ def results_table(a: Survey, b: Survey, which: Which = "final") -> Table:
     """The results of both rounds; below, what was fixed and what got worse."""
     found = pairs(a, b, which)
     names = a.round.round, b.round.round
-    columns = ("Dataset", "Method", names[0], names[1], "Δ [95 % CI]", "Change")
+    tested = any(pair.gap and pair.gap.low is not None for pair in found)
+    delta = f"Δ{INTERVAL}" if tested else "Δ"
+    columns = ("Dataset", "Method", names[0], names[1], delta, "Change")
     rows = tuple(
         (
             _label(a if pair.earlier else b, pair.dataset),
@@ -95,8 +103,52 @@ def results_table(a: Survey, b: Survey, which: Which = "final") -> Table:
         )
         for pair in found
     )
-    title = f"{names[1]} after {names[0]}: test accuracy (%), {which} epoch"
-    return Table(title, columns, rows, (*_summary(found), *_notes(found, names)), keys=2)
+    return Table(
+        _title(names, which), columns, rows, (*_summary(found), *_notes(found, names)), keys=2
+    )
+
+
+def results_numbers(a: Survey, b: Survey, which: Which = "final") -> Table:
+    """The results of both rounds for programs, one number per cell: A is `earlier`, B `later`."""
+    found = pairs(a, b, which)
+    axes = dict.fromkeys([*a.round.sweep, *b.round.sweep])
+    rows = [
+        {
+            "dataset": pair.dataset,
+            **pair.arm.names(axes),
+            **_side("earlier", pair.earlier),
+            **_side("later", pair.later),
+            "difference": pair.gap.value if pair.gap else None,
+            "low": pair.gap.low if pair.gap else None,
+            "high": pair.gap.high if pair.gap else None,
+            "p": pair.gap.p if pair.gap else None,
+            "change": pair.change,
+            "why": _why_empty(pair),
+        }
+        for pair in found
+    ]
+    names = a.round.round, b.round.round
+    return from_rows(_title(names, which), rows, (*_summary(found), *_notes(found, names)))
+
+
+def _why_empty(pair: Pair) -> str | None:
+    if pair.gap:
+        return pair.gap.why or None
+    missing = [arm.why for arm in (pair.later, pair.earlier) if arm and not arm.values]
+    return missing[0] if missing else pair.change
+
+
+def _title(names: tuple[str, str], which: Which) -> str:
+    return f"{names[1]} after {names[0]}: test accuracy (%), {which} epoch"
+
+
+def _side(name: str, arm: Arm | None) -> dict[str, Cell]:
+    return {
+        f"{name}_n": len(arm.values) if arm else None,
+        f"{name}_planned": len(arm.cells) if arm else None,
+        f"{name}_mean": arm.summary.mean if arm else None,
+        f"{name}_sd": arm.summary.std if arm else None,
+    }
 
 
 def settings_table(a: Round, b: Round) -> Table:
@@ -139,12 +191,20 @@ def _why(pair: Pair) -> str:
 
 
 def _notes(found: list[Pair], names: tuple[str, str]) -> tuple[str, ...]:
-    tested = sum(pair.gap is not None and pair.gap.low is not None for pair in found)
-    by_chance = f"; of {tested} intervals about {tested / 20:.1f} miss 0 by chance alone"
+    gaps = [pair.gap for pair in found if pair.gap]
+    tested = sum(gap.low is not None for gap in gaps)
+    delta = f"Δ: {names[1]} less {names[0]} in points"
+    if not tested:
+        return (f"{delta}. {NO_INTERVAL}",)
+    missing = (
+        "; n/a: the seeds of both differ by less than one test image"
+        if any(map(unresolved, gaps))
+        else ""
+    )
     return (
-        f"Δ: {names[1]} less {names[0]} in points, with Welch's 95 % t-interval where both sides "
-        f"have three sound seeds{by_chance if tested else ''}. Seeds of two rounds are not paired: "
-        "their code, order and teachers differ.",
+        f"{delta}, with Welch's 95 % t-interval where both sides have three completed and valid "
+        f"seeds{missing}; of {tested} intervals about {tested / 20:.1f} miss 0 by chance alone. "
+        "Seeds of two rounds are not paired: their code, order and teachers differ.",
     )
 
 
@@ -155,9 +215,7 @@ def _result(arm: Arm | None) -> str | None:
     if not arm.values:
         word = "failed" if _tried(arm) else "not run"
         return f"{word} ({n})"
-    few = len(arm.values) < 3
-    text = f"{arm.summary.mean:.2f}" if few else arm.summary.text()
-    return f"{text} ({n})"
+    return f"{arm.summary.text()} ({n})"
 
 
 def _tried(arm: Arm) -> bool:

@@ -12,6 +12,15 @@ from stillhouse.runs.files import read_json
 from stillhouse.stats.arms import Arm, arms
 from stillhouse.tables import Table
 
+Cost = tuple[int | None, float | None, int | None, float | None, float | None]
+COLUMNS = ("Method", "Trained extra", "of student", "Frozen extra", "Time / pure", "Before")
+NUMBERS = (
+    "trained_parameters",
+    "percent_of_student",
+    "frozen_parameters",
+    "time_over_pure",
+    "epochs_before",
+)
 NOTES = (
     "Extra parameters: of the method's own modules, which are not in the trained student.",
     "Time: of an epoch of this run alone, evaluation included, over that of the pure student; "
@@ -20,38 +29,53 @@ NOTES = (
 )
 
 
-def cost_table(seen: Survey, dataset: str, pretrained: Path) -> Table:
+def cost_table(seen: Survey, dataset: str, pretrained: Path, numbers: bool = False) -> Table:
     """A row per distillation arm with completed runs; `pretrained` holds the shared parts.
 
-    A run whose epochs' records are damaged is named, and left out of the times.
+    `numbers`: for programs, one number per cell. A run whose epochs' records are damaged is named
+    and left out of the times.
     """
     found = arms(seen, dataset)
     times, damaged = _times(cell for arm in found for cell in _done(arm))
     pure = {arm.model: _mean(times, arm) for arm in found if arm.method == "pure"}
     parts = [read_json(file) for file in sorted(pretrained.glob("*.json"))]
-    rows = tuple(
-        _row(arm, _mean(times, arm), pure.get(arm.model), _before(arm, parts))
+    costs = [
+        (arm, _cost(arm, _mean(times, arm), pure.get(arm.model), _before(arm, parts)))
         for arm in found
         if arm.method != "pure" and _done(arm)
-    )
+    ]
     title = f"round {seen.round.round}, {dataset}: extra cost of each method"
-    columns = ("Method", "Trained extra", "of student", "Frozen extra", "Time / pure", "Before")
-    return Table(title, columns, rows, (*NOTES, *damaged))
+    notes = (*NOTES, *damaged)
+    if numbers:
+        names = ("method", "model", "role", *(f"axis_{name}" for name in seen.round.sweep))
+        rows = [(*arm.names(seen.round.sweep).values(), *cost) for arm, cost in costs]
+        return Table(title, (*names, *NUMBERS), tuple(rows), notes)
+    shown = tuple((arm.label, *_text(cost)) for arm, cost in costs)
+    return Table(title, COLUMNS, shown, notes)
 
 
-def _row(
-    arm: Arm, seconds: float | None, pure: float | None, before: float | None
-) -> tuple[Any, ...]:
+def _cost(arm: Arm, seconds: float | None, pure: float | None, before: float | None) -> Cost:
     result: Any = _done(arm)[0].state.result
     cost = result.get("cost", {})
     trained, student = cost.get("method_parameters"), cost.get("parameters")
     return (
-        arm.label,
         trained,
-        f"{trained / student:.1%}" if trained is not None and student else None,
+        100 * trained / student if trained is not None and student else None,
         cost.get("method_frozen_parameters"),
-        f"{seconds / pure:.2f}" if seconds and pure else None,
-        f"{before / pure:.1f}" if before and pure else None,
+        seconds / pure if seconds and pure else None,
+        before / pure if before and pure else None,
+    )
+
+
+def _text(cost: Cost) -> tuple[str | int | None, ...]:
+    """A cost as people read it: percent with their sign, few digits."""
+    trained, share, frozen, time, before = cost
+    return (
+        trained,
+        None if share is None else f"{share:.1f}%",
+        frozen,
+        None if time is None else f"{time:.2f}",
+        None if before is None else f"{before:.1f}",
     )
 
 

@@ -16,7 +16,6 @@ from stillhouse.runs.records import Measures
 from stillhouse.stats import images
 from stillhouse.stats.arms import Arm, Which, arms
 from stillhouse.stats.inference import (
-    ENOUGH,
     Difference,
     Test,
     difference,
@@ -27,6 +26,7 @@ from stillhouse.stats.inference import (
     pooled_sd,
 )
 from stillhouse.stats.power import ALPHA, sampling_error, smallest_detectable
+from stillhouse.stats.summary import MIN_SEEDS
 from stillhouse.stats.verdict import MARGIN, Verdict, judge
 
 _Found = TypeVar("_Found")
@@ -93,7 +93,7 @@ class Frame:
     @property
     def detectable(self) -> float | None:
         """The smallest difference that `seeds` seeds find with 80 % power."""
-        if not self.sd or self.seeds < ENOUGH:
+        if not self.sd or self.seeds < MIN_SEEDS:
             return None
         return smallest_detectable(self.sd, self.seeds, self.test)
 
@@ -177,7 +177,7 @@ def teacher_cell(seen: Survey, cell: Cell) -> Cell | None:
 
 def _gap(arm: Arm, found: Sequence[Arm], test: Test) -> Difference | None:
     pure = pure_of(arm, found)
-    return difference(arm.by_seed, pure.by_seed, test) if pure else None
+    return difference(arm.by_seed, pure.by_seed, test, arm.resolution) if pure else None
 
 
 def _adjusted(found: Sequence[Arm], gaps: Sequence[Difference | None]) -> list[float | None]:
@@ -216,7 +216,7 @@ def _row(
         to_pure=gap,
         adjusted=context.adjusted,
         g=hedges_g(arm.values, pure.values) if pure else None,
-        to_teacher=difference(arm.by_seed, taught, "paired") if taught else None,
+        to_teacher=difference(arm.by_seed, taught, "paired", arm.resolution) if taught else None,
         agreement=agreement,
         excess=excess,
         ece=_mean([final(cell).get("ece") for cell in arm.sound]),
@@ -264,7 +264,10 @@ def _agreement(seen: Survey, arm: Arm, problems: list[str]) -> tuple[float | Non
 
 
 def _per_image(arm: Arm, pure: Arm, problems: list[str]) -> tuple[int, int] | None:
-    """In how many seeds McNemar's mid-p against the pure student is below 0.05, of how many."""
+    """In how many seeds McNemar's mid-p against the pure student is below 0.05, of how many.
+
+    None below three seeds.
+    """
     theirs = {cell.config.seed: cell for cell in pure.sound}
     pairs = [
         _compared(images.discordant, cell, theirs[cell.config.seed], problems)
@@ -272,7 +275,9 @@ def _per_image(arm: Arm, pure: Arm, problems: list[str]) -> tuple[int, int] | No
         if cell.config.seed in theirs
     ]
     p_values = [mcnemar(*pair) for pair in pairs if pair is not None]
-    return (sum(p < ALPHA for p in p_values), len(p_values)) if p_values else None
+    if len(p_values) < MIN_SEEDS:
+        return None
+    return sum(p < ALPHA for p in p_values), len(p_values)
 
 
 def _compared(

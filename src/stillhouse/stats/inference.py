@@ -1,11 +1,13 @@
 """Differences between arms: intervals, p-values, effect sizes. Pure functions of numbers.
 
 Every value is an accuracy of one run, in percent; a difference is in percentage points. With
-fewer than three runs on a side there is no interval and no p-value (docs/statistics.md).
+fewer than three runs on a side, or where the interval would be narrower than one test image, there
+is no interval and no p-value (docs/statistics.md).
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, sqrt
@@ -14,8 +16,9 @@ from typing import Literal
 
 from scipy import stats
 
+from stillhouse.stats.summary import MIN_SEEDS
+
 Test = Literal["paired", "welch"]
-ENOUGH = 3
 LEVEL = 0.95
 
 
@@ -23,9 +26,9 @@ LEVEL = 0.95
 class Difference:
     """A mean difference a - b.
 
-    `low`, `high` (95 % t-interval) and `p` (two-sided) are None where a side has fewer than three
-    runs. `n` counts the pairs, or the runs of the smaller side; `sd` is what the interval rests
-    on: of the differences if paired, else the root of the two variances' mean.
+    `low`, `high` (95 % t-interval), `p` (two-sided) and `sd` are None where there is no interval.
+    `n` counts the pairs, or the runs of the smaller side; `sd` is what the interval rests on: of
+    the differences if paired, else the root of the two variances' mean.
     """
 
     test: Test
@@ -36,25 +39,43 @@ class Difference:
     high: float | None = None
     p: float | None = None
 
+    @property
+    def why(self) -> str:
+        """Why there is no interval; empty if there is one."""
+        if self.low is not None:
+            return ""
+        if self.n < MIN_SEEDS:
+            return "fewer than three seeds"
+        return "the interval would be narrower than one test image"
+
 
 def difference(
-    a: Mapping[int, float], b: Mapping[int, float], test: Test, level: float = LEVEL
+    a: Mapping[int, float],
+    b: Mapping[int, float],
+    test: Test,
+    resolution: float = 0.0,
+    level: float = LEVEL,
 ) -> Difference | None:
     """The difference of two arms' accuracies by seed; None if there is nothing to compare.
 
     `paired` uses the seeds that both have: mean(a - b) with Student's t on n - 1 degrees of
     freedom. `welch` uses all runs, with the degrees of freedom of Welch (1947), Satterthwaite
-    (1946).
+    (1946). `resolution` is what one test image is worth in points: no interval is narrower.
     """
     if test == "paired":
         seeds = sorted(set(a) & set(b))
-        return _paired([a[seed] - b[seed] for seed in seeds], level) if seeds else None
-    return _welch(list(a.values()), list(b.values()), level) if a and b else None
+        found = _paired([a[seed] - b[seed] for seed in seeds], level) if seeds else None
+    else:
+        found = _welch(list(a.values()), list(b.values()), level) if a and b else None
+    if found is None or found.low is None or found.high is None:
+        return found
+    narrow = found.high - found.low < resolution
+    return Difference(found.test, found.n, found.value) if narrow else found
 
 
 def _paired(gaps: list[float], level: float) -> Difference:
     n, centre = len(gaps), mean(gaps)
-    if n < ENOUGH:
+    if n < MIN_SEEDS:
         return Difference("paired", n, centre)
     spread = stdev(gaps)
     return Difference(
@@ -64,7 +85,7 @@ def _paired(gaps: list[float], level: float) -> Difference:
 
 def _welch(a: list[float], b: list[float], level: float) -> Difference:
     n, centre = min(len(a), len(b)), mean(a) - mean(b)
-    if n < ENOUGH:
+    if n < MIN_SEEDS:
         return Difference("welch", n, centre)
     parts = [stdev(side) ** 2 / len(side) for side in (a, b)]
     error = sqrt(sum(parts))
@@ -99,7 +120,7 @@ def hedges_g(a: Sequence[float], b: Sequence[float]) -> float | None:
     g = J (mean a - mean b) / s_p with J = Gamma(m / 2) / (sqrt(m / 2) Gamma((m - 1) / 2)) and
     m = n_a + n_b - 2 (Hedges 1981, Eq. 6e). None below three runs a side or without spread.
     """
-    if min(len(a), len(b)) < ENOUGH:
+    if min(len(a), len(b)) < MIN_SEEDS:
         return None
     freedom = len(a) + len(b) - 2
     squares = (len(a) - 1) * stdev(a) ** 2 + (len(b) - 1) * stdev(b) ** 2
@@ -112,13 +133,17 @@ def hedges_g(a: Sequence[float], b: Sequence[float]) -> float | None:
 def dunnett(arms: Sequence[Sequence[float]], control: Sequence[float]) -> list[float | None]:
     """Dunnett's (1955) two-sided p-values of arms against one control, with one pooled spread.
 
-    Arms with fewer than three runs are left out of the family and have None.
+    Arms with fewer than three runs are left out of the family and have None; so have all of them
+    where no arm varies.
     """
-    counted = [list(arm) for arm in arms if len(arm) >= ENOUGH]
-    if len(control) < ENOUGH or not counted:
+    counted = [list(arm) for arm in arms if len(arm) >= MIN_SEEDS]
+    if len(control) < MIN_SEEDS or not counted or not pooled_sd([*counted, control]):
         return [None] * len(arms)
-    found = iter(stats.dunnett(*counted, control=list(control), random_state=0).pvalue)
-    return [float(next(found)) if len(arm) >= ENOUGH else None for arm in arms]
+    with warnings.catch_warnings():
+        # SciPy doubts the variance of an arm whose seeds are all equal; it is exactly zero.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = iter(stats.dunnett(*counted, control=list(control), random_state=0).pvalue)
+    return [float(next(found)) if len(arm) >= MIN_SEEDS else None for arm in arms]
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -135,8 +160,11 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 
 def pooled_sd(groups: Sequence[Sequence[float]]) -> float | None:
-    """The root of the mean within-group variance, weighed by degrees of freedom; None if none."""
-    counted = [group for group in groups if len(group) > 1]
+    """The root of the mean within-group variance, weighed by degrees of freedom.
+
+    Groups below three values are left out; None if there is no other.
+    """
+    counted = [group for group in groups if len(group) >= MIN_SEEDS]
     freedom = sum(len(group) - 1 for group in counted)
     if freedom == 0:
         return None
@@ -145,6 +173,6 @@ def pooled_sd(groups: Sequence[Sequence[float]]) -> float | None:
 
 def correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
     """Pearson's r; None below three pairs or where one side does not vary."""
-    if len(a) < ENOUGH or len(set(a)) == 1 or len(set(b)) == 1:
+    if len(a) < MIN_SEEDS or len(set(a)) == 1 or len(set(b)) == 1:
         return None
     return float(stats.pearsonr(a, b).statistic)

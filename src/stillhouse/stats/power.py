@@ -6,11 +6,12 @@ from math import isfinite, sqrt
 
 from scipy import optimize, stats
 
-from stillhouse.stats.inference import ENOUGH, Test
+from stillhouse.stats.inference import Test
+from stillhouse.stats.summary import MIN_SEEDS
 
 POWER = 0.8
 ALPHA = 0.05
-MOST = 1000
+MAX_SEEDS = 1000
 
 
 def power(
@@ -35,11 +36,11 @@ def seeds_needed(
     """The fewest seeds an arm (at least three) with power `wanted`; None above a thousand."""
     if difference == 0:
         return None
-    low, high = ENOUGH, ENOUGH
+    low, high = MIN_SEEDS, MIN_SEEDS
     while power(difference, sd, high, test, alpha) < wanted:
-        if high >= MOST:
+        if high >= MAX_SEEDS:
             return None
-        low, high = high + 1, min(2 * high, MOST)
+        low, high = high + 1, min(2 * high, MAX_SEEDS)
     while low < high:
         middle = (low + high) // 2
         if power(difference, sd, middle, test, alpha) < wanted:

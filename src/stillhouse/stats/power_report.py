@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import sqrt
+from typing import Any
 
 from scipy import stats
 
 from stillhouse import data
 from stillhouse.rounds.survey import Survey
 from stillhouse.stats.frame import Frame, frame
-from stillhouse.stats.inference import ENOUGH, Test
+from stillhouse.stats.inference import Test
 from stillhouse.stats.power import (
     ALPHA,
     power,
@@ -18,16 +20,10 @@ from stillhouse.stats.power import (
     smallest_detectable,
     spread_bounds,
 )
-from stillhouse.tables import Table
+from stillhouse.stats.summary import MIN_SEEDS
+from stillhouse.tables import Cell, Table, from_rows
 
 SEEDS = (3, 5, 7, 10, 15, 20, 30)
-COLUMNS = (
-    "Seeds an arm",
-    "95 % interval ±",
-    "Found with 80 % power",
-    "Power",
-    "True sd / sample sd",
-)
 
 
 @dataclass(frozen=True)
@@ -56,10 +52,18 @@ def designs(seen: Survey) -> list[Design]:
 
 def power_table(design: Design, difference: float) -> Table:
     """What numbers of seeds can show at a spread; below it, what `difference` points need."""
-    rows = tuple(_row(design, n, difference) for n in SEEDS)
-    columns = tuple(f"Power for {difference:g}" if name == "Power" else name for name in COLUMNS)
+    rows = [_text(row, difference) for row in _rows([design], difference)]
     title = f"{design.name}: {_kind(design.test)}, sd {design.sd:.2f} points ({design.source})"
-    return Table(title, columns, rows, notes(design, difference), keys=1)
+    return replace(from_rows(title, rows, notes(design, difference)), keys=1)
+
+
+def power_records(found: Sequence[Design], difference: float) -> Table:
+    """The same of some designs for programs, one number per cell."""
+    return from_rows("power", _rows(found, difference))
+
+
+def _rows(found: Sequence[Design], difference: float) -> list[dict[str, Any]]:
+    return [_row(design, n, difference) for design in found for n in SEEDS]
 
 
 def notes(design: Design, difference: float) -> tuple[str, ...]:
@@ -69,8 +73,8 @@ def notes(design: Design, difference: float) -> tuple[str, ...]:
     if design.family > 1:
         count = _seeds(seeds_needed(difference, design.sd, design.test, ALPHA / design.family))
         strict = f", {count} to hold among {design.family} methods (0.05 / {design.family})"
-    least = smallest_detectable(design.sd, ENOUGH, design.test)
-    low, high = spread_bounds(ENOUGH)
+    least = smallest_detectable(design.sd, MIN_SEEDS, design.test)
+    low, high = spread_bounds(MIN_SEEDS)
     return (
         f"{difference:g} points need {needed} an arm for 80 % power at p < 0.05{strict}.",
         f"Three seeds find a true difference of {least:.2f} points with 80 % power; they know "
@@ -82,7 +86,7 @@ def notes(design: Design, difference: float) -> tuple[str, ...]:
 def plan_notes(seen: Survey, difference: float = 0.5) -> tuple[str, ...]:
     """What the planned seeds can show: by the spread seen so far, else in units of it."""
     n = len(seen.round.seeds)
-    if n < ENOUGH:
+    if n < MIN_SEEDS:
         return (
             f"power: {n} seed{'s' * (n > 1)} an arm: no standard deviation, interval or p-value; "
             "three are the fewest that have one",
@@ -102,17 +106,34 @@ def plan_notes(seen: Survey, difference: float = 0.5) -> tuple[str, ...]:
     )
 
 
-def _row(design: Design, n: int, difference: float) -> tuple[str | int, ...]:
+def _row(design: Design, n: int, difference: float) -> dict[str, Any]:
     arms = 1 if design.test == "paired" else 2
-    half = float(stats.t.ppf(1 - ALPHA / 2, arms * (n - 1))) * design.sd * sqrt(arms / n)
     low, high = spread_bounds(n)
-    return (
-        n,
-        f"{half:.2f}",
-        f"{smallest_detectable(design.sd, n, design.test):.2f}",
-        f"{100 * power(difference, design.sd, n, design.test):.0f} %",
-        f"{low:.2f} to {high:.2f}",
-    )
+    return {
+        "name": design.name,
+        "test": design.test,
+        "sd": design.sd,
+        "seeds": n,
+        "half_interval": (
+            float(stats.t.ppf(1 - ALPHA / 2, arms * (n - 1))) * design.sd * sqrt(arms / n)
+        ),
+        "smallest_detectable": smallest_detectable(design.sd, n, design.test),
+        "difference": difference,
+        "power": 100 * power(difference, design.sd, n, design.test),
+        "true_over_sample_sd_low": low,
+        "true_over_sample_sd_high": high,
+    }
+
+
+def _text(row: dict[str, Any], difference: float) -> dict[str, Cell]:
+    low, high = row["true_over_sample_sd_low"], row["true_over_sample_sd_high"]
+    return {
+        "Seeds per arm": row["seeds"],
+        "95 % interval ±": f"{row['half_interval']:.2f}",
+        "Found with 80 % power": f"{row['smallest_detectable']:.2f}",
+        f"Power for {difference:g}": f"{row['power']:.0f} %",
+        "True sd / sample sd": f"{low:.2f} to {high:.2f}",
+    }
 
 
 def _source(found: Frame) -> str:

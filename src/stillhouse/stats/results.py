@@ -10,42 +10,60 @@ from stillhouse.errors import ConfigError
 from stillhouse.published import Kind, PublishedResult, read_results
 from stillhouse.rounds.provenance import footnotes
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.stats.arms import Which, accuracy_of, arms
+from stillhouse.stats.arms import Arm, Which, accuracy_of, arms
 from stillhouse.stats.summary import Summary, summarise
-from stillhouse.tables import Table
+from stillhouse.tables import Table, from_rows
 
 KINDS: dict[str, Kind] = {"final": "final_epoch", "best": "best_epoch"}
 FAILED = "FAILED"
 
 
-def seed_tables(seen: Survey, which: str) -> list[Table]:
+def seed_tables(seen: Survey, which: str, numbers: bool = False) -> list[Table]:
     """One table per dataset: a row per method and network, a column per seed, mean ± std.
 
-    Raises ConfigError unless `which` is `final` or `best`.
+    `numbers`: for programs, one number per cell. Raises ConfigError unless `which` is `final` or
+    `best`.
     """
-    kind = which_epoch(which)
-    return [_seed_table(seen, dataset, kind) for dataset in seen.round.datasets]
+    kind, write = which_epoch(which), _seed_numbers if numbers else _seed_table
+    return [write(seen, dataset, kind) for dataset in seen.round.datasets]
 
 
 def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
     seeds = sorted({cell.config.seed for cell in seen.cells})
+    found = arms(seen, dataset, which)
     rows = []
-    for arm in arms(seen, dataset, which):
+    for arm in found:
         by_seed = {cell.config.seed: cell for cell in arm.cells}
         shown = [_shown(by_seed.get(seed), which) for seed in seeds]
         planned = f"{arm.summary.n}/{len(arm.cells)}"
         rows.append((arm.label, *shown, arm.summary.text(), planned))
-    columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), "Mean ± Std", "n")
-    title = f"round {seen.round.round}, {_label(seen, dataset)}: test accuracy (%), {which} epoch"
-    return Table(title, columns, tuple(rows), _notes(seen, dataset, which))
+    mean = "Mean ± Std" if _varied(found) else "Mean"
+    columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), mean, "n")
+    return Table(_title(seen, dataset, which), columns, tuple(rows), _notes(seen, found))
 
 
-def _notes(seen: Survey, dataset: str, which: Which) -> tuple[str, ...]:
-    notes = ["Std: sample standard deviation over seeds (ddof = 1). n: sound of planned runs."]
-    if which == "best":
+def _seed_numbers(seen: Survey, dataset: str, which: Which) -> Table:
+    found = arms(seen, dataset, which)
+    rows = [{**arm.numbers(seen), "why": arm.why} for arm in found]
+    return from_rows(_title(seen, dataset, which), rows, _notes(seen, found))
+
+
+def _title(seen: Survey, dataset: str, which: Which) -> str:
+    return f"round {seen.round.round}, {_label(seen, dataset)}: test accuracy (%), {which} epoch"
+
+
+def _varied(found: Sequence[Arm]) -> bool:
+    return any(arm.summary.std is not None for arm in found)
+
+
+def _notes(seen: Survey, found: Sequence[Arm]) -> tuple[str, ...]:
+    std = "Std: sample standard deviation over seeds (ddof = 1), from three seeds on. "
+    notes = [f"{std if _varied(found) else ''}n: completed and valid runs, of those planned."]
+    if found[0].which == "best":
         validated = bool(seen.round.training.validation)
         on = "validation images" if validated else "test images, which flatters it"
         notes.append(f"The best epoch was chosen on the {on}.")
+    dataset = found[0].cells[0].config.dataset
     for cell in seen.cells:
         if cell.config.dataset == dataset and cell.shown in ("failed", "unreadable", "unsound"):
             unsound = f"unsound: {cell.unsound}" if cell.unsound else ""
@@ -53,11 +71,14 @@ def _notes(seen: Survey, dataset: str, which: Which) -> tuple[str, ...]:
     return (*notes, *footnotes(seen, dataset))
 
 
-def against_tables(seen: Survey, other: str, folder: Path, which: str | None) -> list[Table]:
+def against_tables(
+    seen: Survey, other: str, folder: Path, which: str | None, numbers: bool = False
+) -> list[Table]:
     """The round beside published results (`OTHER_results.csv` in the round file's folder).
 
-    Both sides show the same kind of accuracy; asking for another kind than was published raises
-    ConfigError, for best-epoch and final-epoch accuracies must not be compared.
+    `numbers`: for programs, one number per cell. Both sides show the same kind of accuracy; asking
+    for another kind than was published raises ConfigError, for best-epoch and final-epoch
+    accuracies must not be compared.
     """
     published = read_results(folder / f"{other}_results.csv")
     kinds = {row.kind for row in published}
@@ -70,7 +91,11 @@ def against_tables(seen: Survey, other: str, folder: Path, which: str | None) ->
             f"round {other} has {found} accuracies, which cannot be compared with {KINDS[kind]}",
             "leave --accuracy out to show the same kind on both sides",
         )
-    return [_against(seen, other, published, dataset, kind) for dataset in seen.round.datasets]
+    tables = []
+    for dataset in seen.round.datasets:
+        theirs = [row for row in published if row.dataset == dataset]
+        tables.append(_against(seen, other, theirs, arms(seen, dataset, kind), numbers))
+    return tables
 
 
 def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
@@ -87,33 +112,38 @@ def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
 
 
 def _against(
-    seen: Survey, other: str, published: list[PublishedResult], dataset: str, which: Which
+    seen: Survey, other: str, published: list[PublishedResult], found: Sequence[Arm], numbers: bool
 ) -> Table:
     theirs: dict[tuple[str, str], list[PublishedResult]] = {}
     for result in published:
-        if result.dataset == dataset:
-            theirs.setdefault((result.method, result.model), []).append(result)
-    rows = []
-    for arm in arms(seen, dataset, which):
+        theirs.setdefault((result.method, result.model), []).append(result)
+    rows, records = [], []
+    for arm in found:
         before, now = theirs.get((arm.method, arm.model), []), arm.summary
-        earlier = summarise(_counted(before))
-        difference = None
+        earlier, gap = summarise(_counted(before)), None
         if now.mean is not None and earlier.mean is not None:
-            difference = f"{now.mean - earlier.mean:+.2f}"
-        rows.append(
-            (
-                arm.label,
-                _published(before, earlier),
-                earlier.n,
-                now.text(),
-                now.n,
-                difference,
-            )
+            gap = now.mean - earlier.mean
+        difference = None if gap is None else f"{gap:+.2f}"
+        shown = _published(before, earlier)
+        rows.append((arm.label, shown, earlier.n, now.text(), now.n, difference))
+        records.append(
+            {
+                **arm.numbers(seen),
+                "published_n": earlier.n,
+                "published_mean": earlier.mean,
+                "published_sd": earlier.std,
+                "published_status": before[0].status if before else None,
+                "difference": gap,
+                "why": arm.why,
+            }
         )
-    mine = seen.round.round
+    mine, dataset = seen.round.round, found[0].cells[0].config.dataset
     columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
-    title = f"{_label(seen, dataset)}: test accuracy (%), {KINDS[which]} on both sides"
-    return Table(title, columns, tuple(rows), _notes(seen, dataset, which))
+    title = f"{_label(seen, dataset)}: test accuracy (%), {KINDS[found[0].which]} on both sides"
+    notes = _notes(seen, found)
+    return (
+        from_rows(title, records, notes) if numbers else Table(title, columns, tuple(rows), notes)
+    )
 
 
 def _label(seen: Survey, dataset: str) -> str:

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
+MIN_SEEDS = 3
+
 
 @dataclass(frozen=True)
 class Summary:
-    """`n` values, their mean, and their sample standard deviation (ddof = 1; None below n = 2)."""
+    """`n` values, their mean, and their sample standard deviation (ddof = 1; None below n = 3)."""
 
     n: int
     mean: float | None
     std: float | None
 
     def text(self, decimals: int = 2) -> str | None:
-        """`93.20 ± 0.09`, or `93.20` for one value, or None for none."""
+        """`93.20 ± 0.09`, or `93.20` below three values, or None for none."""
         if self.mean is None:
             return None
         spread = "" if self.std is None else f" ± {self.std:.{decimals}f}"
@@ -27,4 +29,4 @@ def summarise(values: Sequence[float]) -> Summary:
     """The summary of some values; of none, `Summary(0, None, None)`."""
     if not values:
         return Summary(0, None, None)
-    return Summary(len(values), mean(values), stdev(values) if len(values) > 1 else None)
+    return Summary(len(values), mean(values), stdev(values) if len(values) >= MIN_SEEDS else None)

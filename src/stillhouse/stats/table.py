@@ -2,54 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stillhouse import data
 from stillhouse.rounds.provenance import footnotes
 from stillhouse.rounds.survey import Survey
 from stillhouse.stats.frame import FAILED, Frame, Row
-from stillhouse.stats.inference import Difference
-from stillhouse.tables import Cell, Table
+from stillhouse.stats.inference import Difference, Test
+from stillhouse.stats.summary import MIN_SEEDS
+from stillhouse.tables import Cell, Table, from_rows
 
 TESTS = {"paired": "paired by seed", "welch": "by Welch's test"}
 OF = {"paired": "of a round trained here", "welch": "of an imported round"}
 SHORT = {"paired": "paired", "welch": "Welch"}
+INTERVAL = " [95 % CI]"
+UNTESTED = (
+    "Δ: difference of means in points.",
+    "Verdict: inconclusive, as there is no interval; the seeds are those that find a gap of this "
+    "size with 80 % power.",
+)
 IMAGES = "each image's prediction is not in these records"
 
 
 def statistics_table(seen: Survey, frame: Frame) -> Table:
     """The table for readers: a difference with its interval is one cell, empty columns go."""
-    other = "welch" if frame.test == "paired" else "paired"
     swept = any(row.arm.axes for row in frame.rows)
-    columns = (
-        "Method",
-        *(["Axis"] if swept else []),
-        "n",
-        "Accuracy %",
-        "Δ pure [95 % CI]",
-        "p Holm",
-        "Verdict",
-        "g",
-        "Seeds",
-        "Δ teacher [95 % CI]",
-        "Agreement (excess)",
-        "ECE %",
-        "Best − last",
-        f"p {SHORT[other]}",
-        "p Dunnett",
-        "McNemar",
-    )
-    rows = tuple(_text_row(row, swept) for row in frame.rows)
-    filled = [0] + [
-        index for index in range(1, len(columns)) if any(row[index] is not None for row in rows)
-    ]
-    shown = tuple(tuple(row[index] for index in filled) for row in rows)
-    names = tuple(columns[index] for index in filled)
-    return Table(_title(seen, frame), names, shown, notes(seen, frame), keys=1)
+    cells = [_cells(row, frame, swept) for row in frame.rows]
+    filled = {
+        name: tuple(row[name] for row in cells)
+        for number, name in enumerate(cells[0])
+        if number == 0 or any(row[name] is not None for row in cells)
+    }
+    names = tuple(_heading(name, column) for name, column in filled.items())
+    rows = tuple(zip(*filled.values(), strict=True))
+    return Table(_title(seen, frame), names, rows, notes(seen, frame), keys=1)
 
 
 def statistics_numbers(seen: Survey, frame: Frame) -> Table:
-    """The table for programs: one number a column, one row an arm."""
-    rows = tuple(_numbers(row, frame) for row in frame.rows)
-    return Table(_title(seen, frame), NUMBERS, rows, notes(seen, frame))
+    """The table for programs: one number per cell, one row per arm."""
+    rows = [_numbers(row, seen) for row in frame.rows]
+    return from_rows(_title(seen, frame), rows, notes(seen, frame))
 
 
 def _title(seen: Survey, frame: Frame) -> str:
@@ -57,34 +49,78 @@ def _title(seen: Survey, frame: Frame) -> str:
     return f"round {seen.round.round}, {label}: test accuracy (%), {frame.which} epoch"
 
 
-def _text_row(row: Row, swept: bool) -> tuple[Cell, ...]:
-    arm = row.arm
-    return (
-        arm.name if swept else arm.label,
-        *([arm.axes or None] if swept else []),
-        f"{len(arm.values)}/{len(arm.cells)}",
-        arm.summary.text() if len(arm.values) != 2 else f"{arm.summary.mean:.2f}",
-        interval(row.to_pure),
-        p_text(row.adjusted),
-        row.verdict.text() if row.verdict else None,
-        _signed(row.g),
-        " ".join(f"{value:.2f}" for value in arm.values) or None,
-        interval(row.to_teacher),
-        None if row.agreement is None else f"{row.agreement:.1f} ({row.excess:+.1f})",
-        _plain(row.ece),
-        _plain(row.selection),
-        p_text(row.sensitivity.p) if row.sensitivity and arm.role == "method" else None,
-        p_text(row.dunnett),
-        None if row.images is None else f"{row.images[0]} of {row.images[1]}",
-    )
+def _heading(name: str, column: tuple[Cell, ...]) -> str:
+    """A column's name, without the interval where no cell has one."""
+    return name if any("[" in str(cell) for cell in column) else name.removesuffix(INTERVAL)
+
+
+def _cells(row: Row, frame: Frame, swept: bool) -> dict[str, Cell]:
+    arm, other = row.arm, row.sensitivity if row.arm.role == "method" else None
+    return {
+        "Method": arm.name if swept else arm.label,
+        "Axis": arm.axes or None,
+        "n": f"{len(arm.values)}/{len(arm.cells)}",
+        "Accuracy %": arm.summary.text(),
+        f"Δ pure{INTERVAL}": interval(row.to_pure),
+        "p Holm": p_text(row.adjusted),
+        "Verdict": row.verdict.text() if row.verdict else None,
+        "g": _signed(row.g),
+        "Seeds": " ".join(f"{value:.2f}" for value in arm.values) or None,
+        f"Δ teacher{INTERVAL}": interval(row.to_teacher),
+        "Agreement (excess)": (
+            None if row.agreement is None else f"{row.agreement:.1f} ({row.excess:+.1f})"
+        ),
+        "ECE %": _plain(row.ece),
+        "Best − last": _plain(row.selection),
+        f"p {SHORT[_other(frame)]}": p_text(other.p if other else None),
+        "p Dunnett": p_text(row.dunnett),
+        "McNemar": None if row.images is None else f"{row.images[0]} of {row.images[1]}",
+    }
+
+
+def _numbers(row: Row, seen: Survey) -> dict[str, Cell]:
+    gap, teacher, images = row.to_pure, row.to_teacher, row.images or (None, None)
+    return {
+        **row.arm.numbers(seen),
+        "difference": gap.value if gap else None,
+        "low": gap.low if gap else None,
+        "high": gap.high if gap else None,
+        "test": gap.test if gap else None,
+        "p": gap.p if gap else None,
+        "p_holm": row.adjusted,
+        "hedges_g": row.g,
+        "teacher_difference": teacher.value if teacher else None,
+        "teacher_low": teacher.low if teacher else None,
+        "teacher_high": teacher.high if teacher else None,
+        "agreement": row.agreement,
+        "agreement_excess": row.excess,
+        "ece": row.ece,
+        "best_minus_last": row.selection,
+        "p_other_test": row.sensitivity.p if row.sensitivity else None,
+        "p_dunnett": row.dunnett,
+        "mcnemar_below_0.05": images[0],
+        "mcnemar_seeds": images[1],
+        "verdict": row.verdict.word if row.verdict else None,
+        "seeds_needed": row.verdict.needs if row.verdict else None,
+        "why": "; ".join(filter(None, (row.arm.why, unresolved(gap)))) or None,
+    }
+
+
+def unresolved(gap: Difference | None) -> str:
+    """Why a difference of three seeds and more has no interval; else empty."""
+    return gap.why if gap and gap.n >= MIN_SEEDS else ""
+
+
+def _other(frame: Frame) -> Test:
+    return "welch" if frame.test == "paired" else "paired"
 
 
 def interval(found: Difference | None) -> str | None:
-    """`+0.54 [+0.21, +0.87]`, or `+0.54` where there is no interval."""
+    """`+0.54 [+0.21, +0.87]`; below three seeds `+0.54`, else without an interval `+0.54 [n/a]`."""
     if found is None:
         return None
     if found.low is None or found.high is None:
-        return f"{found.value:+.2f}"
+        return f"{found.value:+.2f}" + (" [n/a]" if found.n >= MIN_SEEDS else "")
     return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
@@ -109,69 +145,6 @@ def _plain(value: float | None) -> str | None:
     return None if value is None else f"{value:.2f}"
 
 
-NUMBERS = (
-    "method",
-    "model",
-    "role",
-    "axis",
-    "n",
-    "planned",
-    "mean",
-    "sd",
-    "seeds",
-    "accuracies",
-    "difference",
-    "low",
-    "high",
-    "test",
-    "p",
-    "p_holm",
-    "hedges_g",
-    "teacher_difference",
-    "teacher_low",
-    "teacher_high",
-    "agreement",
-    "agreement_excess",
-    "ece",
-    "best_minus_last",
-    "p_other_test",
-    "p_dunnett",
-    "mcnemar_below_0.05",
-    "mcnemar_seeds",
-    "verdict",
-    "seeds_needed",
-)
-
-
-def _numbers(row: Row, frame: Frame) -> tuple[Cell, ...]:
-    arm, gap, teacher = row.arm, row.to_pure, row.to_teacher
-    return (
-        arm.method,
-        arm.model,
-        arm.role,
-        arm.axes or None,
-        len(arm.values),
-        len(arm.cells),
-        arm.summary.mean,
-        arm.summary.std if len(arm.values) > 2 else None,
-        " ".join(str(seed) for seed in arm.by_seed) or None,
-        " ".join(f"{value:g}" for value in arm.values) or None,
-        *((gap.value, gap.low, gap.high, frame.test, gap.p) if gap else (None,) * 5),
-        row.adjusted,
-        row.g,
-        *((teacher.value, teacher.low, teacher.high) if teacher else (None,) * 3),
-        row.agreement,
-        row.excess,
-        row.ece,
-        row.selection,
-        row.sensitivity.p if row.sensitivity else None,
-        row.dunnett,
-        *(row.images or (None, None)),
-        row.verdict.word if row.verdict else None,
-        row.verdict.needs if row.verdict else None,
-    )
-
-
 def notes(seen: Survey, frame: Frame) -> tuple[str, ...]:
     """What stands below the table: how to read it, what it cannot show, who failed."""
     return (
@@ -183,15 +156,27 @@ def notes(seen: Survey, frame: Frame) -> tuple[str, ...]:
 
 
 def _reading(frame: Frame) -> tuple[str, ...]:
-    other = "welch" if frame.test == "paired" else "paired"
+    spread = any(row.arm.summary.std is not None for row in frame.rows)
+    accuracy = "Accuracy: mean over seeds; below three there is no deviation, interval or p-value. "
+    if spread:
+        accuracy = (
+            "Accuracy: mean ± sample standard deviation over seeds (ddof = 1); below three the "
+            "mean alone. "
+        )
     counted = (
-        "Accuracy: mean ± sample standard deviation over seeds (ddof = 1; none below three). "
-        "n: sound of planned runs; all others are left out of every mean."
+        f"{accuracy}n: completed and valid runs, of those planned; all others are left out of "
+        "every mean."
     )
+    gaps = [gap for row in frame.rows for gap in (row.to_pure, row.to_teacher) if gap]
     if not any(row.to_pure for row in frame.rows):
         return (counted,)
+    checks = [row.sensitivity for row in frame.rows if row.sensitivity]
+    tested = any(gap.low is not None for gap in (*gaps, *checks))
+    return (counted, *(_tested(frame) if tested else UNTESTED), *_unresolved(gaps, frame))
+
+
+def _tested(frame: Frame) -> tuple[str, ...]:
     return (
-        counted,
         f"Δ: difference of means in points with its 95 % t-interval; to pure {TESTS[frame.test]}, "
         f"as is fixed beforehand for the tables {OF[frame.test]}; to the teacher paired. "
         f"p Holm: adjusted over the {frame.family} comparisons that have a p. "
@@ -199,8 +184,17 @@ def _reading(frame: Frame) -> tuple[str, ...]:
         f"Verdict: equivalent: interval within ±{frame.margin:g}; helps, hurts: interval above, "
         "below 0 and p Holm < 0.05 (tests disagree: a check below does not confirm it); else "
         "inconclusive, with the seeds that find a gap of this size with 80 % power.",
-        f"Checks: p {SHORT[other]} and p Dunnett are other tests of the same difference; "
-        "McNemar: seeds whose two networks differ image by image (mid-p < 0.05).",
+        f"Checks: p {SHORT[_other(frame)]} and p Dunnett are other tests of the same difference; "
+        "McNemar: seeds whose two networks differ image by image (mid-p < 0.05), from three on.",
+    )
+
+
+def _unresolved(gaps: Sequence[Difference], frame: Frame) -> tuple[str, ...]:
+    if not any(map(unresolved, gaps)):
+        return ()
+    return (
+        f"n/a: the seeds differ by less than one test image ({frame.rows[0].arm.resolution:.2g} "
+        "points), from which there is no interval and no p-value.",
     )
 
 
@@ -209,7 +203,7 @@ def _limits(seen: Survey, frame: Frame) -> tuple[str, ...]:
     if frame.error is not None:
         spec = data.spec(frame.dataset, seen.round.files)
         found.append(
-            f"Sampling error of the {spec.test_images:,} test images: ±{frame.error:.2f} points "
+            f"Sampling error of the {spec.test_images:,} test images: {frame.error:.2f} points "
             "(one standard error), shared by all seeds and therefore in no interval."
         )
     if frame.detectable is not None:
@@ -219,7 +213,8 @@ def _limits(seen: Survey, frame: Frame) -> tuple[str, ...]:
         )
     sound = [row for row in frame.rows if row.arm.values]
     students = [row for row in sound if row.arm.role == "method"]
-    if students and all(row.images is None for row in students):
+    tested = [row for row in students if len(row.arm.values) >= MIN_SEEDS]
+    if tested and all(row.images is None for row in tested):
         found.append(f"McNemar and the pure student's agreement: {IMAGES}.")
     if students and all(row.agreement is None for row in students):
         found.append("Agreement with the teacher was not recorded.")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from stillhouse.stats.inference import ENOUGH, Difference
+from stillhouse.stats.inference import Difference
 from stillhouse.stats.power import ALPHA, seeds_needed
+from stillhouse.stats.summary import MIN_SEEDS
 
 Word = Literal["helps", "hurts", "equivalent", "inconclusive", "failed", "missing"]
 MARGIN = 0.2
@@ -33,7 +34,7 @@ class Verdict:
         if self.word != "inconclusive":
             doubt = " (tests disagree)" if self.disputed else ""
             return {"missing": "no run yet"}.get(self.word, self.word) + doubt
-        few = f" (n = {self.n})" if self.n < ENOUGH else ""
+        few = f" (n = {self.n})" if self.n < MIN_SEEDS else ""
         needs = f": needs about {self.needs} seeds" if self.needs else ""
         return f"inconclusive{few}{needs}"
 
@@ -55,7 +56,9 @@ def judge(
     """
     disputed = any(p is not None and p >= ALPHA for p in checks)
     if found.low is None or found.high is None:
-        needs = _needs(found, spread, family, pooled=True)
+        # A spread that the test images do not resolve says nothing of the seeds needed.
+        few = found.n < MIN_SEEDS
+        needs = _needs(found, spread, family, pooled=True) if few else None
         return Verdict("inconclusive", found.n, margin, needs)
     if max(abs(found.low), abs(found.high)) <= margin:
         return Verdict("equivalent", found.n, margin)

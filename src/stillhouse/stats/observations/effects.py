@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from statistics import mean
 
 from stillhouse.stats.frame import Row, pure_of
-from stillhouse.stats.inference import ENOUGH, Difference
+from stillhouse.stats.inference import Difference
 from stillhouse.stats.observations.base import Observation, Scene, listed, shown, value
+from stillhouse.stats.summary import MIN_SEEDS
 from stillhouse.stats.table import SHORT, interval, is_p, p_text
 from stillhouse.stats.verdict import MARGIN
 
@@ -45,7 +46,9 @@ def inconclusive(scene: Scene) -> Iterator[Observation]:
 
 def _why_open(found: Difference) -> str:
     if found.low is None or found.high is None:
-        return "One or two seeds show no interval"
+        if found.n < MIN_SEEDS:
+            return "One or two seeds show no interval"
+        return "The seeds differ by less than one test image, which shows no interval"
     if found.low <= 0 <= found.high:
         return COVERS
     return "The interval does not cover 0, but p adjusted for all comparisons is not below 0.05"
@@ -89,7 +92,7 @@ def above_teacher(scene: Scene) -> Iterator[Observation]:
         return
     rows.sort(key=lambda row: -mean(row.arm.values))
     parts = [f"{shown(row.arm)} by {mean(row.arm.values) - level:.2f}" for row in rows]
-    spread = teacher.summary.std if len(teacher.values) >= ENOUGH else None
+    spread = teacher.summary.std if len(teacher.values) >= MIN_SEEDS else None
     beside = f"; the teacher's seeds alone spread by {spread:.2f} (sd)" if spread else ""
     text = (
         f"Above the teacher's mean ({level:.2f} %, n = {len(teacher.values)}): {listed(parts)} "

@@ -10,8 +10,9 @@ from stillhouse.config.expand import teacher_seed
 from stillhouse.rounds.survey import Cell
 from stillhouse.stats.arms import Arm
 from stillhouse.stats.frame import recorded_teachers
-from stillhouse.stats.inference import ENOUGH, correlation, pooled_sd
+from stillhouse.stats.inference import correlation, pooled_sd
 from stillhouse.stats.observations.base import FEW, Observation, Scene, listed, value
+from stillhouse.stats.summary import MIN_SEEDS
 
 WIDE = 2.5
 RANGE = 5.0
@@ -60,7 +61,7 @@ def wide(scene: Scene) -> Iterator[Observation]:
     """A spread over seeds well above that of the other students' arms (teachers left out)."""
     for arm in _students(scene):
         spread, others = arm.summary.std, _others(scene, arm)
-        if len(arm.values) >= ENOUGH and spread and others and spread > WIDE * others:
+        if len(arm.values) >= MIN_SEEDS and spread and others and spread > WIDE * others:
             text = (
                 f"{arm.label} spreads over its seeds by {spread:.2f} points (sd, n = "
                 f"{len(arm.values)}), {spread / others:.1f} times the {others:.2f} of the other "
@@ -86,7 +87,7 @@ def outlier(scene: Scene) -> Iterator[Observation]:
 
 def _outlier(scene: Scene, arm: Arm) -> Cell | None:
     """From four seeds by the median absolute deviation, of three by their range."""
-    if len(arm.values) < ENOUGH:
+    if len(arm.values) < MIN_SEEDS:
         return None
     centre = median(arm.values)
     cell = max(arm.sound, key=lambda cell: abs(value(cell, scene.which) - centre))
@@ -113,7 +114,7 @@ def _explained(scene: Scene, arm: Arm, cell: Cell) -> str:
         return f"; its teacher was then at about epoch {early.epoch}, at {early.accuracy:.2f} %"
     taught = _teachers(scene, arm)
     own = taught.get(cell.config.seed)
-    if own is not None and len(taught) >= ENOUGH:
+    if own is not None and len(taught) >= MIN_SEEDS:
         low = value(cell, scene.which) < median(arm.values)
         others = [accuracy for seed, accuracy in taught.items() if seed != cell.config.seed]
         if (own < min(others)) if low else (own > max(others)):
@@ -160,7 +161,7 @@ def _at_hand_over(scene: Scene, arm: Arm) -> str:
 def _follows(scene: Scene, arm: Arm) -> float | None:
     taught = _teachers(scene, arm)
     both = [seed for seed in arm.by_seed if seed in taught]
-    if len({taught[seed] for seed in both}) < ENOUGH:
+    if len({taught[seed] for seed in both}) < MIN_SEEDS:
         return None
     return correlation([arm.by_seed[seed] for seed in both], [taught[seed] for seed in both])
 
