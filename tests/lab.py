@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from stillhouse import methods
+from stillhouse.causes import Cause
 from stillhouse.config import names
 from stillhouse.config.schema import RunConfig, Teacher, Training
 from stillhouse.own import Files
@@ -30,6 +31,8 @@ RECIPE = Training(
 
 class StopAfter:
     """Asks to stop once it has been asked `steps` times."""
+
+    code: Cause = "killed"
 
     def __init__(self, steps: int) -> None:
         self.left = steps

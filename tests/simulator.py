@@ -182,7 +182,7 @@ class World:
         epoch = EPOCHS if done else int(self.trained[path] / self.pace[path])
         state = "done" if done else "running" if live.dead else "stopped"
         self.now[path] = replace(
-            self.now[path], state=state, epoch=epoch, out_of_time=not done and not live.dead
+            self.now[path], state=state, epoch=epoch, code="walltime" if state == "stopped" else ""
         )
         code = None if live.dead else 0 if done else 3
         live.traces = Traces(True, code, "node", ran, "")

@@ -15,7 +15,7 @@ RISING = (40.0, 55.0, 65.0, 72.0, 77.0, 80.0, 82.0, 83.0, 83.5, 83.6)
 RATES = (0.1, 0.098, 0.09, 0.08, 0.065, 0.05, 0.035, 0.02, 0.01, 0.002)
 FALLING = (2.0, 1.6, 1.3, 1.1, 0.9, 0.8, 0.7, 0.65, 0.62, 0.6)
 DONE = RunState("done", epoch=10)
-LOG = Path("train.log")
+LOG = Path("slurm-7.err")
 
 
 def config(
@@ -83,10 +83,10 @@ def shifted(points: float) -> tuple[float, ...]:
     return tuple(value - points for value in RISING)
 
 
-def ended(word: str, reason: str = "", *log: str, **changes: Any) -> Case:
-    """A run that ended in a state, with lines of its log."""
+def ended(word: str, reason: str = "", *log: str, code: str = "", **changes: Any) -> Case:
+    """A run that ended in a state, with lines that a scheduler or another program wrote."""
     lines = tuple(Line(LOG, number, text) for number, text in enumerate(log, start=1))
-    state = RunState(word, reason, epoch=3)  # type: ignore[arg-type]
+    state = RunState(word, reason, epoch=3, code=code)  # type: ignore[arg-type]
     return case(state=state, records=records()[:3], lines=lines, **changes)
 
 

@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "stillhouse"
 ROOT = SOURCE.parents[1]
 LAYERS = [
-    {"errors", "own", "seeding", "tables", "published"},
+    {"causes", "errors", "own", "seeding", "tables", "published"},
     {"data", "models", "runs"},
     {"methods"},
     {"config"},

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from stillhouse.causes import Cause, cause_of
+
 SHOWN = 200
-NO_MEMORY = "allocate memory|failed to map segment"  # torch's allocator; the loader of a library
 CURES = {
     errno.ENOSPC: "free space or quota, then repeat the command",
     errno.EDQUOT: "free space or quota, then repeat the command",
@@ -18,14 +18,20 @@ CURES = {
 
 
 class StillhouseError(Exception):
-    """Base of every error meant for the user; the CLI prints it without a traceback."""
+    """Base of every error meant for the user; the CLI prints it without a traceback.
+
+    `code` is the cause that a run records where it ends with this error.
+    """
 
     exit_code = 1
+    code: Cause = "crash"
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", code: Cause | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if code is not None:
+            self.code = code
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
@@ -40,6 +46,8 @@ class ConfigError(StillhouseError):
 class DataError(StillhouseError):
     """A dataset is missing, damaged or not what its name promises."""
 
+    code = "bad-data"
+
 
 class RunError(StillhouseError):
     """A run could not be started, resumed or finished."""
@@ -53,15 +61,27 @@ def describe(error: BaseException) -> str | None:
     """What went wrong with the system in a line, or None for an error that is none of its."""
     if isinstance(error, StillhouseError):
         return str(error)
-    if isinstance(error, MemoryError) or re.search(NO_MEMORY, str(error)):
-        return "out of memory: fewer workers at once (--jobs), or a machine with more memory"
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, for a GPU
-        return "out of GPU memory"
+    match code_of(error):
+        case "oom-gpu":
+            return "out of GPU memory"
+        case "oom-host":
+            return "out of memory: fewer workers at once (--jobs), or a machine with more memory"
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         cure = f"; {CURES[error.errno]}" if error.errno in CURES else ""
         return error.strerror + where + cure
     return None
+
+
+def code_of(error: BaseException) -> Cause:
+    """The cause that an error stands for; `crash` for one that no rule knows."""
+    if isinstance(error, StillhouseError):
+        return error.code
+    if isinstance(error, MemoryError):
+        return "oom-host"
+    if cause := cause_of(f"{type(error).__name__}: {error}"):
+        return cause
+    return "missing-module" if isinstance(error, ImportError) else "crash"
 
 
 def printable(text: str) -> str:

@@ -12,8 +12,8 @@ JOB = Job(
     1, "kd1", Request((("a",), ("b",)), make_site().resources), {"a": (2, 1), "b": (2, 1)}, 0, "7"
 )
 ALONE = Job(1, "kd1", Request((("a",),), make_site().resources), {"a": (2, 1)}, 0, "7")
-MORE = Standing("stopped", 5, "the time allowed", 2, out_of_time=True)
-DRY = Standing("stopped", 2, "the time allowed", 2, out_of_time=True)
+MORE = Standing("stopped", 5, "the time allowed", 2, code="walltime")
+DRY = Standing("stopped", 2, "the time allowed", 2, code="walltime")
 LOST = Standing("lost", 2, "its process ended", 2)
 
 
@@ -44,7 +44,7 @@ def test_a_job_is_over_when_it_is_gone_and_nobody_is_alive() -> None:
          "error: no data"),
         (127, 1, "python: not found", Standing("missing", 2, "", 1), "failed", "python: not found"),
         (1, 9, "", Standing("failed", 2, "ValueError: x", 2), "failed", "ValueError: x"),
-        (1, 9, "", Standing("failed", 2, "OutOfMemoryError: CUDA out of memory", 2),
+        (1, 9, "", Standing("failed", 2, "told in other words", 2, code="oom-gpu"),
          "out of memory", "out of memory"),
         (137, 9, "", Standing("lost", 2, "", 2, memory=7_000_000_000), "out of memory",
          "out of memory"),
@@ -81,7 +81,7 @@ def test_two_dry_jobs_make_a_run_stuck_and_an_epoch_forgives_them() -> None:
 
 
 def test_a_cohort_out_of_memory_is_split_and_a_single_run_asks_for_more() -> None:
-    failed = Standing("failed", 4, "OutOfMemoryError", 2)
+    failed = Standing("failed", 4, "told in other words", 2, code="oom-host")
     ending = judge(JOB, traces(1), {"a": failed, "b": MORE})
     assert ending.outcome == "out of memory"
     assert Past().after(ending.runs["a"], 2) == Past(together=1)

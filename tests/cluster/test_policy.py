@@ -104,7 +104,7 @@ def test_a_stuck_run_is_left() -> None:
 
 
 def test_after_running_out_of_memory_it_asks_for_more_up_to_the_ceiling() -> None:
-    now = {"B/0": Standing("failed", 0, "OutOfMemoryError: CUDA out of memory", attempts=1)}
+    now = {"B/0": Standing("failed", 0, "told in other words", attempts=1, code="oom-gpu")}
     asked = []
     for times in range(4):
         decision = choose(OTHER[:1], now, ledger=Ledger(runs={"B/0": Past(memory=times)}))

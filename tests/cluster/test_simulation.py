@@ -39,6 +39,6 @@ def test_a_policy_that_trusts_every_listing_is_caught(monkeypatch: pytest.Monkey
     monkeypatch.setattr(simulator, "LAGGING_LISTING", 0.5)
     monkeypatch.setattr(World, "leave_closed", False)
     with pytest.raises(AssertionError, match=r"by two jobs|trained again|runs left|<="):
-        for seed in range(5):
+        for seed in range(15):
             world = World(matrix(students=4, seeds=2), cap=6, seed=seed, hour_share=0.2)
             world.go(most_passes=3000)

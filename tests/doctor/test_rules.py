@@ -220,7 +220,14 @@ def test_the_first_cause(name: str, found: Case, code: str | None) -> None:
 
 def test_every_rule_over_curves_has_a_case() -> None:
     by_text = {"missing-module", "oom-gpu", "oom-limit", "oom-host", "disk", "walltime", "killed"}
-    others = {"crash", "stale-heartbeat", "blocked", "wrong-teacher", "changed-teacher"}
+    others = {
+        "crash",
+        "unfinished",
+        "stale-heartbeat",
+        "blocked",
+        "wrong-teacher",
+        "changed-teacher",
+    }
     shown = {code for _, _, code in CASES} | {"identical-curves"}
     assert set(CODES) - by_text - others - shown == set()
 
@@ -281,7 +288,7 @@ def test_null_is_pure_by_another_name() -> None:
         (student(taught(20.0, train__ce=(2.3,) * 10, **LOST)), "unsound"),
         (student(taught(0.005)), "caution"),
         (case(state=RunState("failed", "chance"), records=records(GUESS)), "failed"),
-        (replace(PURE, state=RunState("lost", "walltime 9 exceeded limit 8")), "stuck"),
+        (replace(PURE, state=RunState("lost", "cut off", code="walltime")), "stuck"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -294,7 +301,7 @@ def test_several_causes_stand_in_order() -> None:
     """What ended the run, then what makes it invalid, then cautions."""
     both = replace(
         student(taught(0.001)),
-        state=RunState("lost", "walltime 7249 exceeded limit 7200", epoch=10),
+        state=RunState("lost", "cut off", epoch=10, code="walltime"),
         teacher=replace(TEACHER, state=RUNNING),
     )
     assert causes(both) == ["walltime", "half-trained-teacher", "kd-inert"]

@@ -28,8 +28,8 @@ def test_states_are_those_of_the_records(alpha: Import) -> None:
     assert all("No module named 'scipy'" in cell.state.reason for cell in failed)
     lost = {cell.config.path: cell.state for cell in cells if cell.state.name == "lost"}
     assert {path: state.epoch for path, state in lost.items()} == {
-        "TinyImageNet/pure/ResNet112/0": 127,
-        "TinyImageNet/logit/ResNet112_to_ResNet56/0": 58,
+        "TinyImageNet/pure/ResNet112/0": 128,
+        "TinyImageNet/logit/ResNet112_to_ResNet56/0": 59,
     }
     assert all("walltime" in state.reason for state in lost.values())
     assert alpha.unmapped == ()

@@ -12,14 +12,20 @@ from typer.testing import CliRunner
 from script_rounds import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
 from stillhouse.cli.main import app
 from stillhouse.config.load import load_round
+from stillhouse.doctor.diagnose import diagnose
+from stillhouse.doctor.read import read_round
 from stillhouse.errors import ConfigError, DataError, RunError
+from stillhouse.importing.script_run import CUT_OFF
 from stillhouse.importing.summary import import_table
 from stillhouse.importing.write import Import, import_round
+from stillhouse.rounds.status import status_table
 from stillhouse.rounds.survey import Cell, survey
 from stillhouse.rounds.workspace import Workspace
+from stillhouse.stats.observations.rules import observe
 
 TEACHER = "Cifar10/pure/ResNet112/0"
 PURE = "Cifar10/pure/ResNet56/0"
+ONE = "Cifar10/pure/ResNet56/1"
 LOGIT = "Cifar10/logit/ResNet112_to_ResNet56/0"
 SWEPT = "Cifar10/rkd/alpha_0.25/ResNet112_to_ResNet56/0"
 
@@ -66,7 +72,8 @@ def test_a_run_that_was_cut_has_what_its_log_tells(scripts: ScriptRounds) -> Non
         errors=MODULES + WALLTIME,
     )
     cell = cells(bring_in(scripts))[TEACHER]
-    assert (cell.shown, cell.state.epoch, cell.state.attempts) == ("lost", 4, 2)
+    assert (cell.shown, cell.state.epoch, cell.state.attempts) == ("lost", 5, 2)
+    assert (cell.state.code, cell.state.best) == ("walltime", 41.0)
     assert cell.state.reason == "PBS: job killed: walltime 7238 exceeded limit 7200"
     assert [(r["epoch"], r["train"]["accuracy"]) for r in cell.folder.records()] == [
         (4, 33.0),
@@ -82,14 +89,19 @@ def test_a_terminal_traceback_beats_the_status_of_an_earlier_attempt(scripts: Sc
     done = bring_in(scripts)
     cell = cells(done)[PURE]
     assert (cell.shown, cell.state.epoch, cell.state.attempts) == ("failed", 0, 2)
-    assert cell.state.reason.startswith("ModuleNotFoundError: No module named 'scipy'; in conflict")
+    assert cell.state.reason == "ModuleNotFoundError: No module named 'scipy'"
+    assert cell.state.code == "missing-module"
+    (conflict,) = cell.state.conflicts
     ((path, note),) = done.notes
+    assert note == f"in conflict: {conflict}"
+    assert cell.why == f"{cell.state.reason}; in conflict: {conflict}"
     assert (
         path == PURE
         and "errors:5 ends in a traceback" in note
         and "in_progress at epoch 60" in note
     )
-    assert cell.folder.attempt(1).read_status()["epoch"] == 60
+    earlier = cell.folder.attempt(1).read_status()
+    assert (earlier["epoch"], earlier["code"]) == (61, "unfinished")
 
 
 def test_a_completed_run_survives_a_later_crash(scripts: ScriptRounds) -> None:
@@ -113,12 +125,56 @@ def test_runs_that_left_little_or_nothing(scripts: ScriptRounds) -> None:
     (scripts.root / "experiments" / PURE).mkdir(parents=True)
     scripts.run(TEACHER, log=log(0))
     scripts.run(LOGIT, status={"status": "in_progress", "epoch": 1, "max_acc": 20.0})
+    scripts.run(ONE, status={"status": "in_progress", "job_id": "12345.pbs"})
     found = cells(bring_in(scripts))
-    assert {path: (c.shown, c.state.reason) for path, c in found.items()} == {
-        PURE: ("queued", ""),
-        TEACHER: ("lost", "it was started and left no other trace"),
-        LOGIT: ("lost", "its record says in_progress and ends there"),
+    assert {path: (c.shown, c.state.reason, c.state.epoch) for path, c in found.items()} == {
+        PURE: ("pending", "", 0),
+        ONE: ("pending", "", 0),
+        TEACHER: ("lost", f"{CUT_OFF}, before its first epoch ended", 0),
+        LOGIT: ("lost", CUT_OFF, 2),
     }
+
+
+def test_a_run_that_never_started_is_pending_and_no_failure(scripts: ScriptRounds) -> None:
+    scripts.run(TEACHER, [50.0, 60.0])
+    scripts.run(ONE, status={"status": "in_progress", "job_id": "12345.pbs"})
+    done = bring_in(scripts)
+    seen = survey(Workspace(done.file.parent), load_round(done.file))
+    assert status_table(seen).title == "round earlier: 1 done, 1 pending"
+    assert status_table(seen).notes == ()
+    rows = [row for row in import_table(done).rows if row[1] == "never started"]
+    assert rows == [("Cifar10", "never started", 1, "pending: it never started")]
+    assert not any(diagnose(case) for case in read_round(Workspace(done.file.parent), seen.round))
+
+
+def test_in_progress_without_log_or_error_is_only_possibly_cut_off(scripts: ScriptRounds) -> None:
+    status = {"status": "in_progress", "epoch": 87, "max_acc": 51.0}
+    scripts.run(PURE, status=status)
+    done = bring_in(scripts)
+    (case,) = read_round(Workspace(done.file.parent), load_round(done.file))
+    (finding,) = diagnose(case)
+    assert (finding.code, finding.confidence) == ("unfinished", "possible")
+    assert finding.evidence[0].text == "running or cut off when the records were copied"
+    assert case.state.epoch == 88
+
+
+def test_the_best_accuracy_of_an_unfinished_run_shows_that_it_learned_nothing(
+    scripts: ScriptRounds,
+) -> None:
+    scripts.run(TEACHER, [50.0, 60.0])
+    scripts.run(PURE, status={"status": "in_progress", "epoch": 87, "max_acc": 7.4})
+    done = bring_in(scripts)
+    cell = cells(done)[PURE]
+    below = "its best test accuracy, 7.40 % of 88 epochs, is below chance (10.00 %)"
+    assert (cell.state.best, cell.why) == (7.4, f"{CUT_OFF}; {below}")
+    cases = read_round(Workspace(done.file.parent), load_round(done.file))
+    found = {f.code: f for case in cases if case.path == PURE for f in diagnose(case)}
+    assert set(found) == {"unfinished", "nothing-learned"}
+    assert found["nothing-learned"].evidence[0].text == below
+    seen = survey(Workspace(done.file.parent), load_round(done.file))
+    told = {one.rule: one.text for one in observe(seen, done.file.parent)}
+    assert below in told["incomplete"]
+    assert "collapsed" not in told
 
 
 def test_an_alpha_level_becomes_the_sweep(scripts: ScriptRounds) -> None:

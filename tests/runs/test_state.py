@@ -44,6 +44,19 @@ def test_an_ended_attempt_keeps_its_reason(folder: RunFolder, state: str) -> Non
     assert (state_of(folder).name, state_of(folder).reason) == (state, "because")
 
 
+def test_the_code_of_an_end_is_read_or_derived_from_an_old_reason(folder: RunFolder) -> None:
+    claim = Claim.take(folder)
+    claim.write_status("failed", reason="in whatever words", code="oom-gpu")
+    assert state_of(folder).code == "oom-gpu"
+    claim.write_status("failed", reason="the loss term 'ce' is not finite at epoch 0 step 9")
+    assert state_of(folder).code == "divergence"
+
+
+def test_a_damaged_file_has_a_code_too(folder: RunFolder) -> None:
+    Claim.take(folder).attempt.status.write_text("{")
+    assert (state_of(folder).name, state_of(folder).code) == ("unreadable", "disk")
+
+
 def test_a_reason_cannot_steer_the_terminal(folder: RunFolder) -> None:
     Claim.take(folder).write_status("failed", reason="no\n  hint: \x1b[2Jrestart\x07")
     assert state_of(folder).reason == "no hint: ?[2Jrestart?"

@@ -65,7 +65,7 @@ def test_a_finite_loss_without_a_gradient_is_stopped_and_named(
     monkeypatch.setattr(Rkd, "terms", naive_terms)
     config, trainee = train_rkd(lab)
     state = state_of(lab.folder(config))
-    assert state.name == "failed"
+    assert (state.name, state.code) == ("failed", "optimizer-never-stepped")
     assert f"skipped {STUCK_STEPS} steps in a row" in state.reason
     assert "the gradient of conv.weight is not finite" in state.reason
     assert trainee.tally.skipped == STUCK_STEPS

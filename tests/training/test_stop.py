@@ -28,6 +28,7 @@ def test_a_run_that_ran_out_of_time_says_so_and_goes_on_where_it_was(lab: Lab) -
     state = state_of(lab.folder(run))
     assert (state.name, state.reason, state.epoch) == ("stopped", DEADLINE, 1)
     status = lab.folder(run).attempts()[-1].read_status()
+    assert (status["code"], state.code) == ("walltime", "walltime")
     assert status["step"] == 1
     assert status["memory"] > 1e7
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Literal
 
+from stillhouse.causes import OUT_OF_MEMORY, cause_of
 from stillhouse.cluster.site import Resources
 
 FAST_SECONDS = 60
@@ -15,24 +16,32 @@ MUCH_MEMORY = 0.5
 KILLED_CODE = 137
 CLEAN_CODES = (0, 3)  # all finished; asked to stop, to be resumed
 SHOWN = 200
-MEMORY_WORDS = re.compile(
-    r"OutOfMemoryError|MemoryError|out of memory|can't allocate memory|oom.?kill"
-    r"|job killed: v?mem \S+ exceeded limit",
-    re.IGNORECASE,
-)
 Outcome = Literal["unsent", "vanished", "left", "killed", "failed", "out of memory"]
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a run is: its state (see `runs.state`), epochs finished, reason, attempts, memory."""
+    """Where a run is: its state (see `runs.state`), epochs finished, reason, attempts, memory.
+
+    `code` is the cause of an end (see `causes`).
+    """
 
     state: str = "missing"
     epoch: int = 0
     reason: str = ""
     attempts: int = 0
     memory: int = 0
-    out_of_time: bool = False
+    code: str = ""
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether it left because the time allowed to its job was over."""
+        return self.state == "stopped" and self.code == "walltime"
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it failed for want of memory."""
+        return self.state == "failed" and self.code in OUT_OF_MEMORY
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,7 @@ def _ran_out_of_memory(job: Job, traces: Traces, now: dict[str, Standing]) -> bo
     """Told by the scheduler, or its process was killed alone while it held much memory."""
     if traces.exit in CLEAN_CODES:
         return False
-    if MEMORY_WORDS.search(traces.output):
+    if any(cause_of(line) in OUT_OF_MEMORY for line in traces.output.splitlines()):
         return True
     begun = {path: one.memory for path, one in now.items() if one.attempts > job.since[path][1]}
     held = sum(max(begun.get(path, 0) for path in group) for group in job.request.groups)
@@ -160,15 +169,10 @@ def _gain(job: Job, path: str, now: Standing, timed: bool, memory: bool) -> Gain
         gained=max(0, now.epoch - epoch),
         started=started,
         out_of_time=started and (timed or now.out_of_time),
-        out_of_memory=now.state != "done" and (memory or (started and memory_failure(now))),
+        out_of_memory=now.state != "done" and (memory or (started and now.out_of_memory)),
         reason=now.reason,
         memory=now.memory,
     )
-
-
-def memory_failure(now: Standing) -> bool:
-    """Whether a run failed for want of memory."""
-    return now.state == "failed" and bool(MEMORY_WORDS.search(now.reason))
 
 
 def _last_line(text: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from math import ceil
+from typing import Literal
 
-from stillhouse.cluster.jobs import Job, Request, Standing, memory_failure
+from stillhouse.cluster.jobs import Job, Request, Standing
 from stillhouse.cluster.ledger import Ledger
 from stillhouse.cluster.site import Resources, Site
 
@@ -65,14 +66,17 @@ def decide(
     decision = Decision(halt=ledger.halt)
     busy = {path for job in jobs for path in job.request.paths}
     free: list[Run] = []
+    waiting: set[int] = set()
     for run in runs:
         if now[run.path].state == "done":
             continue
         why = obstacle(run, now[run.path], run.path in busy, run.path in taught, ledger, terms.site)
-        if why:
-            decision.left[run.path] = why
-        else:
+        if why is None:
             free.append(run)
+            continue
+        decision.left[run.path] = why.text
+        if why.kind == "teacher":
+            waiting.add(run.group)
     slots = terms.site.cap - live
     no_slot = f"no free slot (cap {terms.site.cap})"
     if decision.halt or slots <= 0:
@@ -82,7 +86,7 @@ def decide(
     trying = {run.dataset for run in runs if run.path in busy} - proven
     urgency = urgencies(runs, now)
     units = sorted(
-        _units(free, runs, decision.left, ledger, terms),
+        _units(free, waiting, ledger, terms),
         key=lambda unit: (unit.early, -max(urgency[run.path] for run in unit.runs)),
     )
     taken: set[str] = set()
@@ -93,8 +97,8 @@ def decide(
         if len(decision.requests) >= slots:
             break
         if dataset in trying:
-            why = f"waits until a job of {dataset} has finished an epoch"
-            decision.left |= dict.fromkeys((run.path for run in unit.runs), why)
+            later = f"waits until a job of {dataset} has finished an epoch"
+            decision.left |= dict.fromkeys((run.path for run in unit.runs), later)
             continue
         request = _fill(unit, islice(units, place + 1, None), taken, ledger, terms)
         decision.requests.append(request)
@@ -104,21 +108,31 @@ def decide(
     return decision
 
 
+@dataclass(frozen=True)
+class Obstacle:
+    """Why an unfinished run may not be submitted now: `kind` for programs, `text` for readers."""
+
+    kind: Literal["queued", "training", "unreadable", "failed", "out of memory", "stuck", "teacher"]
+    text: str
+
+
 def obstacle(
     run: Run, now: Standing, busy: bool, taught: bool, ledger: Ledger, site: Site
-) -> str | None:
+) -> Obstacle | None:
     """Why an unfinished run may not be submitted now; None if it may."""
     if busy or now.state == "running":
-        return "in the queue" if busy else "being trained"
+        return Obstacle("queued", "in the queue") if busy else Obstacle("training", "being trained")
     if now.state == "unreadable":
-        return f"unreadable: {now.reason}"
+        return Obstacle("unreadable", f"unreadable: {now.reason}")
     past = ledger.past(run.path)
     forgiven = ledger.forgiven.get(run.path) == now.attempts
-    if now.state == "failed" and not forgiven and not memory_failure(now):
-        return f"failed: {now.reason}"
+    if now.state == "failed" and not forgiven and not now.out_of_memory:
+        return Obstacle("failed", f"failed: {now.reason}")
     if past.memory and _memory(run, past.memory - 1, site) >= site.ceiling:
-        return f"out of memory at the ceiling of {site.ceiling} GB"
-    return past.stuck or (None if taught else "waits for its teacher")
+        return Obstacle("out of memory", f"out of memory at the ceiling of {site.ceiling} GB")
+    if past.stuck:
+        return Obstacle("stuck", past.stuck)
+    return None if taught else Obstacle("teacher", "waits for its teacher")
 
 
 def urgencies(runs: Iterable[Run], now: Mapping[str, Standing]) -> dict[str, float]:
@@ -140,11 +154,11 @@ class _Unit:
 
 
 def _units(
-    free: list[Run], runs: Sequence[Run], left: Mapping[str, str], ledger: Ledger, terms: Terms
+    free: list[Run], waiting: Collection[int], ledger: Ledger, terms: Terms
 ) -> Iterable[_Unit]:
+    """Groups of which a run waits for its teacher, named by `waiting`, are early."""
     if not terms.cohorts:
         return [_Unit((run,)) for run in free]
-    waiting = {run.group for run in runs if left.get(run.path) == "waits for its teacher"}
     units = []
     for group, members in groupby(sorted(free, key=lambda run: run.group), lambda run: run.group):
         whole = list(members)

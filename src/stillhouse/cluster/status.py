@@ -16,6 +16,7 @@ from stillhouse.cluster.site import Site
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.view import outline, standing
 from stillhouse.errors import RunError
+from stillhouse.rounds.status import Word
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.files import read_json
 from stillhouse.tables import Table
@@ -39,7 +40,7 @@ JOB_COLUMNS = (
 class Joined:
     """A word for each run where the jobs know better than the files, and notes."""
 
-    words: dict[str, str]
+    words: dict[str, Word]
     notes: list[str]
 
 
@@ -97,18 +98,18 @@ def join(store: Store, noted: dict[str, Any], seen: Survey, copy: bool) -> Joine
         job = jobs.get(run.path)
         gone = job is not None and listed is not None and job.name not in listed
         now = standing(cell.state)
-        why = obstacle(run, now, False, True, ledger, site) or ""
+        why = obstacle(run, now, False, True, ledger, site)
         if cell.state.name == "running":
-            words[run.path] = f"running {_of(cell)}" + _where(cell)
+            words[run.path] = Word("running", _of(cell) + _where(cell))
         elif job is not None and not gone:
-            words[run.path] = f"queued ({job.id or job.name})"
-        elif why.startswith(("stuck", "out of memory")):
-            words[run.path] = why.split(" at ")[0] if why.startswith("out") else "stuck"
-            notes.append(f"{run.path}: {why}")
+            words[run.path] = Word("queued", f"({job.id or job.name})")
+        elif why and why.kind in ("stuck", "out of memory"):
+            words[run.path] = Word(why.kind)
+            notes.append(f"{run.path}: {why.text}")
         elif cell.state.name in ("stopped", "lost"):
-            words[run.path] = f"needs more {_of(cell)}"
+            words[run.path] = Word("needs more", _of(cell))
         elif cell.state.name == "missing":
-            words[run.path] = "eligible" if cell.ready else "waiting for teacher"
+            words[run.path] = Word("eligible" if cell.ready else "waiting for teacher")
     return Joined(words, notes)
 
 

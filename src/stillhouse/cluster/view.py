@@ -13,7 +13,6 @@ from stillhouse.rounds.survey import Cell, Survey, own_teacher
 from stillhouse.runs.files import file_hash
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.state import RunState
-from stillhouse.training.stop import DEADLINE
 
 
 def outline(seen: Survey) -> list[Run]:
@@ -48,7 +47,7 @@ def standing(state: RunState) -> Standing:
         epoch=state.epoch,
         reason=state.reason,
         attempts=state.attempts,
-        out_of_time=state.name == "stopped" and state.reason == DEADLINE,
+        code=state.code,
     )
 
 

@@ -109,4 +109,5 @@ def _require_packages(name: str) -> None:
             raise DataError(
                 f"{name}: needs the package {package}, which does not import ({error})",
                 f"pip install {package}",
+                "missing-module",
             ) from error

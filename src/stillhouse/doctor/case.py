@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -13,12 +12,13 @@ from stillhouse import data
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.specs import DatasetSpec
 from stillhouse.doctor.codes import CODES, KINDS, ORDER, Kind
-from stillhouse.runs.soundness import learned_nothing
+from stillhouse.runs.soundness import learned_nothing, never_learned, patience
 from stillhouse.runs.state import RunState
 
 Confidence = Literal["certain", "likely", "possible"]
 CONFIDENCES: tuple[Confidence, ...] = ("certain", "likely", "possible")
 NOWHERE = Path()
+OWN_LOG = "train.log"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Case:
 
     `records` are its epochs, line by line of `metrics`; `facts` is its `run.json`; `lines` are
     those of the newest attempt's logs and of what a scheduler wrote. `silence` is how many
-    seconds ago it last wrote its status, `here` whether it was trained on this machine. `teacher`
+    seconds ago it last wrote its status, `here` whether it was trained on this machine,
+    `imported` whether its records are of another program. `teacher`
     and `peers` (the other runs of its dataset) are cases without surroundings of their own.
     """
 
@@ -69,6 +70,7 @@ class Case:
     status: Path = NOWHERE
     silence: float | None = None
     here: bool = True
+    imported: bool = False
     teacher: Case | None = None
     peers: tuple[Case, ...] = ()
 
@@ -81,6 +83,11 @@ class Case:
     def run(self) -> Path:
         """The file of `facts`."""
         return self.folder / "run.json"
+
+    @property
+    def messages(self) -> list[Line]:
+        """The lines that other programs wrote: all but those of stillhouse's own log."""
+        return [line for line in self.lines if line.file.name != OWN_LOG]
 
     @property
     def spec(self) -> DatasetSpec:
@@ -105,14 +112,20 @@ class Case:
     @property
     def settled(self) -> bool:
         """Whether its newest epoch may be judged: it completed, or is past its first twentieth."""
-        return self.done or len(self.records) >= max(5, ceil(0.05 * self.config.training.epochs))
+        epochs = len(self.records) or (self.state.epoch if self.state.best is not None else 0)
+        return self.done or epochs >= patience(self.config.training.epochs)
 
     @property
     def unsound(self) -> str:
-        """Why its newest epoch is no better than guessing; empty if it is, or there is none."""
+        """Why its newest epoch is no better than guessing; empty if it is, or there is none.
+
+        Where no epoch is recorded but the best accuracy of all is, that is judged.
+        """
+        spec, best = self.spec, self.state.best
         if not self.records:
-            return ""
-        spec, test = self.spec, self.records[-1]["test"]
+            images, most = spec.test_images, spec.commonest
+            return "" if best is None else never_learned(best, self.state.epoch, images, most)
+        test = self.records[-1]["test"]
         return learned_nothing(test, spec.classes, spec.test_images, spec.commonest)
 
     def series(self, name: str) -> list[float]:
@@ -131,13 +144,11 @@ class Case:
 
     def says(self, text: str) -> Line:
         """The state as evidence."""
-        return Line(self.status, 1, text)
+        return Line(self.status, _line_of("reason", self.status), text)
 
     def fact(self, field: str, text: str) -> Line:
         """The line of `run.json` that holds a field, as evidence."""
-        lines = self.run.read_text().splitlines() if self.run.is_file() else []
-        number = next((n for n, line in enumerate(lines, 1) if f'"{field}"' in line), 1)
-        return Line(self.run, number, text)
+        return Line(self.run, _line_of(field, self.run), text)
 
     def pure(self) -> list[Case]:
         """The completed pure runs of its dataset and network, of its own seed if there is one."""
@@ -152,6 +163,12 @@ class Case:
             if peer.config.method == "pure" and peer.config.model == self.config.model
             if peer.done and peer.records and not peer.unsound
         ]
+
+
+def _line_of(field: str, file: Path) -> int:
+    """The line (from 1) of a JSON file that holds a field, or the first."""
+    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    return next((n for n, line in enumerate(lines, 1) if f'"{field}"' in line), 1)
 
 
 def _dig(record: Mapping[str, Any], name: str) -> float | None:

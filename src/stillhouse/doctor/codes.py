@@ -129,6 +129,12 @@ _ALL = (
         "run again; it resumes from its checkpoint",
     ),
     Code(
+        "unfinished",
+        "end",
+        "the run was still running, or had been cut off, when its records were copied",
+        "look at the machine that trained it; import the records again once it has ended",
+    ),
+    Code(
         "crash",
         "end",
         "an error the doctor has no rule for",

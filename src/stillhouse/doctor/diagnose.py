@@ -9,7 +9,7 @@ from stillhouse.doctor.case import Case, Finding
 
 Rule = Callable[[Case], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
-    ends.said,
+    ends.ended,
     ends.hung,
     ends.blocked,
     teachers.wrong,

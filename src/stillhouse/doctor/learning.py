@@ -54,7 +54,7 @@ def _frozen(case: Case) -> bool:
 
 def collapsed(case: Case) -> Iterator[Finding]:
     """A constant answer: one or two classes predicted, or a test loss of ln C, at chance."""
-    if not (case.unsound and case.settled):
+    if not (case.records and case.unsound and case.settled):
         return
     if any(found for rule in (never_stepped, unrelated, dominated) for found in rule(case)):
         return
@@ -109,4 +109,5 @@ def nothing_learned(case: Case) -> Iterator[Finding]:
     if case.unsound and case.settled:
         others = (never_stepped, collapsed, diverged, unrelated, dominated)
         if not any(finding for rule in others for finding in rule(case)):
-            yield Finding("nothing-learned", "possible", (case.at(-1, case.unsound),))
+            shown = case.at(-1, case.unsound) if case.records else case.says(case.unsound)
+            yield Finding("nothing-learned", "possible", (shown,))

@@ -35,7 +35,8 @@ def read_round(workspace: Workspace, round_: Round) -> list[Case]:
         dataset = case.config.dataset
         peers = [p for p in bare.values() if p is not case and p.config.dataset == dataset]
         teacher = teachers.get(str(teacher_path(case.config)))
-        whole.append(replace(case, teacher=teacher, peers=tuple(peers)))
+        own = replace(case, teacher=teacher, peers=tuple(peers))
+        whole.append(replace(own, imported=round_.imported is not None))
     return whole
 
 
@@ -57,9 +58,9 @@ def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
     """A run without its surroundings; what cannot be read of it makes it `unreadable`."""
     attempts = folder.attempts() if state.name != "missing" else []
     newest = attempts[-1] if attempts else None
-    facts, records, problem = _read(folder, state)
-    if problem:
-        state = replace(state, name="unreadable", reason=problem)
+    facts, records, fault = _read(folder, state)
+    if fault:
+        state = replace(state, name="unreadable", reason=fault.reason, code=fault.code)
     beaten, here = _heartbeat(newest)
     return Case(
         config=config,
@@ -77,14 +78,14 @@ def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
 
 def _read(
     folder: RunFolder, state: RunState
-) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], str]:
-    """`run.json`, the records, and what is wrong with these files."""
+) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], RunState | None]:
+    """`run.json`, the records, and the state that damaged files make, if they are."""
     if state.name == "missing":
-        return {}, [], ""
+        return {}, [], None
     try:
-        return folder.started() or {}, folder.records(), ""
+        return folder.started() or {}, folder.records(), None
     except (RunError, OSError) as error:
-        return {}, [], unreadable(error).reason
+        return {}, [], unreadable(error)
 
 
 def _heartbeat(newest: Attempt | None) -> tuple[float | None, bool]:

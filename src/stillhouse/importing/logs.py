@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from stillhouse.causes import OUT_OF_MEMORY, cause_of
+
 Record = dict[str, Any]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DATE = re.compile(r"^[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d:\d\d:\d\d) (\S+) (\d{4})$")
@@ -17,7 +19,7 @@ RESUMED = re.compile(r"^Resuming from epoch (\d+)")
 RESUMED_BEST = re.compile(r"^Resuming from epoch \d+, max_acc=([\d.]+)%")
 SECONDS = re.compile(r"^Total execution time: (\d+) seconds")
 LIMIT = re.compile(r"walltime (\d+) exceeded")
-KILLED = re.compile(r"walltime|TIME LIMIT|CANCELLED|[Kk]illed|[Oo]ut of memory|oom[-_]kill")
+KILLED = OUT_OF_MEMORY | {"walltime", "killed"}
 TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -54,13 +56,18 @@ class Log:
 class End:
     """How standard error says a run ended: a `failed` script or one that was killed (`lost`).
 
-    `seconds` is how long it had run, where the scheduler says so.
+    `seconds` is how long it had run, where the scheduler says so; `code` names the cause.
     """
 
     state: Literal["failed", "lost"]
     reason: str
     line: int
     seconds: int | None = None
+
+    @property
+    def code(self) -> str:
+        """The cause that the line names (see `causes`)."""
+        return cause_of(self.reason) or ("crash" if self.state == "failed" else "killed")
 
 
 def read_log(text: str) -> Log:
@@ -96,7 +103,7 @@ def read_errors(text: str) -> End | None:
                 return End("failed", line, number)
         return End("failed", "a traceback that breaks off", starts[-1] + 1)
     written = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if written and KILLED.search(written[-1][1]):
+    if written and cause_of(written[-1][1]) in KILLED:
         limit = LIMIT.search(written[-1][1])
         seconds = int(limit[1]) if limit else None
         return End("lost", written[-1][1].strip(" =>"), written[-1][0], seconds)

@@ -109,6 +109,15 @@ def _seconds_an_epoch(run: ScriptRun) -> float | None:
     return round(log.seconds / len(log.epochs), 3)
 
 
-def attempt_status(state: str, reason: str, epoch: int) -> dict[str, Any]:
+def attempt_status(found: Outcome) -> dict[str, Any]:
     """The content of an attempt's `status.json`."""
-    return {"state": state, "reason": reason, "epoch": epoch, "step": 0, "imported": True}
+    return {
+        "state": found.state,
+        "reason": found.reason,
+        **({"code": found.code} if found.code else {}),
+        **({"conflicts": list(found.conflicts)} if found.conflicts else {}),
+        **({"best_accuracy": found.best} if found.best is not None else {}),
+        "epoch": found.epoch,
+        "step": 0,
+        "imported": True,
+    }

@@ -12,6 +12,9 @@ from stillhouse.importing.logs import End, Log, Record, epoch_record, read_error
 from stillhouse.importing.scan import Found
 
 State = Literal["finished", "failed", "lost", "missing"]
+COMPLETED = "completed"
+OPEN = "unfinished"
+CUT_OFF = "running or cut off when the records were copied"
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,21 @@ class ScriptRun:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run. `earlier` is the attempt before the logged one, if there was one.
+    """What became of a run: `epoch` epochs were finished, `best` is the best test accuracy in
+    percent of an unfinished run.
 
-    `conflicts` are the pairs of statements in its files that cannot both be of one attempt.
+    `code` names the cause of the end (see `causes`). `earlier` is the attempt before the logged
+    one, if there was one. `conflicts` are the pairs of statements in its files that cannot both
+    be of one attempt.
     """
 
     state: State
-    reason: str
-    epoch: int
-    earlier: tuple[State, str, int] | None
-    conflicts: tuple[str, ...]
+    reason: str = ""
+    epoch: int = 0
+    code: str = ""
+    best: float | None = None
+    earlier: Outcome | None = None
+    conflicts: tuple[str, ...] = ()
 
 
 def read_run(found: Found) -> ScriptRun:
@@ -76,25 +84,57 @@ def outcome(run: ScriptRun) -> Outcome:
     status, which may be an earlier attempt's: then both are kept, and named as conflicting.
     """
     told = run.status or {}
-    word, epoch = told.get("status"), int(told.get("epoch", 0))
-    if word == "completed" and run.records:
+    word, epoch, best = told.get("status"), _finished(run), _best(run)
+    if word == COMPLETED and run.records:
         return _completed(run, epoch)
-    if run.end is None and not told and (run.log is None or not run.log.trained):
-        if run.log is None:
-            return Outcome("missing", "", 0, None, ())
-        return Outcome("lost", "it was started and left no other trace", 0, None, ())
     if run.end is None:
-        return Outcome("lost", f"its record says {word} and ends there", epoch, _before(run), ())
+        return _open_end(run, word, epoch, best)
     if run.end.state == "failed" and epoch and not (run.log and run.log.trained):
-        best = told.get("max_acc")
-        shown = "" if best is None else f" (best {best:.2f} %)"
+        shown = f"status.json says {word} at epoch {told.get('epoch')}"
+        shown += "" if best is None else f" (best {best:.2f} %)"
         conflict = (
-            f"errors:{run.end.line} ends in a traceback before any epoch, status.json says "
-            f"{word} at epoch {epoch}{shown}, as an earlier attempt left it"
+            f"errors:{run.end.line} ends in a traceback before any epoch, {shown}, "
+            "as an earlier attempt left it"
         )
-        before = ("lost", f"status.json says {word}{shown} and nothing says how it ended", epoch)
-        return Outcome("failed", run.end.reason, 0, before, (conflict,))  # type: ignore[arg-type]
-    return Outcome(run.end.state, run.end.reason, epoch, _before(run), ())
+        before = Outcome("lost", f"{shown} and nothing says how it ended", epoch, OPEN, best)
+        return Outcome("failed", run.end.reason, 0, run.end.code, None, before, (conflict,))
+    return Outcome(run.end.state, run.end.reason, epoch, run.end.code, best, _before(run))
+
+
+def _open_end(run: ScriptRun, word: str | None, epoch: int, best: float | None) -> Outcome:
+    """A run whose records do not say how it ended."""
+    if word == COMPLETED:
+        return Outcome(
+            "lost", "its epochs cannot be read, though it completed", epoch, "disk", best
+        )
+    if not epoch and run.log is None:
+        return Outcome("missing", "pending: it never started" if run.status else "")
+    if not epoch:
+        return Outcome("lost", f"{CUT_OFF}, before its first epoch ended", 0, OPEN)
+    return Outcome("lost", CUT_OFF, epoch, OPEN, best, _before(run))
+
+
+def _finished(run: ScriptRun) -> int:
+    """How many epochs were finished.
+
+    The scripts count from 0: until it is completed, `epoch` is the number of the last epoch.
+    """
+    told = run.status or {}
+    number = int(told.get("epoch", 0))
+    any_ = number > 0 or bool(told.get("max_acc"))
+    counted = number if told.get("status") == COMPLETED else number + any_
+    return max(
+        counted, *(int(record["epoch"]) for record in (run.log.epochs if run.log else ())), 0
+    )
+
+
+def _best(run: ScriptRun) -> float | None:
+    """The best test accuracy in percent that any of its files tells."""
+    log = run.log
+    logged = [record["test"].get("accuracy") for record in log.epochs] if log else []
+    told = [(run.status or {}).get("max_acc"), log.best_before if log else None, *logged]
+    known = [float(accuracy) for accuracy in told if accuracy]
+    return max(known) if known else None
 
 
 def _completed(run: ScriptRun, epoch: int) -> Outcome:
@@ -105,14 +145,17 @@ def _completed(run: ScriptRun, epoch: int) -> Outcome:
         conflicts.append(f"status.json says epoch {epoch}, metrics.json has {len(run.records)}")
     before = _before(run)
     if run.log is not None and run.log.already:
-        before = ("finished", "the log of the attempt that trained it was overwritten", epoch)
-    return Outcome("finished", "", epoch, before, tuple(conflicts))
+        before = Outcome(
+            "finished", "the log of the attempt that trained it was overwritten", epoch
+        )
+    return Outcome("finished", "", epoch, earlier=before, conflicts=tuple(conflicts))
 
 
-def _before(run: ScriptRun) -> tuple[State, str, int] | None:
+def _before(run: ScriptRun) -> Outcome | None:
     if run.log is None or run.log.resumed_at is None:
         return None
-    return "lost", "its log was overwritten when it was resumed", run.log.resumed_at
+    reason = "its log was overwritten when it was resumed"
+    return Outcome("lost", reason, run.log.resumed_at, OPEN, run.log.best_before)
 
 
 def _record(epoch: int, loss: Any, accuracy: Any, test_loss: Any, test_accuracy: Any) -> Record:

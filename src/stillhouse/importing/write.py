@@ -142,11 +142,10 @@ def _write_run(
     records = epoch_records(run, config)
     lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records).encode()
     if found.earlier:
-        _write_attempt(folder.attempt(1), *found.earlier)
+        _write_attempt(folder.attempt(1), attempt_status(found.earlier))
     if found.state != "missing":
         newest = folder.attempt(2 if found.earlier else 1)
-        reason = "; in conflict: ".join([found.reason, *found.conflicts]).removeprefix("; ")
-        _write_attempt(newest, found.state, reason, found.epoch)
+        _write_attempt(newest, attempt_status(found))
         if (run.found.folder / "logs").exists():
             shutil.copyfile(run.found.folder / "logs", newest.log)
         if records and found.state != "finished":
@@ -174,9 +173,9 @@ def _unfinished(taught: dict[str, Any], epochs: int) -> str:
     )
 
 
-def _write_attempt(attempt: Attempt, state: str, reason: str, epoch: int) -> None:
+def _write_attempt(attempt: Attempt, status: dict[str, Any]) -> None:
     attempt.path.mkdir(parents=True)
-    write_atomic(attempt.status, dump(attempt_status(state, reason, epoch)))
+    write_atomic(attempt.status, dump(status))
 
 
 def _keep(source: Path, target: Path) -> dict[str, Any]:

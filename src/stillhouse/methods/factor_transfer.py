@@ -211,5 +211,7 @@ class FactorTransfer(Method):
                 nn.utils.clip_grad_norm_(parameters, GRADIENT_BOUND)
                 optimizer.step()
             if not torch.isfinite(loss):
-                raise TrainingError(f"the paraphraser's loss is {loss:g} in epoch {number}")
+                raise TrainingError(
+                    f"the paraphraser's loss is {loss:g} in epoch {number}", code="divergence"
+                )
         self.paraphraser.requires_grad_(False)

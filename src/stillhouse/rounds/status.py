@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from stillhouse.rounds.provenance import changed_teachers
 from stillhouse.rounds.survey import Cell, Survey, failures
@@ -17,14 +17,26 @@ WORDS = [
     "lost",
     "queued",
     "waiting",
+    "pending",
     "unsound",
     "failed",
     "unreadable",
 ]
 
 
+class Word(NamedTuple):
+    """Where a run stands, by which runs are counted, and the details."""
+
+    kind: str
+    details: str = ""
+
+    def __str__(self) -> str:
+        """As in `running 3/10 on node7`."""
+        return f"{self.kind} {self.details}".strip()
+
+
 def status_table(
-    seen: Survey, words: Mapping[str, str] | None = None, more: Iterable[str] = ()
+    seen: Survey, words: Mapping[str, Word] | None = None, more: Iterable[str] = ()
 ) -> Table:
     """A row per dataset, method and network, a column per seed; failures stand below.
 
@@ -33,30 +45,24 @@ def status_table(
     """
     seeds = sorted({cell.config.seed for cell in seen.cells})
     rows: dict[tuple[str, str, str], dict[int, str]] = {}
+    shown: list[str] = []
     for cell in seen.cells:
         run = cell.config
         axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
         key = (run.dataset, f"{run.method} {axes}".strip(), run.model)
-        rows.setdefault(key, {})[run.seed] = (words or {}).get(run.path) or _word(cell)
-    shown = [_kind((words or {}).get(cell.config.path, cell.shown)) for cell in seen.cells]
+        word = (words or {}).get(run.path) or _word(cell)
+        rows.setdefault(key, {})[run.seed] = str(word)
+        shown.append(word.kind)
     order = sorted(Counter(shown).items(), key=lambda item: (*WORDS, item[0]).index(item[0]))
     counts = ", ".join(f"{count} {word}" for word, count in order)
     grid = tuple((*key, *(by_seed.get(seed) for seed in seeds)) for key, by_seed in rows.items())
-    notes = [
-        f"{cell.config.path}: {cell.shown}: {cell.unsound or cell.state.reason}"
-        for cell in failures(seen.cells)
-    ]
+    notes = [f"{cell.config.path}: {cell.shown}: {cell.why}" for cell in failures(seen.cells)]
     notes += [*changed_teachers(seen.cells), *more]
     columns = ("Dataset", "Method", "Network", *(f"Seed {seed}" for seed in seeds))
     return Table(f"round {seen.round.round}: {counts}", columns, grid, tuple(notes))
 
 
-def _kind(word: str) -> str:
-    """The state without its details: `running 3/10 on node7` is `running`."""
-    return re.split(r" [\d(]", word)[0]
-
-
-def _word(cell: Cell) -> str:
+def _word(cell: Cell) -> Word:
     if cell.shown in ("running", "stopped", "lost"):
-        return f"{cell.shown} {cell.state.epoch}/{cell.config.training.epochs}"
-    return cell.shown
+        return Word(cell.shown, f"{cell.state.epoch}/{cell.config.training.epochs}")
+    return Word(cell.shown)

@@ -13,7 +13,7 @@ from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.soundness import learned_nothing
+from stillhouse.runs.soundness import learned_nothing, never_learned, patience
 from stillhouse.runs.state import RunState, state_of, unreadable
 
 FILTERS = ("dataset", "method", "model", "seed")
@@ -27,6 +27,7 @@ class Cell:
     folder: RunFolder
     state: RunState
     teacher: RunState | None
+    imported: bool = False
 
     @property
     def ready(self) -> bool:
@@ -43,14 +44,33 @@ class Cell:
         return learned_nothing(test, spec.classes, spec.test_images, spec.commonest)
 
     @property
+    def why(self) -> str:
+        """Why it counts nowhere, for readers: it learned nothing, or how it ended."""
+        if self.unsound:
+            return self.unsound
+        ended = "; in conflict: ".join([self.state.reason, *self.state.conflicts])
+        return f"{ended}; {self.at_chance}" if self.at_chance else ended
+
+    @property
+    def at_chance(self) -> str:
+        """Why an unfinished run has learned nothing, by its best accuracy; empty if unknown."""
+        best, epochs = self.state.best, self.state.epoch
+        if best is None or epochs < patience(self.config.training.epochs):
+            return ""
+        spec = data.spec(self.config.dataset, self.config.files)
+        return never_learned(best, epochs, spec.test_images, spec.commonest)
+
+    @property
     def shown(self) -> str:
-        """The state in a word: `waiting` for its teacher, `queued`, `unsound` if it is done and
-        learned nothing, or what its files say.
+        """The state in a word: `waiting` for its teacher, `queued`, `pending` if it never started
+        and was imported, `unsound` if it is done and learned nothing, or what its files say.
         """
         if self.unsound:
             return "unsound"
         if self.state.name != "missing":
             return self.state.name
+        if self.imported:
+            return "pending"
         return "queued" if self.ready else "waiting"
 
 
@@ -91,7 +111,7 @@ def survey(
         home = teachers if run.teacher and run.teacher.source else workspace.experiments
         teacher = state(RunFolder(home / taught_by)) if taught_by else None
         folder = workspace.folder(run)
-        cells.append(Cell(run, folder, state(folder), teacher))
+        cells.append(Cell(run, folder, state(folder), teacher, round_.imported is not None))
     return Survey(round_, cells)
 
 

@@ -109,12 +109,14 @@ def read_bytes(path: Path, limit: int = MAX_BYTES, cure: str = RESTORE) -> bytes
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise RunError(f"{path}: not a plain file", cure)
+            raise RunError(f"{path}: not a plain file", cure, "disk")
         if found.st_size > limit:
-            raise RunError(f"{path}: {found.st_size:,} bytes, expected at most {limit:,}", cure)
+            raise RunError(
+                f"{path}: {found.st_size:,} bytes, expected at most {limit:,}", cure, "disk"
+            )
         return path.read_bytes()
     except OSError as error:
-        raise RunError(f"{path}: not readable ({error.strerror})", cure) from error
+        raise RunError(f"{path}: not readable ({error.strerror})", cure, "disk") from error
 
 
 def read_recorded(path: Path, digest: str, limit: int = MAX_BYTES, cure: str = RESTORE) -> bytes:
@@ -132,7 +134,7 @@ def read_recorded(path: Path, digest: str, limit: int = MAX_BYTES, cure: str = R
             continue
         if sha256(content).hexdigest() == digest:
             return content
-    raise RunError(f"{path} is not the file that was recorded", cure)
+    raise RunError(f"{path} is not the file that was recorded", cure, "disk")
 
 
 def read_json(path: Path, cure: str = RESTORE) -> dict[str, Any]:
@@ -140,9 +142,11 @@ def read_json(path: Path, cure: str = RESTORE) -> dict[str, Any]:
     try:
         value = _parse(read_bytes(path, cure=cure))
     except (ValueError, RecursionError) as error:
-        raise RunError(f"{path}: not readable as JSON ({error})", cure) from error
+        raise RunError(f"{path}: not readable as JSON ({error})", cure, "disk") from error
     if not isinstance(value, dict):
-        raise RunError(f"{path}: expected a JSON object, found {type(value).__name__}", cure)
+        raise RunError(
+            f"{path}: expected a JSON object, found {type(value).__name__}", cure, "disk"
+        )
     return value
 
 
@@ -162,7 +166,9 @@ def read_lines(path: Path, expected: str | None = None) -> list[Any]:
         except (ValueError, RecursionError) as error:
             if number == len(lines):
                 break
-            raise RunError(f"{path}:{number}: not a JSON record ({error})", RESTORE) from error
+            raise RunError(
+                f"{path}:{number}: not a JSON record ({error})", RESTORE, "disk"
+            ) from error
     return records
 
 

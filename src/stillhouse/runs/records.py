@@ -34,6 +34,10 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Status(TypedDict):
     """`status.json`: how far an attempt is, when it last said so, how it ended.
 
+    `reason` is for readers; `code` names the cause for programs (see `causes`). An imported
+    attempt may have `conflicts` (contradictions in its records) and `best_accuracy` on the test
+    images.
+
     Only an imported attempt is recorded as `lost`; here that follows from a missing process.
     """
 
@@ -42,6 +46,9 @@ class Status(TypedDict):
     epoch: NotRequired[Count]
     step: NotRequired[Count]
     reason: NotRequired[str]
+    code: NotRequired[str]
+    conflicts: NotRequired[list[str]]
+    best_accuracy: NotRequired[Percent]
     seconds: NotRequired[float]
     memory: NotRequired[Natural]
 

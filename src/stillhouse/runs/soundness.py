@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from math import exp, lgamma, log
+from math import ceil, exp, lgamma, log
 from typing import Any
 
 CONFIDENCE = 0.999
 FEW_CLASSES = 2
+PATIENCE_EPOCHS, PATIENCE_FRACTION = 5, 0.05
 
 
 @cache
@@ -26,6 +27,21 @@ def chance_bound(images: int, commonest: int) -> float:
         if below >= CONFIDENCE:
             return 100.0 * right / images
     return 100.0
+
+
+def never_learned(best: float, epochs: int, images: int, commonest: int) -> str:
+    """Why the best test accuracy (%) of all epochs is no better than guessing; else empty."""
+    chance = 100.0 * commonest / images
+    what = f"its best test accuracy, {best:.2f} % of {epochs} epochs, is"
+    if best < chance:
+        return f"{what} below chance ({chance:.2f} %)"
+    bound = chance_bound(images, commonest)
+    return f"{what} what guessing reaches (up to {bound:.2f} %)" if best <= bound else ""
+
+
+def patience(epochs: int) -> int:
+    """After how many epochs of all that are planned accuracy at chance level is judged."""
+    return max(PATIENCE_EPOCHS, ceil(PATIENCE_FRACTION * epochs))
 
 
 def learned_nothing(test: Mapping[str, Any], classes: int, images: int, commonest: int) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from stillhouse.errors import RunError, describe, printable
+from stillhouse.errors import RunError, code_of, describe, printable
 from stillhouse.runs.claim import alive
 from stillhouse.runs.folder import Attempt, RunFolder
-from stillhouse.runs.records import Result
+from stillhouse.runs.old_reasons import code_of_reason, split_conflicts
+from stillhouse.runs.records import Result, Status
 
 Name = Literal["done", "running", "failed", "stopped", "lost", "missing", "unreadable"]
 
@@ -17,6 +18,10 @@ Name = Literal["done", "running", "failed", "stopped", "lost", "missing", "unrea
 class RunState:
     """`done`, `running`, `failed` (with a reason), `stopped` (cleanly, resumable), `lost` (its
     process vanished; resumable), `missing` (never started) or `unreadable`.
+
+    `code` names the cause of an end for programs (see `causes`), `reason` for readers;
+    `conflicts` are the contradictions in an imported run's records, `best` its best test accuracy
+    in percent where only that is recorded.
     """
 
     name: Name
@@ -24,6 +29,9 @@ class RunState:
     epoch: int = 0
     result: Result | None = None
     attempts: int = 0
+    code: str = ""
+    conflicts: tuple[str, ...] = ()
+    best: float | None = None
 
 
 def state_of(folder: RunFolder, now: float | None = None) -> RunState:
@@ -35,7 +43,8 @@ def state_of(folder: RunFolder, now: float | None = None) -> RunState:
         found = _derive(folder, now)
     except (RunError, OSError) as error:
         return unreadable(error)
-    return replace(found, reason=printable(found.reason))
+    conflicts = tuple(printable(conflict) for conflict in found.conflicts)
+    return replace(found, reason=printable(found.reason), conflicts=conflicts)
 
 
 def unreadable(error: RunError | OSError) -> RunState:
@@ -44,7 +53,7 @@ def unreadable(error: RunError | OSError) -> RunState:
         reason = f"{error.message}: {error.hint}"
     else:
         reason = describe(error) or str(error)
-    return RunState("unreadable", printable(reason))
+    return RunState("unreadable", printable(reason), code=code_of(error))
 
 
 def _derive(folder: RunFolder, now: float | None) -> RunState:
@@ -60,11 +69,21 @@ def _derive(folder: RunFolder, now: float | None) -> RunState:
     epoch = _epoch(attempts)
     if status["state"] == "finished":
         return RunState("lost", "its result.json is gone", epoch, None, len(attempts))
-    if status["state"] != "running":
-        return RunState(status["state"], status.get("reason", ""), epoch, None, len(attempts))
+    if (name := status["state"]) != "running":
+        return _ended(name, status, epoch, len(attempts))
     if holder := alive(newest, now):
         return RunState("running", holder, epoch, None, len(attempts))
     return RunState("lost", "its process ended without a word", epoch, None, len(attempts))
+
+
+def _ended(name: Name, status: Status, epoch: int, attempts: int) -> RunState:
+    """The state that an attempt's own record of its end gives."""
+    reason, conflicts = status.get("reason", ""), tuple(status.get("conflicts", ()))
+    if "code" not in status:
+        reason, conflicts = split_conflicts(reason)
+    best = status.get("best_accuracy")
+    code = status.get("code") or code_of_reason(reason)
+    return RunState(name, reason, epoch, None, attempts, code, conflicts, best)
 
 
 def _epoch(attempts: list[Attempt]) -> int:

@@ -186,8 +186,8 @@ def _why(pair: Pair) -> str:
         return ""
     arm = pair.earlier if pair.change == "fixed" else pair.later
     cells = [cell for cell in arm.cells if cell.shown in FAILED] if arm else []
-    reason = cells[0].unsound or cells[0].state.reason.split("\n")[0] if cells else ""
-    return f" ({reason.split('; in conflict')[0]})" if reason else ""
+    reason = cells[0].unsound or cells[0].state.reason if cells else ""
+    return f" ({reason})" if reason else ""
 
 
 def _notes(found: list[Pair], names: tuple[str, str]) -> tuple[str, ...]:

@@ -66,8 +66,8 @@ def _notes(seen: Survey, found: Sequence[Arm]) -> tuple[str, ...]:
     dataset = found[0].cells[0].config.dataset
     for cell in seen.cells:
         if cell.config.dataset == dataset and cell.shown in ("failed", "unreadable", "unsound"):
-            unsound = f"unsound: {cell.unsound}" if cell.unsound else ""
-            notes.append(f"{cell.config.path}: {unsound or cell.state.reason}")
+            word = "unsound: " if cell.unsound else ""
+            notes.append(f"{cell.config.path}: {word}{cell.why}")
     return (*notes, *footnotes(seen, dataset))
 
 

@@ -231,7 +231,7 @@ def _limits(seen: Survey, frame: Frame) -> tuple[str, ...]:
 def _left_out(frame: Frame) -> tuple[str, ...]:
     """Every run that was tried and counts nowhere, with its reason."""
     return tuple(
-        f"{cell.config.path}: {cell.shown}: {cell.unsound or cell.state.reason}"
+        f"{cell.config.path}: {cell.shown}: {cell.why}"
         for row in frame.rows
         for cell in row.arm.cells
         if cell.shown in FAILED

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import ceil
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stillhouse.errors import TrainingError
+from stillhouse.runs.soundness import patience
 
 STUCK_STEPS = 50
-PATIENCE_EPOCHS, PATIENCE_FRACTION = 5, 0.05
 STILL = 1e-12  # of the weights' norm: only parameters that were 0 have moved, by nothing
 HINT = "look at metrics.jsonl; --keep-going trains on all the same"
 
@@ -23,7 +22,8 @@ def check_terms(terms: dict[str, Tensor], epoch: int, step: int) -> None:
     for name, good in zip(terms, finite, strict=True):
         if not good:
             raise TrainingError(
-                f"the loss term '{name}' is not finite at epoch {epoch} step {step}"
+                f"the loss term '{name}' is not finite at epoch {epoch} step {step}",
+                code="divergence",
             )
 
 
@@ -59,11 +59,12 @@ def check_progress(
             f"no weight moved in epoch {newest['epoch']}, in {steps} steps at learning rate "
             f"{newest['lr']:.4g} with a mean gradient norm of {newest['gradients']['norm']:.4g}",
             HINT,
+            "optimizer-never-stepped",
         )
-    patience = max(PATIENCE_EPOCHS, ceil(PATIENCE_FRACTION * epochs))
-    recent = judged[-patience:]
+    wait = patience(epochs)
+    recent = judged[-wait:]
     accuracies = [record["test"]["accuracy"] for record in recent]
-    if len(recent) < patience or max(accuracies) > chance:
+    if len(recent) < wait or max(accuracies) > chance:
         return
     constant = newest["test"]["classes_predicted"] == 1
     what = "predicts one class for every image" if constant else "is no better than a guess"
@@ -73,4 +74,5 @@ def check_progress(
         f"{newest['epoch']}, where guessing reaches {chance:.2f} % (training loss "
         f"{newest['train']['total']:.4g}, gradient norm {newest['gradients']['norm']:.4g})",
         HINT,
+        "collapse" if constant else "nothing-learned",
     )

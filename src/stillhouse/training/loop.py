@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from stillhouse.causes import Cause
 from stillhouse.data.base import Batch, Dataset, Split
 from stillhouse.data.loader import TrainBatches, plain_batches
 from stillhouse.models.base import Outputs
@@ -73,7 +74,7 @@ def _train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) 
         position = min(member.trainee.position for member in cohort.members)
         active = [m for m in cohort.members if m.trainee.position == position]
         if reason := stop.reason():
-            _stop(cohort, reason)
+            _stop(cohort, reason, stop.code)
             return reason
         batch = cohort.batches.batch(*position)
         taught = _teach(cohort.teacher, active, batch)
@@ -139,10 +140,10 @@ def _finish_completed(cohort: Cohort) -> None:
             cohort.members.remove(member)
 
 
-def _stop(cohort: Cohort, reason: str) -> None:
+def _stop(cohort: Cohort, reason: str, code: Cause) -> None:
     for member in list(cohort.members):
         with _isolated(cohort, member):
-            member.recorder.stop(member.trainee, reason)
+            member.recorder.stop(member.trainee, reason, code)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from stillhouse.errors import RunError, describe, one_line
+from stillhouse.causes import Cause
+from stillhouse.errors import RunError, code_of, describe, one_line
 from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.complete import complete, tidy
 from stillhouse.runs.files import blamed_on, read_recorded, write_atomic
@@ -94,11 +95,11 @@ class Recorder:
         self._position = trainee.position
         self.claim.write_status("running", **self._facts())
 
-    def stop(self, trainee: Trainee, reason: str) -> None:
+    def stop(self, trainee: Trainee, reason: str, code: Cause) -> None:
         """Leave cleanly, to be resumed."""
         self.save(trainee)
         self.log.info("stopped: %s", reason)
-        self._end("stopped", reason)
+        self._end("stopped", reason, code)
 
     def leave(self) -> None:
         """Leave a run that turned out to be completed."""
@@ -121,7 +122,7 @@ class Recorder:
         reason = foreseen or f"{type(error).__name__}: {error}"
         self.log.error("failed: %s", reason, exc_info=None if foreseen else error)
         try:
-            self._end("failed", reason)
+            self._end("failed", reason, code_of(error))
         except OSError:
             return reason
         return None
@@ -156,12 +157,13 @@ class Recorder:
         self._end("finished", "")
         tidy(self.folder)
 
-    def _end(self, state: str, reason: str) -> None:
+    def _end(self, state: str, reason: str, code: Cause | None = None) -> None:
         for handler in list(self.log.handlers):
             self.log.removeHandler(handler)
             with suppress(OSError):
                 handler.close()
-        self.claim.write_status(state, reason=reason, **self._facts())
+        cause = {} if code is None else {"code": code}
+        self.claim.write_status(state, reason=reason, **cause, **self._facts())
 
     def _facts(self) -> Record:
         """Seconds of this attempt, peak memory of its process in bytes, and where it is.

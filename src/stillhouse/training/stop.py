@@ -7,14 +7,19 @@ import signal
 import time
 from types import FrameType
 
+from stillhouse.causes import Cause
+
 DEADLINE = "the time allowed to the job is over"
 
 
 class Stop:
     """Asked before every step; `reason()` is None while training may go on.
 
-    `until` is the latest time (seconds since 1970) at which a step may begin.
+    `until` is the latest time (seconds since 1970) at which a step may begin. `code` is the cause
+    that a run records for the last reason.
     """
+
+    code: Cause = "killed"
 
     def __init__(self, parent: int | None = None, until: float | None = None) -> None:
         self._parent = parent
@@ -33,6 +38,7 @@ class Stop:
         if self._parent is not None and os.getppid() != self._parent:
             return "the process that started this one is gone"
         if self._until is not None and time.time() >= self._until:
+            self.code = "walltime"
             return DEADLINE
         return None
 

@@ -48,7 +48,10 @@ class TrainedTeacher:
     def check_unchanged(self) -> None:
         """Raise RunError if a weight or a batch-norm statistic moved since loading."""
         if fingerprint(self.network) != self.facts["fingerprint"]:
-            raise RunError("the teacher changed while it taught; its students cannot be trusted")
+            raise RunError(
+                "the teacher changed while it taught; its students cannot be trusted",
+                code="changed-teacher",
+            )
 
 
 def hand_over(
@@ -67,7 +70,11 @@ def hand_over(
     recorded(folder)
     result = folder.completed()
     if result is None:
-        raise RunError(f"the teacher in {folder.path} is not finished", "train it first")
+        raise RunError(
+            f"the teacher in {folder.path} is not finished",
+            "train it first",
+            "half-trained-teacher",
+        )
     which: Literal["best", "final"] = (
         "best" if result["best"]["chosen_on"] == "validation" else "final"
     )
@@ -78,7 +85,10 @@ def hand_over(
         )
     file, sha = {"best": folder.best, "final": folder.final}[which], result["weights"][which]
     network = models.build(teacher.model, data.spec.classes, data.spec.channels, files)
-    load_into(network, file, sha)
+    try:
+        load_into(network, file, sha)
+    except RunError as error:
+        raise RunError(error.message, error.hint, "changed-teacher") from error
     network.requires_grad_(False).eval()
     settle(network, device)
     test = evaluate(network, plain_batches(data.test, data.spec, EVALUATION_BATCH))
@@ -87,7 +97,8 @@ def hand_over(
     ):
         raise RunError(
             f"the teacher in {folder.path} measures {test.accuracy:.2f} % on the test images, "
-            f"but {result['final']['test']['accuracy']:.2f} % was recorded"
+            f"but {result['final']['test']['accuracy']:.2f} % was recorded",
+            code="wrong-teacher",
         )
     facts = {
         "model": teacher.model,

@@ -210,7 +210,8 @@ class Trainee:
         if not self.scaler.is_enabled() and not finite:
             name = guard.first_bad_gradient(self._named_parameters())
             raise TrainingError(
-                f"the gradient of {name} is not finite at epoch {epoch} step {step}"
+                f"the gradient of {name} is not finite at epoch {epoch} step {step}",
+                code="divergence",
             )
         before = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
@@ -222,7 +223,8 @@ class Trainee:
             name = guard.first_bad_gradient(self._named_parameters())
             raise TrainingError(
                 f"the gradient scaler skipped {self.stuck} steps in a row up to epoch {epoch} "
-                f"step {step}: the gradient of {name} is not finite"
+                f"step {step}: the gradient of {name} is not finite",
+                code="optimizer-never-stepped",
             )
         return torch.zeros_like(norm) if skipped else norm
 

@@ -17,7 +17,7 @@ def failed(scene: Scene) -> Iterator[Observation]:
     reasons: dict[str, list[Cell]] = {}
     for cell in scene.cells:
         if cell.shown in ("failed", "unreadable"):
-            reasons.setdefault(cell.state.reason.split("; in conflict")[0], []).append(cell)
+            reasons.setdefault(cell.state.reason, []).append(cell)
     for reason, cells in reasons.items():
         text = f"{len(cells)} of {len(scene.cells)} runs failed: {reason}"
         yield scene.say("alarm", "failed", text, cells)
@@ -45,10 +45,13 @@ def failed_chance(scene: Scene) -> Iterator[Observation]:
 
 
 def collapsed(scene: Scene) -> Iterator[Observation]:
-    """COLLAPSE: the answer became constant; an early epoch's accuracy is not a result."""
+    """COLLAPSE: what was learned got lost; an early epoch's accuracy is not a result."""
+    bound = chance_bound(scene.spec.test_images, scene.spec.commonest)
     for cell in scene.cells:
         if cell.shown != "unsound" or cell.state.result is None:
             continue
+        if cell.state.result["best"]["test_accuracy"] <= bound:
+            continue  # it never learned: `failed-chance` says so
         final, best = cell.state.result["final"], cell.state.result["best"]
         entropy, flat = final["test"].get("ce"), log(scene.spec.classes)
         parts = []
@@ -74,10 +77,12 @@ def cut_off(scene: Scene) -> Iterator[Observation]:
             scores = [
                 record["test"]["accuracy"] for record in scene.records.get(cell.config.path, [])
             ]
-            best = f", {max(scores):.2f} % at best until then" if scores else ""
+            known = [*scores, *([] if cell.state.best is None else [cell.state.best])]
+            best = f", {max(known):.2f} % at best until then" if known else ""
+            chance = f"; {cell.at_chance}" if cell.at_chance else ""
             text = (
                 f"{cell.config.path} is not finished: epoch {cell.state.epoch} of "
-                f"{cell.config.training.epochs}{best} ({cell.state.reason}); left out"
+                f"{cell.config.training.epochs}{best} ({cell.state.reason}){chance}; left out"
             )
             yield scene.say("alarm", "incomplete", text, [cell])
 
