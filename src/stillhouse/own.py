@@ -149,8 +149,18 @@ def blame(file: OwnFile, hint: str = "") -> Iterator[None]:
     except StillhouseError:
         raise
     except (Exception, SystemExit) as error:
-        where = f"{file.path}:{_line(file, error)}"
+        where = f"{file.path}:{line_of(file, error) or 1}"
         raise ConfigError(f"{where}: {type(error).__name__}: {error}", hint) from error
+
+
+def line_of(file: OwnFile, error: BaseException) -> int | None:
+    """The line of the file from which an error came, if it came from there."""
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(file.path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
 
 
 def _read(path: Path) -> bytes:
@@ -170,13 +180,3 @@ def _defined(tree: ast.Module) -> set[str]:
             found.add(node.name)
         found |= assigned(node)
     return found
-
-
-def _line(file: OwnFile, error: BaseException) -> int:
-    """The line of the file from which an error came."""
-    line, trace = 1, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file.path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line

@@ -50,6 +50,21 @@ def test_a_broken_file_exits_with_1_and_says_why(tmp_path: Path) -> None:
     assert answer.stderr.splitlines()[-1] == f"next: stillhouse check {file}"
 
 
+def test_one_bug_is_one_row_with_its_line_and_the_number_of_checks_it_breaks(
+    tmp_path: Path,
+) -> None:
+    text = (EXAMPLES / "own_model.py").read_text()
+    file = tmp_path / "own_model.py"
+    file.write_text(text.replace("return Outputs(", "return Output("))
+    answer = check(file)
+    table = json.loads(answer.stdout)
+    assert table["title"] == "model own_model: 1 of 10 checks passed"
+    row, seed = table["rows"]
+    assert row[:2] == ["outputs have the documented shapes and 8 more", "FAILED"]
+    assert row[2].startswith(f"{file}:") and "NameError: name 'Output' is not defined" in row[2]
+    assert seed[:2] == ["the seed decides its weights", "passed"]
+
+
 def test_a_model_can_be_for_images_of_one_size(tmp_path: Path) -> None:
     text = (EXAMPLES / "own_model.py").read_text()
     file = tmp_path / "own_model.py"

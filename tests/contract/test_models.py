@@ -52,6 +52,11 @@ BROKEN: list[tuple[str, str, str]] = [
     (SHAPES, put('("first", "second")', "()"), "groups is empty"),
     (SHAPES, put('("first", "second")', '("first", "third")'), "features lack ['third']"),
     (SHAPES, put('("first", "second")', '("second", "first")'), "come in the order"),
+    (
+        SHAPES,
+        put('{"first": first', '{"first": first.permute(0, 2, 3, 1)'),
+        "feature first is (4, 30, 30, 4), which looks like (batch, height, width, channels)",
+    ),
     (SHAPES, put('{"first": first', '{"first": first.flatten(1)'), "feature first is (4, 3600)"),
     (
         "the head maps pooled to the logits",
@@ -62,6 +67,31 @@ BROKEN: list[tuple[str, str, str]] = [
         "the head maps pooled to the logits",
         SOUND.replace("self.head", "self.classifier"),
         "it has no head",
+    ),
+    (
+        "the head maps pooled to the logits",
+        """
+from torch import nn
+from stillhouse.models.tapped import Tapped
+
+class Scaled(nn.Module):
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.body = nn.Conv2d(channels, 8, 3, 2)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, images):
+        return 2 * self.head(self.body(images).mean(dim=(2, 3)))
+
+def build(classes, channels):
+    return Tapped(Scaled(classes, channels), {"body": "body"}, head="head")
+""",
+        "head(pooled) is not the logits: they are up to",
+    ),
+    (
+        "its state survives a file",
+        put("self.head =", "self.other = self.first\n        self.head ="),
+        "first.0.weight and other.0.weight are one tensor",
     ),
     (
         "the seed decides its weights",

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import copy
+import operator
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torchvision.models import densenet121, mobilenet_v2, resnet18, squeezenet1_1
+from torchvision.models import (
+    convnext_tiny,
+    densenet121,
+    mobilenet_v2,
+    regnet_y_400mf,
+    resnet18,
+    squeezenet1_1,
+    swin_t,
+    vit_b_32,
+)
 
 from stillhouse import models
 from stillhouse.errors import ConfigError
-from stillhouse.models.tapped import Tapped
+from stillhouse.models.tapped import Tap, Tapped, channels_first
 
 TAPS = {"early": "features.3", "late": "features.18"}
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -165,7 +177,7 @@ def test_a_convolution_as_head_and_several_outputs_are_refused() -> None:
             logits = super().forward(images)
             return logits, logits
 
-    with pytest.raises(ConfigError, match="Two gives tuple, not logits"):
+    with pytest.raises(ConfigError, match="Two gives a tuple, not logits"):
         Tapped(Two(), {"a": "relu"}, "fc")(IMAGES)
 
 
@@ -175,3 +187,137 @@ def test_residual_and_dense_networks_of_torchvision() -> None:
     blocks = {"a": "features.denseblock1", "b": "features.denseblock4"}
     dense = Tapped(densenet121(num_classes=3), blocks, "classifier")
     assert models.shapes(dense, 3, 64).features["a"] == (256, 16, 16)
+
+
+class Head(nn.Module):
+    """A classifier in parts, as ConvNeXt and RegNet have it below the name `head`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(6)
+        self.fc = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.norm(x))
+        return logits
+
+
+class Shifted(nn.Module):
+    """Maps (batch, height, width, channels) as in Swin, tuples, and names that clash."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.module = nn.Conv2d(3, 6, 4, 4)
+        self.groups = nn.Linear(6, 6)
+        self.pair = Pair()
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.groups(self.module(images).permute(0, 2, 3, 1))
+        _, x = self.pair(x)
+        logits: Tensor = self.head(x.mean(dim=(1, 2)))
+        return logits
+
+
+class Pair(nn.Module):
+    """Two maps, the first with its channels first."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x.permute(0, 3, 1, 2), x
+
+
+SHIFTED: dict[str, Tap] = {
+    "patches": "module",
+    "late": ("groups", channels_first),
+    "pair": ("pair", operator.itemgetter(0)),
+}
+
+
+@pytest.mark.parametrize(("head", "path"), [(nn.Linear(6, 5), "head"), (Head(), "head.fc")])
+def test_a_module_may_use_the_names_that_a_network_uses(head: nn.Module, path: str) -> None:
+    module = Shifted(head)
+    network = Tapped(module, SHIFTED, path).eval()
+    outputs = network(IMAGES)
+    assert [tuple(map_.shape) for map_ in outputs.features.values()] == [(2, 6, 8, 8)] * 3 + [
+        (2, 6)
+    ]
+    assert torch.equal(network.head(outputs.features["pooled"]), outputs.logits)
+    assert torch.equal(outputs.features["pair"], outputs.features["late"])
+    assert [*network.state_dict()] == [*module.state_dict()]
+    assert [n for n, _ in network.named_parameters()] == [n for n, _ in module.named_parameters()]
+    assert network.get_parameter(f"{path}.bias") is module.get_parameter(f"{path}.bias")
+
+
+def test_it_loads_as_part_of_another_module() -> None:
+    """As a method keeps a copy of the teacher: names get the part's prefix and nothing else."""
+    holder, other = (
+        nn.ModuleDict({"net": Tapped(Shifted(nn.Linear(6, 5)), SHIFTED, "head")}) for _ in range(2)
+    )
+    state = holder.state_dict()
+    assert {*state} >= {"net.head.bias", "net.module.weight", "net.groups.weight"}
+    other.load_state_dict(state)
+    assert torch.equal(other["net"](IMAGES).logits, holder["net"](IMAGES).logits)
+
+
+@pytest.mark.parametrize(
+    ("tap", "message"),
+    [
+        (
+            "groups",
+            r"groups gives a tensor \(2, 8, 8, 6\), which looks like \(batch, height, width",
+        ),
+        (("module", channels_first), "channels_first was given a tensor .2, 6, 8, 8., not"),
+        ("pair", r"pair gives a tuple, not a feature map.*\n.*\('pair', function\)"),
+        (("pair", lambda output: None), "pair with its function gives nothing, not a feature map"),
+    ],
+)
+def test_what_is_no_map_is_refused_with_the_way_to_go_on(tap: Tap, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Tapped(Shifted(nn.Linear(6, 5)), {"a": tap}, "head")(IMAGES)
+
+
+def tokens(output: Tensor) -> Tensor:
+    """The 4 patches of a 64-pixel image, without the class token."""
+    return output[:, 1:].transpose(1, 2).unflatten(2, (2, 2))
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "taps", "head", "shapes"),
+    [
+        (
+            swin_t,
+            {},
+            {"a": ("features.1", channels_first), "b": ("features.7", channels_first)},
+            "head",
+            [(96, 16, 16), (768, 2, 2), (768,)],
+        ),
+        (convnext_tiny, {}, {"a": "features.1"}, "classifier.2", [(96, 16, 16), (768,)]),
+        (
+            vit_b_32,
+            {"image_size": 64},
+            {"a": ("encoder.layers.encoder_layer_5", tokens)},
+            "heads.head",
+            [(768, 2, 2), (768,)],
+        ),
+        (
+            regnet_y_400mf,
+            {},
+            {"a": "trunk_output.block1", "b": "trunk_output.block4"},
+            "fc",
+            [(48, 16, 16), (440, 2, 2), (440,)],
+        ),
+    ],
+    ids=["swin_t", "convnext_tiny", "vit_b_32", "regnet_y_400mf"],
+)
+def test_torchvisions_transformers_and_others(
+    make: Callable[..., nn.Module],
+    options: dict[str, Any],
+    taps: dict[str, Tap],
+    head: str,
+    shapes: list[tuple[int, ...]],
+) -> None:
+    network = Tapped(make(num_classes=3, **options), taps, head).eval()
+    with torch.no_grad():
+        outputs = network(torch.randn(1, 3, 64, 64))
+        assert torch.equal(network.head(outputs.features["pooled"]), outputs.logits)
+    assert [tuple(value.shape[1:]) for value in outputs.features.values()] == shapes

@@ -71,6 +71,15 @@ def test_a_method_learns_ids_and_labels_of_what_is_trained_on(lab: Lab, bank: Ow
     assert int(expected.ids.max()) >= 100
 
 
+def test_a_module_under_two_names_is_refused_before_training(lab: Lab, bank: OwnFile) -> None:
+    """The weights could not be saved at the end."""
+    bank.path.write_text(BANK.replace("self.slow =", "self.again = self.embed; self.slow ="))
+    complaints: list[str] = []
+    lab.open(lab.run("bank", files=(own_file(bank.path),)), complaints=complaints)
+    (complaint,) = complaints
+    assert "method Bank: embed.weight and again.weight are one tensor" in complaint
+
+
 def test_its_memory_travels_in_the_checkpoint(
     make_lab: Callable[[str], Lab], bank: OwnFile
 ) -> None:

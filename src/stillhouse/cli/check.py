@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stillhouse.cli.common import DataRootOption
 from stillhouse.cli.output import Format, show
 from stillhouse.tables import Table
+
+if TYPE_CHECKING:
+    from stillhouse.contract.verdict import Bug
 
 
 def check(
@@ -23,16 +26,27 @@ def check(
     """Check a file of your own by running it: a method, a model or a dataset."""
     from stillhouse import data
     from stillhouse.contract.file import check_file
+    from stillhouse.contract.verdict import bugs
     from stillhouse.own import own_file
 
     own = own_file(file)
     verdicts = list(check_file(own, data.data_root(data_root), images))
+    found = {bug.checks[0]: bug for bug in bugs(verdicts)}
     rows = tuple(
-        (verdict.check, "FAILED" if verdict.reason else "passed", verdict.reason or None)
+        _broken(found[verdict.check]) if verdict.reason else (verdict.check, "passed", None)
         for verdict in verdicts
+        if not verdict.reason or verdict.check in found
     )
     failed = sum(bool(verdict.reason) for verdict in verdicts)
-    title = f"{own.kind} {own.name}: {len(rows) - failed} of {len(rows)} checks passed"
+    title = f"{own.kind} {own.name}: {len(verdicts) - failed} of {len(verdicts)} checks passed"
     again = f"stillhouse check {file}" if failed else "stillhouse plan ROUND"
     show(Table(title, ("Check", "Result", "Reason"), rows), format, again)
     raise typer.Exit(1 if failed else 0)
+
+
+def _broken(bug: Bug) -> tuple[str, str, str]:
+    """The row of a bug: the first check that it breaks and how many more, where it is and what."""
+    more = len(bug.checks) - 1
+    check = bug.checks[0] + (f" and {more} more" if more else "")
+    where = f"{bug.line}: " if bug.line and not bug.reason.startswith(bug.line) else ""
+    return check, "FAILED", where + bug.reason

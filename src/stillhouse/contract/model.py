@@ -17,7 +17,7 @@ from stillhouse.config.schema import Precision
 from stillhouse.contract.loss import PRECISIONS
 from stillhouse.contract.stand import CPU, weights
 from stillhouse.contract.verdict import Broken, require
-from stillhouse.models.base import Network, Outputs
+from stillhouse.models.base import Network, Outputs, looks_channels_last
 from stillhouse.own import Files
 from stillhouse.training.guard import STUCK_STEPS
 from stillhouse.training.precision import autocast, make_scaler
@@ -72,6 +72,11 @@ def outputs_have_the_documented_shapes(case: ModelCase) -> None:
             right,
             f"feature {name} is {found}",
             "maps are (batch, channels, height, width), pooled is (batch, channels)",
+        )
+        require(
+            not looks_channels_last(features[name]),
+            f"feature {name} is {found}, which looks like (batch, height, width, channels)",
+            "methods read (batch, channels, height, width): permute(0, 3, 1, 2)",
         )
     order = [name for name in features if name in groups]
     require(order == [*groups], f"features come in the order {order}, groups in {[*groups]}")

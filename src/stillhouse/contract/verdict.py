@@ -1,14 +1,25 @@
-"""One check, one verdict."""
+"""One check, one verdict; one bug, one report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from stillhouse.errors import StillhouseError
+from stillhouse.own import Files, line_of
 
-Subject = TypeVar("Subject")
+
+class Case(Protocol):
+    """What is checked, with the user's own files that it needs."""
+
+    @property
+    def files(self) -> Files:
+        """Those files."""
+        ...
+
+
+Subject = TypeVar("Subject", bound=Case)
 
 
 class Broken(StillhouseError):
@@ -17,10 +28,20 @@ class Broken(StillhouseError):
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reason` is empty if the check passed."""
+    """`reason` is empty if the check passed; `line` is where in the user's file it went wrong."""
 
     check: str
     reason: str
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Bug:
+    """What is wrong, and the checks that it breaks."""
+
+    reason: str
+    line: str
+    checks: tuple[str, ...]
 
 
 def require(kept: bool, broken: str, hint: str = "") -> None:
@@ -36,6 +57,30 @@ def judge(checks: Mapping[str, Callable[[Subject], None]], subject: Subject) -> 
             check(subject)
             yield Verdict(name, "")
         except StillhouseError as error:
-            yield Verdict(name, str(error))
+            yield Verdict(name, str(error), _line(subject.files, error))
         except Exception as error:  # noqa: BLE001 - it is foreign code and may raise anything
-            yield Verdict(name, f"{type(error).__name__}: {error}")
+            yield Verdict(name, f"{type(error).__name__}: {error}", _line(subject.files, error))
+
+
+def bugs(verdicts: Iterable[Verdict]) -> list[Bug]:
+    """What failed, in the order found: checks with one line or one reason fail of one bug."""
+    groups: list[list[Verdict]] = []
+    for verdict in verdicts:
+        if not verdict.reason:
+            continue
+        for group in groups:
+            if any(_same(verdict, other) for other in group):
+                group.append(verdict)
+                break
+        else:
+            groups.append([verdict])
+    return [Bug(g[0].reason, g[0].line, tuple(v.check for v in g)) for g in groups]
+
+
+def _same(one: Verdict, other: Verdict) -> bool:
+    return one.reason == other.reason or (bool(one.line) and one.line == other.line)
+
+
+def _line(files: Files, error: Exception) -> str:
+    lines = ((file.path, line_of(file, error)) for file in files)
+    return next((f"{path}:{line}" for path, line in lines if line), "")

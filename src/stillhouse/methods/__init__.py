@@ -54,6 +54,8 @@ def make(
 
     `teacher` is the frozen network, if the run has one. Draws come from torch's global generator.
     """
+    from stillhouse.models.base import require_separate
+
     network, shapes = teacher or (None, None)
     method = kind(kind.Config(**parameters), student, shapes)
     if "training_images" in method.needs:
@@ -61,6 +63,7 @@ def make(
     if "teacher_network" in method.needs:
         assert network is not None
         method.bind_teacher(network)
+    require_separate(method, f"method {kind.__name__}")
     return method
 
 

@@ -34,7 +34,7 @@ def build(name: str, classes: int, channels: int, files: Files = ()) -> Network:
 
 
 def _own(file: own.OwnFile, classes: int, channels: int) -> Network:
-    from stillhouse.models.base import Network
+    from stillhouse.models.base import Network, require_separate
 
     with own.blame(file):
         network: object = own.load_module(file).build(classes, channels)
@@ -43,6 +43,7 @@ def _own(file: own.OwnFile, classes: int, channels: int) -> Network:
             f"{file.path}: build returned a {type(network).__name__}, not a network",
             "derive it from stillhouse.models.base.Network",
         )
+    require_separate(network, str(file.path))
     return network
 
 

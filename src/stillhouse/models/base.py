@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from stillhouse.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -49,3 +51,23 @@ class Shapes:
     classes: int
     features: dict[str, tuple[int, ...]]
     groups: tuple[str, ...]
+
+
+def looks_channels_last(feature: Tensor) -> bool:
+    """Whether a map's shape reads (batch, size, size, channels); images and maps are square."""
+    return feature.dim() == 4 and feature.shape[1] == feature.shape[2] != feature.shape[3]
+
+
+def require_separate(module: nn.Module, whose: str) -> None:
+    """Raise ConfigError if two entries of a state are one tensor, which cannot be saved."""
+    seen: dict[int, str] = {}
+    for name, value in module.state_dict().items():
+        if not isinstance(value, Tensor) or not value.numel():
+            continue
+        if (first := seen.setdefault(value.data_ptr(), name)) != name:
+            raise ConfigError(
+                f"{whose}: {first} and {name} are one tensor, and a file of weights holds each "
+                "tensor under one name",
+                "register a module once: in place of `self.head = self.net.fc` write a property "
+                "`head` that returns self.net.fc",
+            )

@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor, nn
 
 from stillhouse.errors import ConfigError, unknown_name
-from stillhouse.models.base import Network, Outputs
+from stillhouse.models.base import Network, Outputs, looks_channels_last
 
-POOLED = "pooled"
+POOLED, MODULE = "pooled", "module."
+Tap = str | tuple[str, Callable[[Any], Tensor]]
+
+
+def channels_first(output: Tensor) -> Tensor:
+    """A map (batch, height, width, channels) as (batch, channels, height, width).
+
+    Raises ConfigError for one that is not square in height and width.
+    """
+    if output.dim() != 4 or output.shape[1] != output.shape[2]:
+        raise ConfigError(
+            f"channels_first was given {_describe(output)}, not a map (batch, height, width, "
+            "channels)",
+            "leave it out of taps whose maps have their channels first",
+        )
+    return output.permute(0, 3, 1, 2)
 
 
 class Tapped(Network):
     """A torchvision or other `nn.Module` that maps images to logits (batch, classes).
 
     `taps` gives each feature map a name and the dotted path of the module that puts it out, from
-    input to output, as in `{"layer1": "features.3"}`; they are the `groups` too. `head` is the
-    path of the classifier; what it reads is `pooled`. Parameters and buffers have the names they
-    have in the module, so its published weights load. The module is not copied.
+    input to output, as in `{"layer1": "features.3"}`; they are the `groups` too. Where the output
+    is no map (batch, channels, height, width), the tap is the path and a function that makes it
+    one: `("features.1", channels_first)`, `("blocks.2", operator.itemgetter(0))`. `head` is the
+    path of the classifier; what it reads is `pooled`. Modules, parameters and buffers have the
+    names they have in the module, so its published weights load. The module is not copied.
 
     Raises ConfigError for a path that the module does not have, with the nearest one; and in the
-    forward pass for a tap that gives no (batch, channels, height, width) map, does not run
-    exactly once, runs out of order, or whose map is overwritten in place.
+    forward pass for a tap that gives no map, gives a map with its channels last (as far as a
+    square map shows it), does not run exactly once, runs out of order, or whose map is overwritten
+    in place.
     """
 
-    def __init__(self, module: nn.Module, taps: Mapping[str, str], head: str) -> None:
+    def __init__(self, module: nn.Module, taps: Mapping[str, Tap], head: str) -> None:
         super().__init__()
         if not taps or POOLED in taps:
             raise ConfigError(f"the taps are {dict(taps)}", f"name at least one, none '{POOLED}'")
-        self._require(module, taps, head)
-        # One set of tables for both, so that names, moves and copies of one are the other's.
-        self._parameters, self._modules = module._parameters, module._modules
-        self._buffers = module._buffers
-        self._non_persistent_buffers_set = module._non_persistent_buffers_set
-        self._wrapped = (module,)  # in a tuple: as an attribute it would be registered as a part
-        self.groups, self._taps, self._head = tuple(taps), dict(taps), head
+        self.module, self.groups, self._head = module, tuple(taps), head
+        self._taps = {
+            name: (tap, None) if isinstance(tap, str) else tap for name, tap in taps.items()
+        }
+        paths = [path for path, _ in module.named_modules() if path]
+        wanted = {f"module of tap {name}:": path for name, (path, _) in self._taps.items()}
+        for what, path in {**wanted, "module of the head:": head}.items():
+            if path not in paths:
+                raise unknown_name(what, path, paths)
+        self.register_load_state_dict_pre_hook(_rename)  # type: ignore[no-untyped-call]
         self.train(module.training)
 
     @property
@@ -49,40 +70,50 @@ class Tapped(Network):
         """Map images (batch, channels, height, width) to `Outputs`."""
         seen = _Seen()
         with ExitStack() as hooks:
-            for name, path in self._taps.items():
-                note = seen.noting_output(name, path)
+            for name, (path, read) in self._taps.items():
+                note = seen.noting_output(name, path, read)
                 hooks.enter_context(self.get_submodule(path).register_forward_hook(note))
             note_input = seen.noting_input(self._head)
             hooks.enter_context(self.head.register_forward_pre_hook(note_input))
-            logits = self._wrapped[0](images)
+            logits = self.module(images)
         if not isinstance(logits, Tensor) or logits.dim() != 2:
             raise ConfigError(
-                f"{type(self._wrapped[0]).__name__} gives {_describe(logits)}, not logits "
+                f"{type(self.module).__name__} gives {_describe(logits)}, not logits "
                 "(batch, classes)",
                 "wrap it in a module that returns the logits alone",
             )
         seen.check((*self.groups, POOLED))
         return Outputs(logits, seen.features)
 
-    def train(self, mode: bool = True) -> Tapped:
-        """Set the mode of the module and all its parts."""
-        self.training = mode
-        self._wrapped[0].train(mode)
-        return self
+    def get_submodule(self, target: str) -> nn.Module:
+        """A part of the module by its path there."""
+        return self.module.get_submodule(target)
 
-    def apply(self, fn: Callable[[nn.Module], None]) -> Tapped:
-        """Apply `fn` to all parts of the module, then to the module."""
-        self._wrapped[0].apply(fn)
-        return self
+    def named_modules(
+        self, memo: set[nn.Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Module]]:
+        """This network, then the module and its parts by their paths there."""
+        memo = set() if memo is None else memo
+        if self not in memo:
+            if remove_duplicate:
+                memo.add(self)
+            yield prefix, self
+            yield from self.module.named_modules(memo, prefix, remove_duplicate)
 
-    @staticmethod
-    def _require(module: nn.Module, taps: Mapping[str, str], head: str) -> None:
-        paths = [path for path, _ in module.named_modules() if path]
-        for name, path in taps.items():
-            if path not in paths:
-                raise unknown_name(f"module of tap {name}:", path, paths)
-        if head not in paths:
-            raise unknown_name("module of the head:", head, paths)
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """The module's own, without a prefix; loading expects the same."""
+        state: dict[str, Any] = self.module.state_dict(*args, **kwargs)
+        return state
+
+
+def _rename(network: nn.Module, state: dict[str, Any], prefix: str, *rest: object) -> None:
+    """Give the entries of a state the names that they have below the attribute `module`."""
+    moved = {
+        f"{prefix}{MODULE}{name.removeprefix(prefix)}": state.pop(name)
+        for name in list(state)
+        if name.startswith(prefix)
+    }
+    state.update(moved)
 
 
 class _Seen:
@@ -92,17 +123,30 @@ class _Seen:
         self.features: dict[str, Tensor] = {}
         self.versions: dict[str, int] = {}
 
-    def noting_output(self, name: str, path: str) -> Callable[[nn.Module, Any, Any], None]:
-        """A hook that keeps a module's output as the feature `name`."""
+    def noting_output(
+        self, name: str, path: str, read: Callable[[Any], Tensor] | None
+    ) -> Callable[[nn.Module, Any, Any], None]:
+        """A hook that keeps a module's output, read by a function, as the feature `name`."""
 
         def note(module: nn.Module, inputs: Any, output: Any) -> None:
-            if not isinstance(output, Tensor) or output.dim() != 4:
+            value = output if read is None else read(output)
+            who = f"tap {name}: {path}" + (" with its function" if read else "")
+            if not isinstance(value, Tensor) or value.dim() != 4:
                 raise ConfigError(
-                    f"tap {name}: {path} gives {_describe(output)}, not a feature map "
+                    f"{who} gives {_describe(value)}, not a feature map "
                     "(batch, channels, height, width)",
-                    "tap a module that does, such as a block of convolutions",
+                    f"tap a module that does, or give the tap as ('{path}', function) with a "
+                    "function that makes a map of it: operator.itemgetter(0) takes the first "
+                    "element of a tuple",
                 )
-            self._keep(name, f"tap {name}: {path}", output)
+            if looks_channels_last(value):
+                raise ConfigError(
+                    f"{who} gives {_describe(value)}, which looks like (batch, height, width, "
+                    "channels)",
+                    f"give the tap as ('{path}', channels_first), with channels_first from "
+                    "stillhouse.models.tapped",
+                )
+            self._keep(name, who, value)
 
         return note
 
@@ -143,4 +187,6 @@ class _Seen:
 
 
 def _describe(value: object) -> str:
-    return f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+    if isinstance(value, Tensor):
+        return f"a tensor {tuple(value.shape)}"
+    return "nothing" if value is None else f"a {type(value).__name__}"
