@@ -20,6 +20,7 @@ def figure(
     from stillhouse import data
     from stillhouse.errors import ConfigError
     from stillhouse.figures.accuracy import accuracy_figure
+    from stillhouse.figures.style import save
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
     from stillhouse.stats.arms import arms
@@ -32,6 +33,6 @@ def figure(
     for dataset in loaded.datasets:
         path = out / f"{loaded.round}-{dataset}-accuracy.{kind}"
         title = f"{data.spec(dataset, loaded.files).label}, round {loaded.round}"
-        accuracy_figure(title, arms(seen, dataset)).savefig(path)
+        save(accuracy_figure(title, arms(seen, dataset)), path)
         typer.echo(str(path))
     typer.echo(f"next: {again('table', round_, root)}")

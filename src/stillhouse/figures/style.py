@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
 
 # Okabe and Ito's palette; black and grey are kept for the teacher and the pure student.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -17,3 +21,9 @@ SETTINGS: Any = {  # matplotlib types its keys one by one, by version
     "savefig.dpi": 160,
     "svg.hashsalt": "stillhouse",
 }
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the path's suffix; a PNG has 160 dpi."""
+    with matplotlib.rc_context(SETTINGS):  # resolution and salt are read when it is written
+        figure.savefig(path)
