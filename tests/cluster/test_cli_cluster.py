@@ -160,3 +160,19 @@ def test_a_copy_says_how_old_it_is_and_takes_the_time_of_its_files(
         assert "a copy: its newest sign of life is 2:00:0" in out
     _, out, _ = typed(copy, capsys, "status", "--format", "csv")
     assert "running 1/2 on node7" in out
+
+
+def test_the_time_left_of_a_run_is_never_negative(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The round file now plans fewer epochs than the run has trained."""
+    typed(bench, capsys, "submit")
+    claim = bench.begin(f"{TEACHER}/0")
+    lines = [
+        json.dumps({"epoch": epoch, "test": {"accuracy": 50.0}, "time": {"seconds": 60}}) + "\n"
+        for epoch in range(1, 6)
+    ]
+    claim.attempt.metrics.write_text("".join(lines))
+    claim.write_status("running", epoch=5, step=0)
+    _, out, _ = typed(bench, capsys, "status", "--format", "csv")
+    assert "0:00:00 left" in out and "-1 day" not in out

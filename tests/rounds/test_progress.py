@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from stillhouse.rounds.progress import Progress
+from stillhouse.runs.claim import Claim
 from workbench import LOGIT, RKD, TEACHER, Bench
 
 
@@ -22,7 +25,10 @@ def progress(log: io.StringIO) -> Progress:
 
 def train(bench: Bench, path: str, accuracies: list[float]) -> None:
     """Write what a run that has finished some epochs has on disk."""
-    claim = bench.begin(path)
+    record(bench.begin(path), accuracies)
+
+
+def record(claim: Claim, accuracies: list[float]) -> None:
     lines = [
         json.dumps({"epoch": epoch, "test": {"accuracy": accuracy}, "time": {"seconds": 1}}) + "\n"
         for epoch, accuracy in enumerate(accuracies, start=1)
@@ -45,6 +51,24 @@ def test_every_epoch_has_its_line_in_a_log(
         f"{TEACHER}/0: epoch 2/2 test 60.00 %",
     ]
     assert "(about 0:00:0" in log.getvalue()
+
+
+def test_the_time_left_is_never_negative(
+    tmp_path: Path, progress: Progress, log: io.StringIO
+) -> None:
+    """A run that begins again has fewer epochs than before; what others gain still counts."""
+    bench = Bench(tmp_path, training={"epochs": 12})
+    first, second = (bench.begin(f"{TEACHER}/{seed}") for seed in (0, 1))
+    record(first, [50.0] * 6)
+    progress.update(bench.look())
+    record(first, [50.0])
+    record(second, [60.0] * 2)
+    progress.update(bench.look())
+    record(second, [60.0] * 14)  # more than the round has now
+    progress.update(bench.look())
+    lines = log.getvalue().splitlines()
+    for epoch, line in ((2, lines[0]), (12, lines[-1])):
+        assert re.fullmatch(rf".*/1: epoch {epoch}/12 .* % \(about \d+:\d\d:\d\d left\)", line)
 
 
 def test_damaged_records_of_one_run_do_not_end_the_round(

@@ -137,7 +137,7 @@ def obstacle(
 
 def urgencies(runs: Iterable[Run], now: Mapping[str, Standing]) -> dict[str, float]:
     """What is left of each run plus, for a teacher, of its longest student: longest path first."""
-    left = {run.path: run.cost * (run.epochs - now[run.path].epoch) for run in runs}
+    left = {run.path: run.cost * max(0, run.epochs - now[run.path].epoch) for run in runs}
     after: dict[str, float] = defaultdict(float)
     for run in runs:
         if run.teacher:

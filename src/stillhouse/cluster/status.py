@@ -123,7 +123,7 @@ def _where(cell: Cell) -> str:
     records = cell.folder.records()
     if not records:
         return f" on {node}"
-    left = (cell.config.training.epochs - cell.state.epoch) * records[-1]["time"]["seconds"]
+    left = cell.left * records[-1]["time"]["seconds"]
     return f" on {node}, {timedelta(seconds=round(left))} left"
 
 

@@ -30,9 +30,9 @@ def estimate(seen: Survey, device: str) -> dict[str, float]:
     for cell in seen.cells:
         if cell.state.name == "done":
             continue
-        run, left = cell.config, cell.config.training.epochs - cell.state.epoch
+        run = cell.config
         known = recorded.get((run.dataset, run.method, run.model))
-        costs[run.path] = left * (known if known else _probed(run, probes, device))
+        costs[run.path] = cell.left * (known if known else _probed(run, probes, device))
     return costs
 
 

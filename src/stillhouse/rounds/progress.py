@@ -20,7 +20,7 @@ class Progress:
         self.console = console
         self._started = time.monotonic()
         self._epochs: dict[str, int] = {}
-        self._at_start: int | None = None
+        self._gained = 0
         self._reported: set[tuple[str, int]] = set()
         self._tasks: dict[str, TaskID] = {}
         self._bars: Bars | None = None
@@ -43,17 +43,19 @@ class Progress:
 
     def update(self, seen: Survey) -> None:
         """Show what has changed since the last call."""
-        done = sum(_epoch(cell) for cell in seen.cells)
+        left = sum(cell.left for cell in seen.cells)
         total = sum(cell.config.training.epochs for cell in seen.cells)
-        if self._at_start is None:
-            self._at_start = done
+        if not self._epochs:
             # An earlier command's failures were told by it, and may be about to be tried again.
             self._reported = {_attempt(cell) for cell in seen.cells if cell.state.name == "failed"}
-        remaining = self._remaining(done - self._at_start, total - done)
+        # A run that begins again loses epochs; those that are trained count all the same.
+        befores = [(cell, self._epochs.get(cell.config.path)) for cell in seen.cells]
+        self._gained += sum(max(0, _epoch(c) - n) for c, n in befores if n is not None)
+        remaining = self._remaining(left)
         for cell in seen.cells:
             self._update_cell(cell, remaining)
         if self._bars:
-            self._bar("whole round", done, total, remaining)
+            self._bar("whole round", total - left, total, remaining)
 
     def _update_cell(self, cell: Cell, remaining: str) -> None:
         path, epoch = cell.config.path, _epoch(cell)
@@ -84,15 +86,15 @@ class Progress:
             self._tasks[name] = self._bars.add_task(name, total=total, note=note)
         self._bars.update(self._tasks[name], completed=done, note=note)
 
-    def _remaining(self, gained: int, left: int) -> str:
-        if gained == 0 or left == 0:
+    def _remaining(self, left: int) -> str:
+        if self._gained == 0 or left == 0:
             return ""
-        seconds = (time.monotonic() - self._started) / gained * left
+        seconds = (time.monotonic() - self._started) / self._gained * left
         return f"(about {timedelta(seconds=round(seconds))} left)"
 
 
 def _epoch(cell: Cell) -> int:
-    return cell.config.training.epochs if cell.state.name == "done" else cell.state.epoch
+    return cell.config.training.epochs - cell.left
 
 
 def _attempt(cell: Cell) -> tuple[str, int]:

@@ -35,6 +35,12 @@ class Cell:
         return self.teacher is None or self.teacher.name == "done"
 
     @property
+    def left(self) -> int:
+        """How many epochs are still to be trained."""
+        done = self.state.name == "done"
+        return 0 if done else max(0, self.config.training.epochs - self.state.epoch)
+
+    @property
     def unsound(self) -> str:
         """Why a completed run learned nothing; empty for any other run."""
         if self.state.result is None:
