@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test storm check test-cluster simulate bench gpu format clean fuzz doctor-bench
+.PHONY: release demo test storm check test-cluster simulate bench gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -43,6 +43,9 @@ format: .venv/ready        ## put the code into its format
 
 doctor-bench: .venv/ready  ## runs with known causes, and what the doctor says of them
 	PYTHONPATH=. $(BIN)/python -m benchmarks.doctor doctor-bench
+
+release: .venv/ready       ## check, build and tag a version (VERSION=0.2.0; DRY=1 tags nothing)
+	$(BIN)/python tools/release.py "$(VERSION)" $(if $(DRY),--dry-run)
 
 clean:                     ## remove the environment and the demo
 	rm -rf .venv demo

@@ -114,7 +114,7 @@ def test_beta_controls_keeps_betas_recipe_and_teachers() -> None:
     assert borrowed is not None and borrowed.source == "beta"
     own = teacher_of(runs["Cifar10/self/ResNet56_to_ResNet56/1"], runs.values())
     assert own is not None and own.path == "Cifar10/pure/ResNet56/1"
-    assert runs["Cifar10/null/ResNet56/1"].teacher is None
+    assert runs["Cifar10/ce_scaled/ResNet56/1"].teacher is None
 
 
 def test_what_changed_from_alpha() -> None:

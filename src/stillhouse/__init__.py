@@ -1,3 +1,3 @@
 """stillhouse: a workbench for knowledge-distillation research."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

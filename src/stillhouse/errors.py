@@ -17,6 +17,10 @@ CURES = {
 }
 
 
+class Notice(UserWarning):
+    """Something a user should know that changes nothing; the CLI prints it in one line."""
+
+
 class StillhouseError(Exception):
     """Base of every error meant for the user; the CLI prints it without a traceback.
 

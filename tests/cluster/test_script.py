@@ -89,13 +89,13 @@ def run_script(tmp_path: Path, texts: list[str], gpus: int = 0) -> tuple[list[li
     assert (done.returncode, done.stderr) == (0, b"")
     seen = sorted(map(json.loads, (tmp_path / "seen").read_text().splitlines()), key=str)
     words = [
-        ["-m", "stillhouse", "train", "--root", str(place.root), "--data-root", texts[2],
-         "--until", seen[0][0][8], "--", str(place.round), text]
+        ["-P", "-m", "stillhouse", "train", "--root", str(place.root), "--data-root", texts[2],
+         "--until", seen[0][0][9], "--", str(place.round), text]
         for text in texts
     ]  # fmt: skip
     assert sorted(one for one, _ in seen) == sorted(words)
     assert all(environment["VALUE"] == texts[1] for _, environment in seen)
-    assert abs(float(seen[0][0][8]) - time.time() - (600 - 180)) < 30
+    assert abs(float(seen[0][0][9]) - time.time() - (600 - 180)) < 30
     ended = json.loads((folder / "ended.json").read_text())
     assert not (tmp_path / "HACKED").exists() and not (folder / "HACKED").exists()
     return seen, ended

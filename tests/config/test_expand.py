@@ -85,7 +85,7 @@ def test_counts(
     for run in taught:
         teacher = teacher_of(run, runs)
         here = run.method == "self" and (not borrowed or "pure" in kinds)
-        alone = run.method in ("null", "label_smoothing")
+        alone = run.method in ("ce_scaled", "label_smoothing")
         assert (run.teacher is None) == alone
         assert (teacher is None) == (alone or (borrowed and not here))
         if teacher is not None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillhouse.config.identity import canonical, counted, difference, identity
+from stillhouse.config.format_1 import FIELDS
+from stillhouse.config.identity import canonical, counted, difference, flatten, identity
 from stillhouse.config.schema import RunConfig, Training
 
 TAUGHT: dict[str, Any] = {
@@ -20,6 +21,51 @@ TAUGHT: dict[str, Any] = {
     "distillation": {"total": "convex", "alpha": 0.5},
     "parameters": {"temperature": 4.0},
 }
+# A run that the first version recorded, and the hash that it gave it.
+GOLDEN = """
+{
+    "dataset": "Digits",
+    "method": "nst",
+    "model": "own_model",
+    "seed": 0,
+    "teacher": {
+        "model": "ResNetBaby",
+        "seed": 0,
+        "source": null
+    },
+    "training": {
+        "epochs": 5,
+        "batch_size": 128,
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "nesterov": false,
+        "weight_decay": 0.0005,
+        "schedule": "cosine",
+        "milestones": [],
+        "warmup_epochs": 0,
+        "label_smoothing": 0.0,
+        "augmentation": [
+            "pad_crop"
+        ],
+        "crop_padding": 1,
+        "train_images": 1280,
+        "validation": 0,
+        "precision": "fp32",
+        "threads": 1,
+        "deterministic": true
+    },
+    "distillation": {
+        "total": "reference",
+        "alpha": null
+    },
+    "parameters": {
+        "weight": 50.0,
+        "layers": null
+    }
+}
+"""
+GOLDEN_HASH = "920bd139d7c8798aae24b35e231eb64a01f4684b66545f7f20a9df691e5cefb8"
 PURE = {**TAUGHT, "method": "pure", "teacher": None, "parameters": {}, "distillation": {}}
 
 
@@ -110,3 +156,39 @@ def test_difference_names_dotted_fields() -> None:
 def test_difference_sees_a_teacher_come_and_go() -> None:
     fields = [key for key, _, _ in difference(counted(make(PURE)), counted(make(TAUGHT)))]
     assert {"method", "teacher", "teacher.model", "teacher.seed"} <= set(fields)
+
+
+class LaterTraining(Training):
+    """As a later version may have it."""
+
+    clip_norm: float | None = None
+    schedule_power: float = 2.0
+
+
+class LaterConfig(RunConfig):
+    training: LaterTraining = LaterTraining()
+    note: str = ""
+
+
+def test_a_later_field_counts_only_where_it_differs_from_its_default() -> None:
+    now = identity(make(TAUGHT))
+    later = LaterConfig.model_validate(TAUGHT)
+    assert identity(later) == now
+    assert counted(later) == counted(make(TAUGHT))
+    clipped = LaterConfig.model_validate(TAUGHT | {"training": {"clip_norm": 1.0}})
+    assert identity(clipped) != identity(LaterConfig.model_validate(TAUGHT | {"training": {}}))
+    assert counted(clipped)["training"]["clip_norm"] == 1
+    assert identity(LaterConfig.model_validate(TAUGHT | {"note": "other"})) != now
+
+
+def test_format_1_is_what_its_runs_recorded() -> None:
+    """Of every field and parameter that existing runs have, none may be missing here."""
+    fields = {"parameters", "teacher", "distillation", "training"} | {
+        field for field, _ in flatten(json.loads(GOLDEN)) if not field.startswith("parameters")
+    }
+    assert fields == FIELDS
+
+
+def test_hashes_of_format_1_never_change() -> None:
+    recorded = RunConfig.model_validate_json(GOLDEN)
+    assert identity(recorded) == GOLDEN_HASH

@@ -56,9 +56,12 @@ def test_with_borrowed_teachers_the_own_kind_is_borrowed_unless_trained_here() -
 
 def test_a_sweep_of_a_method_without_a_teacher_keeps_its_runs_apart() -> None:
     swept = trial(
-        methods=["null"], seeds=[0], distillation={"total": "convex"}, sweep={"alpha": [0.25, 0.5]}
+        methods=["ce_scaled"],
+        seeds=[0],
+        distillation={"total": "convex"},
+        sweep={"alpha": [0.25, 0.5]},
     )
     assert [run.path for run in expand(swept)][1:] == [
-        "Digits/null/alpha_0.25/ResNetBaby/0",
-        "Digits/null/alpha_0.5/ResNetBaby/0",
+        "Digits/ce_scaled/alpha_0.25/ResNetBaby/0",
+        "Digits/ce_scaled/alpha_0.5/ResNetBaby/0",
     ]

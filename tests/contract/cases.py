@@ -14,7 +14,7 @@ CASES = [
     MethodCase("fitnets", options={"variant": "two_stage"}),
     MethodCase("rkd"),
     MethodCase("nst"),
-    MethodCase("null"),
+    MethodCase("ce_scaled"),
     MethodCase("label_smoothing"),
     MethodCase("shuffled_teacher"),
     MethodCase("random_teacher"),

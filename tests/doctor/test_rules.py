@@ -271,8 +271,8 @@ def test_identical_curves_of_two_seeds() -> None:
 
 def test_null_is_pure_by_another_name() -> None:
     """Unless its weight is not 1, or its seed another."""
-    null = config("null")
-    own = case("null", config=null, records=records(), facts={"coefficients": {"ce": 1.0}})
+    null = config("ce_scaled")
+    own = case("ce_scaled", config=null, records=records(), facts={"coefficients": {"ce": 1.0}})
     assert causes(replace(own, peers=(replace(own, config=config()),))) == []
     assert causes(replace(own, peers=(replace(own, config=config(seed=1)),))) != []
     other = replace(own, facts={"coefficients": {"ce": 0.1}})

@@ -25,10 +25,10 @@ def weigh(name: str, total: str, alpha: float | None = None, **options: object) 
 
 
 def test_null_is_cross_entropy_at_its_weight_beside_logit() -> None:
-    assert weigh("null", "reference") == {"ce": weigh("logit", "reference")["ce"]}
-    assert weigh("null", "reference", coefficient=0.5) == {"ce": 0.5}
-    assert weigh("null", "convex", 0.75) == {"ce": 0.25}
-    assert weigh("null", "convex")["ce"] == weigh("logit", "convex")["ce"]
+    assert weigh("ce_scaled", "reference") == {"ce": weigh("logit", "reference")["ce"]}
+    assert weigh("ce_scaled", "reference", coefficient=0.5) == {"ce": 0.5}
+    assert weigh("ce_scaled", "convex", 0.75) == {"ce": 0.25}
+    assert weigh("ce_scaled", "convex")["ce"] == weigh("logit", "convex")["ce"]
 
 
 def test_label_smoothing_is_its_formula_whatever_the_recipe_says() -> None:

@@ -19,7 +19,7 @@ PUBLISHED = [
     ("fitnets", {"variant": "two_stage"}, 1.0, {"hint": 1.0, "kd": 4.0}),
     ("rkd", {}, 1.0, {"distance": 25.0, "angle": 50.0}),
     ("nst", {}, 1.0, {"nst": 50.0}),
-    ("null", {}, 0.1, {}),
+    ("ce_scaled", {}, 0.1, {}),
     ("label_smoothing", {}, 1.0, {}),
     ("self", {}, 0.1, {"kd": 0.9}),
     ("random_teacher", {}, 0.1, {"kd": 0.9}),

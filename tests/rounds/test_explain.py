@@ -73,4 +73,4 @@ def test_a_method_that_is_unknown_or_not_in_the_round_is_refused() -> None:
 def test_the_example_is_taught_as_the_method_says() -> None:
     example: RunConfig = explain_module._example("self")
     assert example.teacher == Teacher(model="ResNetBaby", seed=0)
-    assert explain_module._example("null").teacher is None
+    assert explain_module._example("ce_scaled").teacher is None

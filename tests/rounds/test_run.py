@@ -87,14 +87,15 @@ def test_a_round_killed_again_and_again_ends_as_if_never_killed(
     assert desk.outcomes() == first[0].outcomes_of(desk)
 
 
-def test_ctrl_c_stops_cleanly_and_a_later_run_completes(
-    first: tuple[Desk, Any], tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_and_a_closed_terminal_stop_cleanly_and_a_later_run_completes(
+    first: tuple[Desk, Any], tmp_path: Path, number: signal.Signals
 ) -> None:
     """Told to the parent alone, as by `kill -INT`: it passes it on to its workers."""
     desk, path = Desk(tmp_path, methods=["pure"], seeds=[0]), "Digits/pure/ResNetBaby/0"
     with desk.started() as process:
         wait_until(lambda: desk.states()[path] == "running", "the run starts")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         text, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == 1
     assert text.splitlines()[-2].startswith("0 of 1 runs done")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 from lab import Lab
+from stillhouse.runs.process import stop_signals
 from stillhouse.runs.state import state_of
 from stillhouse.training.loop import train
 from stillhouse.training.stop import DEADLINE, Stop
@@ -19,6 +21,22 @@ def test_a_worker_leaves_when_its_time_is_over() -> None:
 def test_a_worker_leaves_with_its_parent() -> None:
     assert Stop(parent=os.getppid()).reason() is None
     assert Stop(parent=1 if os.getppid() != 1 else 2).reason() is not None
+
+
+def test_a_closed_terminal_asks_to_stop_unless_it_is_ignored() -> None:
+    """`nohup` ignores SIGHUP for what it starts."""
+    before = {number: signal.getsignal(number) for number in stop_signals()}
+    assert signal.SIGHUP in before
+    try:
+        stop = Stop()
+        stop.listen()
+        signal.raise_signal(signal.SIGHUP)
+        assert stop.reason() == "received SIGHUP"
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        assert stop_signals() == [signal.SIGINT, signal.SIGTERM]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_a_run_that_ran_out_of_time_says_so_and_goes_on_where_it_was(lab: Lab) -> None:

@@ -87,16 +87,17 @@ def logs(
     from stillhouse.cluster.script import OUTPUT
     from stillhouse.cluster.status import jobs_table
     from stillhouse.config.expand import expand
+    from stillhouse.config.renamed import current_path, folder_of
     from stillhouse.rounds.workspace import open_round
-    from stillhouse.runs.folder import RunFolder
 
     workspace, loaded, _ = open_round(root, round_)
+    run = current_path(run)
     known = [one.path for one in expand(loaded)]
     if run not in known:
         raise unknown_name("run", run, known)
     store = _store(root, round_)
     show(jobs_table(store, run), format)
-    attempts = RunFolder(workspace.experiments / run).attempts()
+    attempts = folder_of(workspace.experiments, run).attempts()
     files = [attempts[-1].log] if attempts else []
     numbers = [number for number in store.numbers() if run in store.job(number).request.paths]
     files += [store.folder(number) / OUTPUT for number in numbers[-1:]]

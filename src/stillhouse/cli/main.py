@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +20,8 @@ from stillhouse.cli.power import power
 from stillhouse.cli.preflight import preflight
 from stillhouse.cli.unlock import unlock
 from stillhouse.cli.verify import verify
-from stillhouse.errors import StillhouseError, describe
+from stillhouse.cli.version import print_versions
+from stillhouse.errors import Notice, StillhouseError, describe
 
 app = typer.Typer(
     help="Knowledge-distillation rounds: one round file in, trained networks and tables out.",
@@ -26,6 +29,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=print_versions, help="Print versions and device."
+        ),
+    ] = False,
+) -> None:
+    """Read the options that stand before a command."""
+
+
 app.command()(look.plan)
 app.command()(preflight)
 app.command()(train.run)
@@ -61,6 +78,7 @@ def main() -> None:
 
     Known are also a full disk, a missing permission, a vanished folder, and too little memory.
     """
+    warnings.showwarning = print_notice
     try:
         app()
     except StillhouseError as error:
@@ -71,3 +89,11 @@ def main() -> None:
             raise
         typer.echo(f"error: {reason}", err=True)
         sys.exit(1)
+
+
+def print_notice(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Print a notice of stillhouse in one line; other warnings as Python prints them."""
+    if issubclass(category, Notice):
+        typer.echo(f"note: {message}", err=True)
+    else:
+        typer.echo(warnings.formatwarning(message, category, *where[:2]), err=True, nl=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,7 @@ from stillhouse.cli.common import (
     RoundArgument,
     again,
 )
-from stillhouse.errors import ConfigError
+from stillhouse.errors import ConfigError, Notice
 
 if TYPE_CHECKING:
     from stillhouse.rounds.survey import Survey
@@ -104,6 +105,7 @@ def train(
     from stillhouse.training.precision import pick_device
     from stillhouse.training.worker import work
 
+    warnings.simplefilter("ignore", Notice)  # the command that started this one has printed them
     workspace, loaded, file = open_round(root, round_)
     refuse_legacy(loaded)
     matrix = {one.path: one for one in expand(loaded)}

@@ -23,14 +23,14 @@ def unlock(
 
     Without it, they wait until its heartbeat is five minutes old.
     """
+    from stillhouse.config.renamed import folder_of
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.unlock import refused
     from stillhouse.rounds.unlock import unlock as release
     from stillhouse.rounds.workspace import Workspace, open_round
-    from stillhouse.runs.folder import RunFolder
 
     workspace = Workspace(root)
-    run = RunFolder(workspace.experiments / target)
+    run = folder_of(workspace.experiments, target)
     if run.attempts():
         table, active = release([run], f"run {target}"), workspace.active()
         name = active["round"] if active else "ROUND"

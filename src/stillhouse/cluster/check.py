@@ -38,7 +38,9 @@ def check_site(site: Site, root: Path) -> Table:
         "queue": lambda: _queue(site),
         "modules and activation": lambda: _bash(site, "true"),
         "Python": lambda: _bash(site, f"{shlex.quote(python(site))} --version"),
-        "packages": lambda: _bash(site, f"{shlex.quote(python(site))} -c {shlex.quote(PACKAGES)}"),
+        "packages": lambda: _bash(
+            site, f"{shlex.quote(python(site))} -P -c {shlex.quote(PACKAGES)}"
+        ),
         "data": lambda: _data(site),
         "space": lambda: _space(root),
         "write speed": lambda: _speed(root),

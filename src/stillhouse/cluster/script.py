@@ -77,7 +77,7 @@ def python(site: Site) -> str:
 
 def train_command(group: tuple[str, ...], site: Site, place: Workplace) -> str:
     """The command that trains one group, for bash, where `until` is set."""
-    words = [python(site), "-m", "stillhouse", "train", "--root", str(place.root)]
+    words = [python(site), "-P", "-m", "stillhouse", "train", "--root", str(place.root)]
     if site.data:
         words += ["--data-root", site.data]
     return f'{shlex.join(words)} --until "$until" -- {shlex.join([str(place.round), *group])}'

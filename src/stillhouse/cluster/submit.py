@@ -23,8 +23,8 @@ from stillhouse.cluster.script import OUTPUT, Workplace, body
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.view import life, outline, standing, taught
 from stillhouse.config.expand import teacher_path
+from stillhouse.config.renamed import folder_of
 from stillhouse.rounds.survey import Survey
-from stillhouse.runs.folder import RunFolder
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Submitter:
     ) -> Decision:
         home = {True: self.teachers, False: self.store.path.parent}
         folders = {
-            c.config.path: RunFolder(home[c.config.teacher.source is not None] / path)
+            c.config.path: folder_of(home[c.config.teacher.source is not None], path)
             for c in seen.cells
             if c.config.teacher and (path := teacher_path(c.config))
         }

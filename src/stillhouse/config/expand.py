@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from stillhouse.config import names
+from stillhouse.config.renamed import current_path
 from stillhouse.config.schema import Distillation, Round, RunConfig, Teacher, Training
 from stillhouse.own import Files
 
@@ -24,7 +25,7 @@ def expand(round_: Round) -> list[RunConfig]:
     """
     runs = [run for dataset in round_.datasets for run in _of_dataset(round_, dataset)]
     if round_.imported is not None:
-        found = set(round_.imported.runs)
+        found = set(map(current_path, round_.imported.runs))
         runs = [run for run in runs if run.path in found]
     return [_with_files(run, round_.files) for run in runs] if round_.files else runs
 

@@ -6,9 +6,11 @@ Every field of `RunConfig` counts, except, because they cannot change a number:
 - `axes`: a sweep's values, which stand in `distillation` or `parameters` as well;
 - `distillation` and `parameters` of a pure run;
 - `distillation.alpha` where the total is the published one;
-- `training.crop_padding` where `pad_crop` is not among the augmentations.
+- `training.crop_padding` where `pad_crop` is not among the augmentations;
+- fields that came after format 1, where they have their default (see `format_1`).
 
-`counted` is the only place that knows this. Whole floats equal their integers (4.0 is 4).
+A renamed dataset, model or method counts under its first name. `counted` is the only place that
+knows all this. Whole floats equal their integers (4.0 is 4).
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any
 
+from pydantic import BaseModel
+
+from stillhouse.config import renamed
+from stillhouse.config.format_1 import is_later
 from stillhouse.config.schema import RunConfig
 
 FILE_DIGITS = 16
@@ -34,6 +40,11 @@ def counted(config: RunConfig) -> dict[str, Any]:
         del fields["distillation"]["alpha"]
     if "pad_crop" not in config.training.augmentation:
         del fields["training"]["crop_padding"]
+    _drop_later_defaults(config, fields)
+    for kind in renamed.NEW_NAMES:
+        fields[kind] = renamed.first(kind, fields[kind])
+    if config.teacher:
+        fields["teacher"]["model"] = renamed.first("model", config.teacher.model)
     plain: dict[str, Any] = _plain(fields)
     return plain
 
@@ -71,6 +82,19 @@ def flatten(fields: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _drop_later_defaults(model: BaseModel, fields: dict[str, Any], prefix: str = "") -> None:
+    """Remove from a model's dumped `fields` those that came later and have their default."""
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if name not in fields:
+            continue
+        default = info.get_default(call_default_factory=True)
+        if is_later(prefix + name) and value == default:
+            del fields[name]
+        elif isinstance(value, BaseModel):
+            _drop_later_defaults(value, fields[name], f"{prefix}{name}.")
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -13,8 +14,10 @@ from stillhouse.config import legacy, names
 from stillhouse.config.diff import changeable
 from stillhouse.config.expand import PURE, settings, sweep_points
 from stillhouse.config.problems import Problem, choose, error, from_pydantic
+from stillhouse.config.renamed import modernise
 from stillhouse.config.schema import Distillation, Round, Training
-from stillhouse.config.yaml_file import Where, read_yaml
+from stillhouse.config.yaml_file import Source, Where, read_yaml
+from stillhouse.errors import Notice
 from stillhouse.own import Files
 
 
@@ -25,6 +28,7 @@ def load_round(path: Path) -> Round:
     is allowed. The values of method parameters need torch: `check_parameters` looks at them.
     """
     source = read_yaml(path)
+    _announce_new_names(source, modernise(source.data))
     try:
         round_ = Round.model_validate(source.data, context={"folder": path.parent})
     except ValidationError as invalid:
@@ -68,6 +72,20 @@ def _parameter_problems(
             field = details["loc"][:1]
             within = ("sweep",) if field and field[0] in swept else ("overrides", "methods", method)
             yield from_pydantic(details, (*within, *field))
+
+
+def _announce_new_names(source: Source, renamed: dict[Where, tuple[str, str]]) -> None:
+    """Say in one line which old names the file has, where, and what they are called now."""
+    if not renamed:
+        return
+    lines: dict[tuple[str, str], list[int]] = {}
+    for where, names_ in renamed.items():
+        lines.setdefault(names_, []).append(source.line(where))
+    stood = (
+        f"'{old}' (line {', '.join(map(str, sorted(at)))}) is now '{new}'"
+        for (old, new), at in lines.items()
+    )
+    warnings.warn(f"{source.path}: {'; '.join(stood)}; both names work", Notice, stacklevel=3)
 
 
 def _files(round_: Round) -> Iterator[Problem]:

@@ -156,7 +156,7 @@ _ALL = (
         "over-regularised",
         "caution",
         "its recipe or weight keeps it below a pure run on training images and on test images",
-        "a smaller alpha, weight_decay or label_smoothing; compare with the `null` control",
+        "a smaller alpha, weight_decay or label_smoothing; compare with the `ce_scaled` control",
     ),
     Code(
         "under-trained",

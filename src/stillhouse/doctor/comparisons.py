@@ -41,7 +41,7 @@ def _recipe(case: Case) -> dict[str, Any]:
 
 
 def identical(case: Case) -> Iterator[Finding]:
-    """Another configuration, the same curves; `null` at full weight is `pure` by another name."""
+    """Another configuration, the same curves; `ce_scaled` at weight 1 is `pure`."""
     own = _curves(case)
     if own is None:
         return
@@ -61,7 +61,7 @@ def identical(case: Case) -> Iterator[Finding]:
 def _task_alone(case: Case) -> bool:
     """Whether it minimises the plain cross entropy."""
     coefficients = case.facts.get("coefficients", {"ce": 1.0})
-    return case.config.method in ("pure", "null") and coefficients == {"ce": 1.0}
+    return case.config.method in ("pure", "ce_scaled") and coefficients == {"ce": 1.0}
 
 
 def _curves(case: Case) -> tuple[tuple[float, ...], ...] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from stillhouse.config.expand import expand, teacher_path
 from stillhouse.config.recorded import recorded
+from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.doctor.case import Case, Line
 from stillhouse.errors import RunError
@@ -48,7 +49,7 @@ def _teachers(workspace: Workspace, round_: Round, bare: dict[str, Case]) -> dic
     for config in expand(round_):
         path = teacher_path(config)
         if config.teacher and path and config.teacher.source and path not in found:
-            folder = RunFolder(home / path)
+            folder = folder_of(home, path)
             if own := recorded(folder):
                 found[path] = read_run(own, folder, state_of(folder))
     return bare | found

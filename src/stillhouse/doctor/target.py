@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stillhouse.config.expand import expand
 from stillhouse.config.load import load_round
+from stillhouse.config.renamed import current_path, folder_of
 from stillhouse.config.schema import Round
 from stillhouse.errors import ConfigError, unknown_name
 from stillhouse.rounds.workspace import Workspace, open_round
@@ -24,7 +25,7 @@ def find(root: Path, target: str | None) -> tuple[Workspace, Round, Path, str | 
     active = workspace.active()
     if active is None:
         raise ConfigError(f"no round is active in {root.resolve()}", "name a round")
-    file = workspace.find(active["file"])
+    file = workspace.find(active["round"])
     round_ = load_round(file)
     if run is not None and run not in (known := [one.path for one in expand(round_)]):
         raise unknown_name("run", run, known)
@@ -34,7 +35,7 @@ def find(root: Path, target: str | None) -> tuple[Workspace, Round, Path, str | 
 def _run(workspace: Workspace, target: str) -> str | None:
     """The path of a run below `experiments/`, if the target is a folder there."""
     experiments = workspace.experiments.resolve()
-    for path in (workspace.experiments / target, Path(target)):
+    for path in (folder_of(workspace.experiments, target).path, Path(target)):
         if path.is_dir() and path.resolve().is_relative_to(experiments):
-            return path.resolve().relative_to(experiments).as_posix()
+            return current_path(path.resolve().relative_to(experiments).as_posix())
     return None

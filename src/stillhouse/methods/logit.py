@@ -34,7 +34,7 @@ class Logit(Method):
         layers="logits",
         hazards=(
             (
-                "the reference weighs CE by 0.1: compare with `null`, which has that weight "
+                "the reference weighs CE by 0.1: compare with `ce_scaled`, which has that weight "
                 "and no teacher"
             ),
             (

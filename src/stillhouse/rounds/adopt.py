@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from stillhouse.config.expand import teacher_path
+from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.config.teacher_file import fill, is_pattern
 from stillhouse.errors import RunError
@@ -34,7 +35,7 @@ def adopt_teachers(
         file = workspace.root / name
         if not file.is_file():
             raise RunError(f"teachers_from: {file} is not there", "put it there, or mend the name")
-        folder = RunFolder(workspace.teachers_of(teacher.source) / path)
+        folder = folder_of(workspace.teachers_of(teacher.source), path)
         if result := folder.completed():
             if result.get("adopted", {}).get("sha256") != file_hash(file):
                 raise RunError(

@@ -19,6 +19,7 @@ from stillhouse.errors import StillhouseError
 from stillhouse.rounds.progress import Progress
 from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
 from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs.process import stop_signals
 
 POLL_SECONDS = 0.5
 TRIES = 2
@@ -59,7 +60,7 @@ class Local:
 
         A StillhouseError of `look` ends them too, and is raised once they have gone.
         """
-        handlers = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.signal(number, self._stop) for number in stop_signals()}
         try:
             seen = self.look()
             self.before = {cell.config.path: cell.state.attempts for cell in seen.cells}
@@ -164,7 +165,7 @@ def worker_command(
         options = ["--root", str(root), "--data-root", str(data_root), "--device", device]
         options += ["--identity", meant]
         options += ["--keep-going"] if keep_going else []
-        start = [sys.executable, "-m", "stillhouse", "train", str(file), *runs]
+        start = [sys.executable, "-P", "-m", "stillhouse", "train", str(file), *runs]
         return [*start, *options, "--parent", str(os.getpid())]
 
     return command

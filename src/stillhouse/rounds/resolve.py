@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from stillhouse import methods
+from stillhouse.config.format_1 import is_later_parameter
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import ConfigError
 
@@ -12,6 +13,7 @@ from stillhouse.errors import ConfigError
 def resolve(run: RunConfig) -> RunConfig:
     """Fill in the method's defaults and its loss weight alpha; imports torch.
 
+    Parameters that came after format 1 are filled in only where they differ from their default.
     Raises ConfigError naming the method's parameter that is wrong.
     """
     kind = methods.load(run.method, run.files)
@@ -29,5 +31,10 @@ def resolve(run: RunConfig) -> RunConfig:
         weighing = weighing.model_copy(update={"alpha": None})
     elif weighing.alpha is None:
         weighing = weighing.model_copy(update={"alpha": kind.reference(config).alpha})
-    parameters = config.model_dump(mode="json")
+    defaults = {name: field.default for name, field in kind.Config.model_fields.items()}
+    parameters = {
+        name: value
+        for name, value in config.model_dump(mode="json").items()
+        if not is_later_parameter(run.method, name) or getattr(config, name) != defaults[name]
+    }
     return run.model_copy(update={"parameters": parameters, "distillation": weighing})

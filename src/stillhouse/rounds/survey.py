@@ -9,6 +9,7 @@ from functools import cache
 from stillhouse import data
 from stillhouse.config.expand import expand, teacher_path
 from stillhouse.config.recorded import recorded
+from stillhouse.config.renamed import current, folder_of
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.workspace import Workspace
@@ -115,7 +116,7 @@ def survey(
     for run in runs:
         taught_by = teacher_path(run)
         home = teachers if run.teacher and run.teacher.source else workspace.experiments
-        teacher = state(RunFolder(home / taught_by)) if taught_by else None
+        teacher = state(folder_of(home, taught_by)) if taught_by else None
         folder = workspace.folder(run)
         cells.append(Cell(run, folder, state(folder), teacher, round_.imported is not None))
     return Survey(round_, cells)
@@ -156,7 +157,7 @@ def _parse(only: str) -> dict[str, set[str]]:
         key, equals, value = part.partition("=")
         if not equals or key not in FILTERS:
             raise ConfigError(f"--only: '{part}' is not key=value", f"keys: {', '.join(FILTERS)}")
-        wanted.setdefault(key, set()).add(value)
+        wanted.setdefault(key, set()).add(current(key, value))
     return wanted
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from stillhouse.config.load import load_round
+from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.config.teacher_file import is_pattern
 from stillhouse.errors import ConfigError, RunError, unknown_name
@@ -40,14 +42,14 @@ class Workspace:
 
     def folder(self, run: RunConfig) -> RunFolder:
         """A run's folder."""
-        return RunFolder(self.experiments / run.path)
+        return folder_of(self.experiments, run.path)
 
     def run(self, name: str) -> RunFolder:
         """The folder of a run that was started, named below `experiments/` or by any path.
 
         Raises ConfigError with the nearest match.
         """
-        for path in (self.experiments / name, Path(name)):
+        for path in (folder_of(self.experiments, name).path, Path(name)):
             if (path / "run.json").is_file():
                 return RunFolder(path)
         known = [file.parent for file in self.experiments.rglob("run.json")]
@@ -64,8 +66,13 @@ class Workspace:
             if path.is_file():
                 return path
         active = self.active()
-        if active and active["round"] == name and Path(active["file"]).is_file():
-            return Path(active["file"])
+        if active and active["round"] == name:
+            # An absolute path, as earlier versions recorded it, stays one.
+            file = Path(os.path.normpath(self.root / active["file"]))
+            moved = [self.root / file.name, self.root / "rounds" / file.name]
+            tried += [file, *moved]
+            if found := next((path for path in (file, *moved) if path.is_file()), None):
+                return found
         looked = ", ".join(str(path) for path in tried)
         raise ConfigError(f"no round file for '{name}'", f"looked for {looked}")
 
@@ -76,7 +83,8 @@ class Workspace:
     def activate(self, round_: Round, file: Path) -> None:
         """Make a round the active one. Raises RunError if another one is."""
         self.experiments.mkdir(parents=True, exist_ok=True)
-        marker = dump({"round": round_.round, "file": str(file.resolve())})
+        relative = os.path.relpath(file.resolve(), self.root.resolve())
+        marker = dump({"round": round_.round, "file": relative})
         if write_once(self.marker, marker):
             return
         self.refuse_second(round_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,17 @@ class Process:
         if process_started(self.pid) != self.started:
             return False
         return None if _state(self.pid) in STOPPED else True
+
+
+def stop_signals() -> list[signal.Signals]:
+    """The signals that ask a command to stop and be resumed later.
+
+    A hang-up (a closed terminal) is one of them, unless it is ignored, as `nohup` wants it.
+    """
+    asking = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asking.append(signal.SIGHUP)
+    return asking
 
 
 def process_started(pid: int) -> str | None:

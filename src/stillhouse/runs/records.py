@@ -174,7 +174,7 @@ class Result(TypedDict):
 
 @_open
 class Active(TypedDict):
-    """`round.json`: the round that is active in a workspace, and its file."""
+    """`round.json`: the round that is active in a workspace, and its file, seen from there."""
 
     round: str
     file: str

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from stillhouse import data, methods, models
+from stillhouse.config import renamed
 from stillhouse.config.identity import counted, difference, identity
 from stillhouse.config.recorded import recorded
+from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
@@ -25,7 +27,7 @@ from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.files import write_once
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.own_files import keep
-from stillhouse.runs.records import dump_sealed
+from stillhouse.runs.records import Run, dump_sealed
 from stillhouse.runs.soundness import chance_bound
 from stillhouse.seeding import reseed
 from stillhouse.training import checkpoint
@@ -126,11 +128,12 @@ def make_trainee(
 ) -> Trainee:
     """A trainee at its first step; its initial weights depend on seed and architecture only."""
     spec = dataset.spec
-    reseed("init", config.seed, config.model)
+    reseed("init", config.seed, renamed.first("model", config.model))
     network = models.build(config.model, spec.classes, spec.channels, config.files)
     shapes = models.shapes(network, spec.channels, spec.size)
     kind = methods.load(config.method, config.files)
-    reseed("method", config.seed, config.method, config.model)
+    names = renamed.first("method", config.method), renamed.first("model", config.model)
+    reseed("method", config.seed, *names)
     taught = (teacher.network, teacher.shapes) if teacher and config.teacher else None
     images = TrainingImages(dataset.train.ids.cpu(), dataset.train.labels.cpu(), spec.train_images)
     method = methods.make(kind, config.parameters, shapes, taught, images)
@@ -144,7 +147,7 @@ def find_teacher(config: RunConfig, place: Place, dataset: Dataset) -> TrainedTe
     assert config.teacher is not None
     path = f"{config.dataset}/pure/{config.teacher.model}/{config.teacher.seed}"
     home = place.teachers if config.teacher.source else place.experiments
-    folder = RunFolder(home / path)
+    folder = folder_of(home, path)
     precision = config.training.precision
     return hand_over(config.teacher, folder, dataset, precision, place.device, config.files)
 
@@ -160,7 +163,7 @@ def _open_member(
 
     `complain` hears what was lost of it.
     """
-    folder = RunFolder(place.experiments / config.path)
+    folder = folder_of(place.experiments, config.path)
     teacher = cohort.teacher if config.teacher else None
     facts = {
         "identity": identity(config),
@@ -169,6 +172,8 @@ def _open_member(
     }
     folder.path.mkdir(parents=True, exist_ok=True)
     check_same(folder, config, facts)
+    if started := folder.started():
+        facts["identity"] = started["identity"]  # another version may hash it otherwise
     if folder.completed():
         return None
     recorder = Recorder(folder, Claim.take(folder), checkpoint.mark(facts))
@@ -198,13 +203,18 @@ def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> N
         return
     changed = difference(counted(was), counted(config))
     changed += difference({"data": run["data"]}, {"data": facts["data"]})
-    changed += difference({"teacher": run["teacher"]}, {"teacher": facts["teacher"]})
+    changed += difference(_taught_by(run), _taught_by(facts))
     if changed:
         lines = [f"{field}: {was!r} -> {now!r}" for field, was, now in changed]
         raise RunError(
             f"{folder.path} was started with another configuration:\n    " + "\n    ".join(lines),
             "restore the configuration, or move the folder away to train it anew",
         )
+
+
+def _taught_by(facts: Run | dict[str, Any]) -> dict[str, Any]:
+    """Which weights teach; a teacher's measured accuracy may differ between machines."""
+    return {"teacher": {"sha256": facts["teacher"]["sha256"] if facts["teacher"] else None}}
 
 
 def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Trainee) -> None:

@@ -8,6 +8,7 @@ import time
 from types import FrameType
 
 from stillhouse.causes import Cause
+from stillhouse.runs.process import stop_signals
 
 DEADLINE = "the time allowed to the job is over"
 
@@ -27,9 +28,9 @@ class Stop:
         self._signal: str | None = None
 
     def listen(self) -> None:
-        """Turn SIGTERM and SIGINT into a clean stop at the next step."""
-        signal.signal(signal.SIGTERM, self._note)
-        signal.signal(signal.SIGINT, self._note)
+        """Turn SIGTERM, SIGINT and SIGHUP into a clean stop at the next step."""
+        for number in stop_signals():
+            signal.signal(number, self._note)
 
     def reason(self) -> str | None:
         """Why to stop, if to stop."""

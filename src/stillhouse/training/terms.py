@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig, Teacher
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches, plain_batches
@@ -65,7 +66,7 @@ def compare(
             teachers = {key: find_teacher(run, place, images.data)}
         epochs = run.training.epochs if fit_epochs is None else fit_epochs
         own, pure = (
-            _measure(run, RunFolder(place.experiments / path), teachers[key], images, place, epochs)
+            _measure(run, folder_of(place.experiments, path), teachers[key], images, place, epochs)
             for path in (run.path, f"{run.dataset}/pure/{run.model}/{run.seed}")
         )
         yield Comparison(run, own, pure)

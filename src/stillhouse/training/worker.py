@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.runs.claim import Claim
-from stillhouse.runs.folder import RunFolder
 from stillhouse.training.cohort import Place, open_cohort
 from stillhouse.training.loop import train
 from stillhouse.training.recorder import Recorder, epoch_line
@@ -50,7 +50,7 @@ def work(
 def _record(error: Exception, configs: list[RunConfig], place: Place) -> None:
     """Write what befell all runs into the folder of each, so that it is told later too."""
     for config in configs:
-        folder = RunFolder(place.experiments / config.path)
+        folder = folder_of(place.experiments, config.path)
         with suppress(RunError):  # another process is training it, or its files are damaged
             if not folder.completed():
                 Recorder(folder, Claim.take(folder), "").fail(error)

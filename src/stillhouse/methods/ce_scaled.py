@@ -13,7 +13,7 @@ from pydantic import Field
 from stillhouse.methods.base import Card, Method, MethodConfig, Reference
 
 
-class Null(Method):
+class CeScaled(Method):
     """(1 - alpha) * CE alone, no teacher."""
 
     label = "Control: CE scaled"

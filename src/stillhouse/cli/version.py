@@ -1,0 +1,23 @@
+"""`stillhouse --version`."""
+
+from __future__ import annotations
+
+import typer
+
+import stillhouse
+
+
+def print_versions(wanted: bool) -> None:
+    """Print the versions of stillhouse, torch and CUDA and the device that `auto` picks."""
+    if not wanted:
+        return
+    import torch
+
+    from stillhouse.training.precision import pick_device
+
+    device = pick_device("auto")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU is used"
+    typer.echo(f"stillhouse {stillhouse.__version__}")
+    typer.echo(f"torch {torch.__version__}, CUDA {torch.version.cuda or 'not in this build'}")
+    typer.echo(f"device {device} ({name})")
+    raise typer.Exit

@@ -1,0 +1,108 @@
+"""Names that were changed: the old ones stay readable in round files and in folders of runs.
+
+A run keeps the folder it was written into, so its path may hold an old name. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+from stillhouse.runs.folder import RunFolder
+
+Kind = Literal["dataset", "model", "method"]
+NEW_NAMES: dict[str, dict[str, str]] = {
+    "dataset": {},
+    "model": {},
+    "method": {"null": "ce_scaled"},
+}
+MIN_PARTS = 4  # of a run's path: dataset, method, networks, seed
+LISTS: dict[str, Kind] = {"datasets": "dataset", "students": "model", "methods": "method"}
+SECTIONS: dict[str, Kind] = {"datasets": "dataset", "models": "model", "methods": "method"}
+
+
+def current(kind: str, name: str) -> str:
+    """Today's name of a dataset, model or method that was once called `name`."""
+    return NEW_NAMES.get(kind, {}).get(name, name)
+
+
+def first(kind: str, name: str) -> str:
+    """The oldest name of what is called `name` today."""
+    return spellings(kind, name)[-1]
+
+
+def spellings(kind: str, name: str) -> list[str]:
+    """All names of what is called `name` today, today's first."""
+    return [name, *(old for old, new in NEW_NAMES[kind].items() if new == name)]
+
+
+def modernise(data: dict[str, Any]) -> dict[tuple[str | int, ...], tuple[str, str]]:
+    """Put today's names into a round file's data; return where an old name stood, old and new."""
+    found: dict[tuple[str | int, ...], tuple[str, str]] = {}
+    for key, kind in LISTS.items():
+        if isinstance(data.get(key), list):
+            data[key] = [_new(kind, name, (key, i), found) for i, name in enumerate(data[key])]
+    if "teacher" in data:
+        data["teacher"] = _new("model", data["teacher"], ("teacher",), found)
+    if isinstance(data.get("legacy"), dict):
+        data["legacy"] = _new_keys("method", data["legacy"], ("legacy",), found)
+    if isinstance(overrides := data.get("overrides"), dict):
+        for key, kind in SECTIONS.items():
+            if isinstance(overrides.get(key), dict):
+                overrides[key] = _new_keys(kind, overrides[key], ("overrides", key), found)
+    return found
+
+
+def modernise_config(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a recorded run, with today's names."""
+    out = dict(config)
+    for kind in NEW_NAMES:
+        if isinstance(out.get(kind), str):
+            out[kind] = current(kind, out[kind])
+    if isinstance(teacher := out.get("teacher"), dict) and isinstance(teacher.get("model"), str):
+        out["teacher"] = {**teacher, "model": current("model", teacher["model"])}
+    return out
+
+
+def written_paths(path: str) -> Iterator[str]:
+    """The paths that a run may have been written to, today's first."""
+    parts = path.split("/")
+    if len(parts) < MIN_PARTS:
+        yield path
+        return
+    dataset, method, *axes, networks, seed = parts
+    names = [spellings("model", name) for name in networks.split("_to_")]
+    kinds = (spellings("dataset", dataset), spellings("method", method), product(*names))
+    for one_dataset, one_method, models in product(*kinds):
+        yield "/".join((one_dataset, one_method, *axes, "_to_".join(models), seed))
+
+
+def current_path(path: str) -> str:
+    """Today's path of a run that was written to `path`; any other text as it is."""
+    parts = path.split("/")
+    if len(parts) < MIN_PARTS:
+        return path
+    dataset, method, *axes, networks, seed = parts
+    models = "_to_".join(current("model", name) for name in networks.split("_to_"))
+    return "/".join((current("dataset", dataset), current("method", method), *axes, models, seed))
+
+
+def folder_of(experiments: Path, path: str) -> RunFolder:
+    """A run's folder: the one that is there under an old name, else the one of today's name."""
+    paths = [experiments / one for one in written_paths(path)]
+    return RunFolder(next((one for one in paths if one.is_dir()), paths[0]))
+
+
+def _new(kind: Kind, name: Any, where: tuple[str | int, ...], found: Any) -> Any:
+    if not isinstance(name, str) or current(kind, name) == name:
+        return name
+    found[where] = (name, current(kind, name))
+    return current(kind, name)
+
+
+def _new_keys(
+    kind: Kind, section: dict[str, Any], where: tuple[str | int, ...], found: Any
+) -> dict[str, Any]:
+    return {_new(kind, key, (*where, key), found): value for key, value in section.items()}
