@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -135,8 +135,20 @@ def _override_fields(round_: Round) -> Iterator[Problem]:
                 if key in names.FLAT:
                     yield from _field_problems(where, key, value)
                 elif key not in own:
-                    yield Problem(where, "unknown field", choose(key, [*names.FLAT, *own]))
+                    yield _unknown_field(where, key, own, round_)
     yield from _axes(round_)
+
+
+def _unknown_field(where: Where, key: str, own: Iterable[str], round_: Round) -> Problem:
+    """A key that is no field; of a method whose parameters cannot be read, that too is said."""
+    method, hint = str(where[2]), choose(key, [*names.FLAT, *own])
+    known = where[1] == "methods" and method in names.distillers(round_.files)
+    if known and (base := names.unread_base(method, round_.files)):
+        hint = (
+            f"the parameters that {method} has from {base} are not known before it runs: write "
+            f"them in a Config of its own; {hint}"
+        )
+    return Problem(where, "unknown field", hint)
 
 
 def _field_problems(where: Where, key: str, value: Any) -> Iterator[Problem]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from pathlib import Path
 
 from stillhouse import data, methods, models, own
+from stillhouse.config.declared import Declared, declared, module
 from stillhouse.config.schema import Distillation, Round, Training
 from stillhouse.own import Files
 
@@ -34,24 +34,31 @@ def distillers(files: Files = ()) -> list[str]:
 
 @cache
 def parameters(method: str, files: Files = ()) -> tuple[str, ...]:
-    """The names of a method's own parameters: the fields of its nested `Config`."""
-    return tuple(
-        field.target.id
-        for inner in _class_body(method, files)
-        if isinstance(inner, ast.ClassDef) and inner.name == "Config"
-        for field in inner.body
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-    )
+    """The names of a method's own parameters: the fields of its `Config`, inherited ones too."""
+    kind = _class(method, files)
+    config = kind.inner("Config") if kind else None
+    return config.fields() if config else ()
+
+
+def unread_base(method: str, files: Files = ()) -> str | None:
+    """A class that the method or its `Config` derives from and whose text cannot be followed."""
+    kind = _class(method, files)
+    config = kind.inner("Config") if kind else None
+    unread = config.unread() if config else None
+    return unread or (kind.unread() if kind else None)
 
 
 def label(method: str, files: Files = ()) -> str:
-    """The row name of a method in tables: its class's `label`."""
-    return _literal(method, files, "label") or method
+    """The row name of a method in tables: its class's own `label`, or else its name."""
+    kind = _class(method, files)
+    return (kind.text("label", inherit=False) if kind else None) or method
 
 
+@cache
 def taught_by(method: str, files: Files = ()) -> str:
     """Who teaches a method's students: `teacher`, `student` or `nobody` (see `Method`)."""
-    return _literal(method, files, "taught_by") or "teacher"
+    kind = _class(method, files)
+    return (kind.text("taught_by", inherit=True) if kind else None) or "teacher"
 
 
 @cache
@@ -72,28 +79,10 @@ def universe(round_: Round) -> dict[str, list[str]]:
 
 
 @cache
-def _literal(method: str, files: Files, name: str) -> str | None:
-    """A text that a method's class sets as `name = "..."`."""
-    for node in _class_body(method, files):
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and node.targets[0].id == name
-            and isinstance(node.value, ast.Constant)
-        ):
-            return str(node.value.value)
-    return None
-
-
-def _class_body(method: str, files: Files) -> list[ast.stmt]:
-    for node in _tree(method, files).body:
-        if isinstance(node, ast.ClassDef) and node.name == methods.class_name(method):
-            return node.body
-    return []
+def _class(method: str, files: Files) -> Declared | None:
+    return declared(_tree(method, files), methods.class_name(method))
 
 
 def _tree(method: str, files: Files) -> ast.Module:
-    if file := own.find("method", method, files):
-        return ast.parse(own.source(file))
-    path = Path(methods.__file__).parent / f"{method}.py"
-    return ast.parse(path.read_text(encoding="utf-8"))
+    file = own.find("method", method, files)
+    return ast.parse(own.source(file)) if file else module(method)

@@ -57,7 +57,7 @@ def the_config_has_defaults_and_survives_json(case: MethodCase) -> None:
     require(
         listed == fields,
         f"Config has the fields {fields}, but the file's text says {listed}",
-        "write every field in the body of the class's own Config",
+        "write every field in Config, or derive Config from that of a built-in method",
     )
     config = kind.Config(**case.options)
     text = json.dumps(config.model_dump(mode="json"))

@@ -9,18 +9,17 @@ from __future__ import annotations
 import copy
 
 import torch
-from pydantic import PositiveFloat
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from stillhouse.data.base import Batch
 from stillhouse.errors import ConfigError
-from stillhouse.methods.base import Card, Method, MethodConfig, Reference
-from stillhouse.methods.logit import kd_loss
+from stillhouse.methods.base import Card
+from stillhouse.methods.logit import Logit, kd_loss
 from stillhouse.models.base import Network, Outputs
 
 
-class RandomTeacher(Method):
+class RandomTeacher(Logit):
     """Match the softened class probabilities of a network with random weights.
 
     Its batch-norm statistics are those of the first batch: without any, a deep residual network
@@ -45,19 +44,8 @@ class RandomTeacher(Method):
         ),
     )
 
-    class Config(MethodConfig):
-        """`temperature` softens both distributions."""
-
-        temperature: PositiveFloat = 4.0
-
-    config: Config
     untrained: Network
     calibrated: Tensor
-
-    @classmethod
-    def reference(cls, config: MethodConfig) -> Reference:
-        """0.1 CE + 0.9 KD, as `logit`."""
-        return Reference(ce=0.1, weights={"kd": 0.9}, alpha=0.9)
 
     def bind_teacher(self, network: Network) -> None:
         """Keep a copy with weights drawn anew. Raises ConfigError if it has a part that cannot."""

@@ -7,16 +7,11 @@ its capacity is worth. Loss and total are those of `logit`.
 
 from __future__ import annotations
 
-from pydantic import PositiveFloat
-from torch import Tensor
-
-from stillhouse.data.base import Batch
-from stillhouse.methods.base import Card, Method, MethodConfig, Reference
-from stillhouse.methods.logit import kd_loss
-from stillhouse.models.base import Outputs
+from stillhouse.methods.base import Card
+from stillhouse.methods.logit import Logit
 
 
-class Self(Method):
+class Self(Logit):
     """Match the softened class probabilities of the student's own pure run."""
 
     label = "Control: self"
@@ -35,19 +30,3 @@ class Self(Method):
             ("teacher and student start from the same weights and see the same order of images"),
         ),
     )
-
-    class Config(MethodConfig):
-        """`temperature` softens both distributions."""
-
-        temperature: PositiveFloat = 4.0
-
-    config: Config
-
-    @classmethod
-    def reference(cls, config: MethodConfig) -> Reference:
-        """0.1 CE + 0.9 KD, as `logit`."""
-        return Reference(ce=0.1, weights={"kd": 0.9}, alpha=0.9)
-
-    def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `kd`."""
-        return {"kd": kd_loss(student.logits, teacher.logits, self.config.temperature)}

@@ -7,16 +7,15 @@ to the image. Loss and total are those of `logit`.
 from __future__ import annotations
 
 import torch
-from pydantic import PositiveFloat
 from torch import Tensor
 
 from stillhouse.data.base import Batch
-from stillhouse.methods.base import Card, Method, MethodConfig, Reference
-from stillhouse.methods.logit import kd_loss
+from stillhouse.methods.base import Card
+from stillhouse.methods.logit import Logit, kd_loss
 from stillhouse.models.base import Outputs
 
 
-class ShuffledTeacher(Method):
+class ShuffledTeacher(Logit):
     """Match the teacher's softened probabilities of a randomly drawn other row."""
 
     label = "Control: shuffled teacher"
@@ -33,18 +32,6 @@ class ShuffledTeacher(Method):
             ),
         ),
     )
-
-    class Config(MethodConfig):
-        """`temperature` softens both distributions."""
-
-        temperature: PositiveFloat = 4.0
-
-    config: Config
-
-    @classmethod
-    def reference(cls, config: MethodConfig) -> Reference:
-        """0.1 CE + 0.9 KD, as `logit`."""
-        return Reference(ce=0.1, weights={"kd": 0.9}, alpha=0.9)
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """The term `kd`; the permutation is drawn from the global generator."""
