@@ -91,6 +91,21 @@ def test_submit_says_what_it_did_and_left_and_is_idempotent(
     assert (code, "0 jobs submitted; 3 of yours in the queue" in out) == (0, True)
 
 
+def test_what_the_networks_cost_is_counted_once(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for a workspace that was submitted before it was counted."""
+    typed(bench, capsys, "submit")
+    noted = bench.workspace.experiments / "jobs" / "site.json"
+    kept = json.loads(noted.read_text())
+    assert kept["operations"]["Digits"]["ResNet20"] > kept["operations"]["Digits"]["ResNetBaby"] > 0
+    noted.write_text(json.dumps({key: kept[key] for key in kept if key != "operations"}))
+    typed(bench, capsys, "submit")
+    assert json.loads(noted.read_text())["operations"] == kept["operations"]
+    monkeypatch.delattr("stillhouse.rounds.cost.forward_operations")
+    assert typed(bench, capsys, "submit")[0] == 0
+
+
 def test_a_scheduler_that_does_not_answer_is_1_and_nothing_is_submitted(
     bench: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ class Cluster:
             place=Workplace(self.bench.file, self.bench.workspace.root),
             look=self.bench.look,
             teachers=self.bench.workspace.experiments,
+            operations={"Digits": {"ResNet20": 4, "ResNetBaby": 1}},
         )
 
     def go(self, fault: str = "") -> Pass:

@@ -30,9 +30,9 @@ def open_submitter(
 ) -> Submitter:
     """Load round and site; if either is new or changed, check that the round can be trained.
 
-    That check (packages, datasets, parameters, the active round) is the one `run` makes; it
-    loads torch, which a pass from cron every few minutes does not. Unless `dry`, teachers from
-    files are taken over, and the round becomes the active one.
+    That check (packages, datasets, parameters, the active round) is the one `run` makes. It loads
+    torch, as does counting the networks' operations, which a pass from cron every few minutes does
+    not. Unless `dry`, teachers from files are taken over, and the round becomes the active one.
     """
     workspace, round_, file = open_round(root.resolve(), name)
     profile = find_site(root, site_name)
@@ -41,11 +41,14 @@ def open_submitter(
     store = Store(workspace.experiments / "jobs")
     content = b"\0".join([__version__.encode(), file.read_bytes(), profile.read_bytes()])
     stamp, noted = sha256(content).hexdigest(), store.noted()
-    if noted is None or noted["checked"] != stamp:
+    operations = noted.get("operations") if noted and noted["checked"] == stamp else None
+    if operations is None:
+        from stillhouse.rounds.cost import forward_operations
         from stillhouse.rounds.preflight import check_round
 
         images = Path(site.data) if site.data else data.data_root(None)
         check_round(workspace, round_, file, None, images)
+        operations = forward_operations(expand(round_))
         if not dry:
             adopt_teachers(workspace, expand(round_), images, "cpu", say)
     if not dry:
@@ -56,6 +59,7 @@ def open_submitter(
             profile=site.model_dump(mode="json"),
             root=str(workspace.root),
             checked=stamp,
+            operations=operations,
             round=round_.round,
         )
     return Submitter(
@@ -65,4 +69,5 @@ def open_submitter(
         place=Workplace(file.resolve(), workspace.root),
         look=lambda: survey(workspace, round_),
         teachers=workspace.teachers(round_),
+        operations=operations,
     )

@@ -19,7 +19,7 @@ class Run:
     """What never changes of a run.
 
     `group` numbers its cohort, `teacher` is the path of its teacher if this round trains it,
-    `cost` is the relative cost of an epoch.
+    `cost` is the relative cost of an epoch (operations).
     """
 
     path: str

@@ -21,7 +21,7 @@ from stillhouse.cluster.policy import Decision, Terms, decide
 from stillhouse.cluster.scheduler import Header, QueuedJob, QueueFull, Scheduler
 from stillhouse.cluster.script import OUTPUT, Workplace, body
 from stillhouse.cluster.store import Store
-from stillhouse.cluster.view import life, outline, standing, taught
+from stillhouse.cluster.view import Operations, life, outline, standing, taught
 from stillhouse.config.expand import teacher_path
 from stillhouse.config.renamed import folder_of
 from stillhouse.rounds.survey import Survey
@@ -40,7 +40,11 @@ class Pass:
 
 @dataclass(frozen=True)
 class Submitter:
-    """Everything a pass needs. `look` surveys the round; `teachers` is their experiments folder."""
+    """Everything a pass needs.
+
+    `look` surveys the round, `teachers` is their experiments folder, and `operations` are those of
+    one image's forward pass, by dataset and network.
+    """
 
     store: Store
     scheduler: Scheduler
@@ -48,6 +52,7 @@ class Submitter:
     place: Workplace
     look: Callable[[], Survey]
     teachers: Path
+    operations: Operations
 
     def run(self, prolong: Callable[[], None]) -> Pass:
         """One pass, under the lock. Raises QueueError, with nothing submitted, on any doubt.
@@ -92,7 +97,15 @@ class Submitter:
         }
         ready, wrong = taught(seen, folders)
         now = {cell.config.path: standing(cell.state) for cell in seen.cells}
-        decision = decide(outline(seen), now, ready, jobs, live(jobs, queue), ledger, self.terms)
+        decision = decide(
+            outline(seen, self.operations),
+            now,
+            ready,
+            jobs,
+            live(jobs, queue),
+            ledger,
+            self.terms,
+        )
         decision.left |= {path: why for path, why in wrong.items() if path in decision.left}
         return decision
 

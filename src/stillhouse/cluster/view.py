@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from stillhouse import data
 from stillhouse.cluster.jobs import Standing
 from stillhouse.cluster.policy import Run
+from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.schedule import cohorts
 from stillhouse.rounds.survey import Cell, Survey, own_teacher
@@ -14,9 +15,15 @@ from stillhouse.runs.files import file_hash
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.state import RunState
 
+Operations = Mapping[str, Mapping[str, int]]
 
-def outline(seen: Survey) -> list[Run]:
-    """The runs of a round; an epoch's cost is taken as images times pixels."""
+
+def outline(seen: Survey, operations: Operations | None = None) -> list[Run]:
+    """The runs of a round with what an epoch of each costs.
+
+    `operations` are those of one image's forward pass, by dataset and network; where they are
+    None the runs have no cost, which only the order of submission asks for.
+    """
     group = {
         cell.config.path: number
         for number, cells in enumerate(cohorts(seen.cells))
@@ -24,8 +31,7 @@ def outline(seen: Survey) -> list[Run]:
     }
     runs = []
     for cell in seen.cells:
-        run, spec = cell.config, data.spec(cell.config.dataset, cell.config.files)
-        images = run.training.train_images or spec.train_images
+        run = cell.config
         runs.append(
             Run(
                 path=run.path,
@@ -34,10 +40,18 @@ def outline(seen: Survey) -> list[Run]:
                 group=group[run.path],
                 teacher=own_teacher(run),
                 epochs=run.training.epochs,
-                cost=float(images * spec.size**2),
+                cost=_epoch_cost(run, operations[run.dataset]) if operations else 0.0,
             )
         )
     return runs
+
+
+def _epoch_cost(run: RunConfig, operations: Mapping[str, int]) -> float:
+    """Operations of an epoch; a backward pass takes about twice those of a forward pass."""
+    spec = data.spec(run.dataset, run.files)
+    images = run.training.train_images or spec.train_images - run.training.validation
+    cost = operations[run.model] * (3 * images + spec.test_images)
+    return float(cost + (operations[run.teacher.model] * images if run.teacher else 0))
 
 
 def standing(state: RunState) -> Standing:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from statistics import median
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from stillhouse import data, models
 from stillhouse.config.schema import RunConfig
@@ -34,6 +36,37 @@ def estimate(seen: Survey, device: str) -> dict[str, float]:
         known = recorded.get((run.dataset, run.method, run.model))
         costs[run.path] = cell.left * (known if known else _probed(run, probes, device))
     return costs
+
+
+def forward_operations(runs: Iterable[RunConfig]) -> dict[str, dict[str, int]]:
+    """Multiplications of one image's forward pass, by dataset and network, teachers included.
+
+    Those of convolutions and linear layers are counted, which are nearly all there are.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for run in runs:
+        of_dataset = found.setdefault(run.dataset, {})
+        for name in {run.model, run.teacher.model if run.teacher else run.model} - {*of_dataset}:
+            spec = data.spec(run.dataset, run.files)
+            network = models.build(name, spec.classes, spec.channels, run.files)
+            image = torch.zeros(1, spec.channels, spec.size, spec.size)
+            of_dataset[name] = _multiplications(network, image)
+    return found
+
+
+def _multiplications(network: nn.Module, image: torch.Tensor) -> int:
+    counted: list[int] = []
+
+    def count(layer: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        weight = layer.get_parameter("weight")
+        counted.append(output.numel() * weight[0].numel())
+
+    for layer in network.modules():
+        if isinstance(layer, nn.modules.conv._ConvNd | nn.Linear):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        network.eval()(image)
+    return sum(counted)
 
 
 def _recorded(cells: list[Cell]) -> dict[tuple[str, str, str], float]:
