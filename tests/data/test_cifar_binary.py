@@ -57,7 +57,7 @@ def test_the_published_files_have_the_content_of_the_pickles(
 
 def test_the_binary_version_is_preferred(pickled: Dataset, tmp_path: Path) -> None:
     name = pickled.spec.name
-    assert data.check(name, tmp_path) == "the published files (Python version)"
+    assert data.check(name, tmp_path).startswith("the published files (Python version)")
     write_cifar_binary(name, tmp_path, reordered(pickled))
     loaded = data.load(name, tmp_path)
     assert torch.equal(loaded.train.images, pickled.train.images.roll(1, dims=0))
@@ -87,7 +87,7 @@ def test_other_images_are_refused(pickled: Dataset, tmp_path: Path) -> None:
     name = pickled.spec.name
     changed = pickled.train.images.clone()
     changed[0, 0, 0, 0] += 1
-    train = replace(pickled.train, images=changed)
+    train = replace(pickled.train, pixels=changed)
     folder = write_cifar_binary(name, tmp_path / "other", replace(pickled, train=train))
     with pytest.raises(DataError, match="does not hold the published images") as caught:
         data.load(name, tmp_path / "other")
@@ -103,10 +103,10 @@ def test_a_test_image_in_the_training_set_is_refused(pickled: Dataset, tmp_path:
     images[0], labels[0] = test.images[0], test.labels[0]
     swapped = replace(
         pickled,
-        train=replace(train, images=images, labels=labels),
+        train=replace(train, pixels=images, labels=labels),
         test=replace(
             test,
-            images=torch.cat([train.images[:1], test.images[1:]]),
+            pixels=torch.cat([train.images[:1], test.images[1:]]),
             labels=torch.cat([train.labels[:1], test.labels[1:]]),
         ),
     )

@@ -45,7 +45,7 @@ def test_second_load_reads_the_decoded_images(root: Path) -> None:
     (root / tiny_imagenet.ARCHIVE).unlink()
     data.fetch("TinyImageNet", root)
     assert data.load("TinyImageNet", root).content_hash() == first
-    decoded = root / tiny_imagenet.DECODED
+    decoded = root / f"{TOP}.safetensors"
     decoded.write_bytes(decoded.read_bytes()[:-5])
     with pytest.raises(DataError, match="is damaged"):
         data.load("TinyImageNet", root)
@@ -56,7 +56,7 @@ def test_an_incomplete_folder_is_never_kept_as_decoded(root: Path) -> None:
     next((root / TOP).glob("train/*/images/*_1.JPEG")).unlink()
     with pytest.raises(DataError, match=r"\(5, 3, 64, 64\).* expected \(6, 3, 64, 64\)"):
         data.load("TinyImageNet", root)
-    assert not (root / tiny_imagenet.DECODED).exists()
+    assert not (root / f"{TOP}.safetensors").exists()
 
 
 def test_a_damaged_image_is_named(root: Path) -> None:

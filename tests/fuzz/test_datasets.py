@@ -15,7 +15,7 @@ from torchvision.datasets import FashionMNIST
 from hostile import another_kind, clear, damaged, fuzz, replaced
 from miniatures import COUNTS, TOP, write_cifar, write_fashion, write_svhn, write_tiny
 from stillhouse import data
-from stillhouse.data import fashion_mnist, tiny_imagenet
+from stillhouse.data import fashion_mnist
 from stillhouse.errors import DataError
 
 Shrink = Callable[..., Any]
@@ -88,7 +88,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shrink: Shrink) -> Pat
 def test_decoded_images(tiny: Path, pytestconfig: pytest.Config) -> None:
     good = data.load("TinyImageNet", tiny).content_hash()
     shutil.rmtree(tiny / TOP)
-    decoded = tiny / tiny_imagenet.DECODED
+    decoded = tiny / f"{TOP}.safetensors"
     content = decoded.read_bytes()
 
     def case(random: Random) -> str:
@@ -109,7 +109,7 @@ def test_lists_and_images_that_were_unpacked(tiny: Path, pytestconfig: pytest.Co
     files = [path for path in sorted((tiny / TOP).rglob("*")) if path.is_file()]
     files = [path for path in files if "test" not in path.parts and "boxes" not in path.name]
     good = data.load("TinyImageNet", tiny).content_hash()
-    decoded = tiny / tiny_imagenet.DECODED
+    decoded = tiny / f"{TOP}.safetensors"
 
     def case(random: Random) -> str:
         path = random.choice(files)

@@ -1,7 +1,8 @@
 """The datasets a round can name. Importing this package does not import torch.
 
-One module a family holds `load`, `fetch` and `check`; nothing but `fetch` uses the network. A
-file of the user's holds `SPEC`, `load` and, if it likes, `check`.
+One module per family holds `load`, `fetch`, `check` and, unless its images come with a package,
+`sources`, the files they are decoded from. Nothing but `fetch` uses the network. A file of the
+user's holds `SPEC`, `load` and, if it likes, `check`.
 """
 
 from __future__ import annotations
@@ -60,10 +61,17 @@ def spec(name: str, files: Files = ()) -> DatasetSpec:
 
 def load(name: str, root: Path, files: Files = ()) -> Dataset:
     """A dataset in memory, never downloaded. Raises DataError as `check` does."""
-    check(name, root, files)
+    facts = spec(name, files)
     if file := own.find("dataset", name, files):
+        own_file.check(file, root)
         return own_file.load(file, root)
-    dataset: Dataset = _family(name).load(spec(name), root)
+    _require_packages(name)
+    family = _family(name)
+    if hasattr(family, "sources"):
+        from stillhouse.data import decoded
+
+        return decoded.load(facts, root, family)
+    dataset: Dataset = family.load(facts, root)
     return dataset
 
 
@@ -85,15 +93,21 @@ def fetch(name: str, root: Path) -> None:
 def check(name: str, root: Path, files: Files = ()) -> str:
     """What was found, in words. Raises DataError with the cure if `load` would miss something.
 
-    Compares the published checksums of the files, where there are any; unpacks nothing.
+    Compares the published checksums of the files, where there are any, and that of the decoded
+    images, if they were decoded before; unpacks and decodes nothing.
     """
     facts = spec(name, files)
     if file := own.find("dataset", name, files):
         own_file.check(file, root)
         return f"read by {file.path}"
     _require_packages(name)
-    found: str = _family(name).check(facts, root)
-    return found
+    family = _family(name)
+    found = [family.check(facts, root)]
+    if hasattr(family, "sources"):
+        from stillhouse.data import decoded
+
+        found.append(decoded.check(facts, root, family))
+    return "; ".join(filter(None, found))
 
 
 def _family(name: str) -> Any:

@@ -69,6 +69,13 @@ def check(spec: DatasetSpec, root: Path) -> str:
     return "the published files (Python version)"
 
 
+def sources(spec: DatasetSpec, root: Path) -> list[Path]:
+    """The files that `load` reads and `check` checks."""
+    if cifar_binary.present(spec, root):
+        return cifar_binary.sources(spec, root)
+    return [root / READERS[spec.name].base_folder / name for name, _ in _files(spec)]
+
+
 def _files(spec: DatasetSpec) -> list[tuple[str, str]]:
     reader = READERS[spec.name]
     meta = (reader.meta["filename"], reader.meta["md5"])

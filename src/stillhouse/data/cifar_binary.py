@@ -53,6 +53,12 @@ def present(spec: DatasetSpec, root: Path) -> bool:
     return (root / LAYOUTS[spec.name].folder).is_dir()
 
 
+def sources(spec: DatasetSpec, root: Path) -> list[Path]:
+    """The files of the binary version."""
+    layout = LAYOUTS[spec.name]
+    return [root / layout.folder / name for name in layout.train + layout.test]
+
+
 def load(spec: DatasetSpec, root: Path) -> Dataset:
     """The images as uint8, in the order of the files, which `check` has found good."""
     layout = LAYOUTS[spec.name]
@@ -63,7 +69,7 @@ def load(spec: DatasetSpec, root: Path) -> Dataset:
 def check(spec: DatasetSpec, root: Path) -> str:
     """Which files these are. Raises DataError unless they hold the published images."""
     layout = LAYOUTS[spec.name]
-    files = [root / layout.folder / name for name in layout.train + layout.test]
+    files = sources(spec, root)
     for path in files:
         if not path.is_file():
             raise _unusable(spec, root, path, "is missing")

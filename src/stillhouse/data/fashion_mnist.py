@@ -54,6 +54,12 @@ def check(spec: DatasetSpec, root: Path) -> str:
     return "the published files"
 
 
+def sources(spec: DatasetSpec, root: Path) -> list[Path]:
+    """The files that `load` reads."""
+    folder = _debian() or _downloaded(root)
+    return [folder / name for name, _ in FashionMNIST.resources]
+
+
 def read_idx(path: Path, axes: int) -> Tensor:
     """The bytes in a gzipped IDX file of so many axes. Raises DataError if it is damaged.
 

@@ -59,14 +59,14 @@ class TrainBatches:
         start = step * self.batch_size
         part = self.split.rows(self._order_of(epoch)[start : start + self.batch_size])
         draws = generator("augment", self.seed, epoch, step)
-        images = augment(part.images, self.augmentation, self.padding, draws)
+        images = augment(part.pixels, self.augmentation, self.padding, draws)
         return Batch(normalise(images, self.spec), part.labels, part.ids)
 
     def facts(self) -> dict[str, Any]:
         """Everything the batches follow from, for JSON; the images as their SHA-256."""
         digest = sha256()
-        for tensor in (self.split.images, self.split.labels, self.split.ids):
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        self.split.hash_into(digest)
+        digest.update(self.split.ids.cpu().contiguous().numpy().data)
         return {
             "dataset": self.spec.name,
             "mean": self.spec.mean,
@@ -89,8 +89,8 @@ class TrainBatches:
 def plain_batches(split: Split, spec: DatasetSpec, batch_size: int) -> Iterator[Batch]:
     """A split in row order and unaltered but for normalisation; the last batch may be smaller."""
     for start in range(0, len(split), batch_size):
-        rows = slice(start, start + batch_size)
-        yield Batch(normalise(split.images[rows], spec), split.labels[rows], split.ids[rows])
+        part = split.rows(slice(start, start + batch_size))
+        yield Batch(normalise(part.pixels, spec), part.labels, part.ids)
 
 
 def normalise(images: Tensor, spec: DatasetSpec) -> Tensor:

@@ -14,8 +14,13 @@ def data_root(option: Path | None = None) -> Path:
         return option
     if named := os.environ.get("STILLHOUSE_DATA"):
         return Path(named)
+    return cache_home() / "data"
+
+
+def cache_home() -> Path:
+    """The program's folder in the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "stillhouse" / "data"
+    return Path(cache) / "stillhouse"
 
 
 def fetch_command(name: str, root: Path) -> str:

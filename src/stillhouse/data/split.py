@@ -47,4 +47,4 @@ def shares(sizes: list[int], count: int) -> list[int]:
 
 
 def _part(split: Split, chosen: torch.Tensor) -> Split:
-    return split.rows(torch.nonzero(chosen).flatten().to(split.labels.device))
+    return split.subset(torch.nonzero(chosen).flatten().to(split.labels.device))

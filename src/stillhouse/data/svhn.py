@@ -42,6 +42,11 @@ def check(spec: DatasetSpec, root: Path) -> str:
     return "the published files"
 
 
+def sources(spec: DatasetSpec, root: Path) -> list[Path]:
+    """Both files."""
+    return [root / SVHN.split_list[split][1] for split in SPLITS]
+
+
 def _read(root: Path, split: str) -> tuple[Tensor, Tensor]:
     data = SVHN(root, split, download=False)
     return torch.from_numpy(data.data), torch.from_numpy(data.labels)

@@ -7,18 +7,16 @@ The decoded images are kept beside the folder, so that only the first load decod
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torchvision.datasets.utils import download_url
 
+from stillhouse.data import decoded
 from stillhouse.data.base import Dataset, make_dataset
 from stillhouse.data.places import unusable
 from stillhouse.data.specs import DatasetSpec
@@ -27,9 +25,6 @@ from stillhouse.errors import DataError
 
 FOLDER = "tiny-imagenet-200"
 ARCHIVE = f"{FOLDER}.zip"
-DECODED = f"{FOLDER}.safetensors"
-DECODE = "remove it; the next load decodes anew"
-TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 URL = f"http://cs231n.stanford.edu/{ARCHIVE}"
 FETCH = "stillhouse data fetch TinyImageNet"
 WORDNET_ID = re.compile(r"n\d{8}")
@@ -38,35 +33,37 @@ MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
 
 
 def load(spec: DatasetSpec, root: Path) -> Dataset:
-    """The images as uint8 RGB: the decoded ones, else decoded now (about a minute) and kept."""
-    path = root / DECODED
-    if not path.exists():
-        _write_decoded(_decode(spec, root / FOLDER), path)
-    return _read_decoded(spec, path)
+    """The images as uint8 RGB, decoded now: about a minute."""
+    return _decode(spec, root / FOLDER)
 
 
 def fetch(spec: DatasetSpec, root: Path) -> None:
     """Download and unpack the archive, unless its folder is there."""
-    if _missing(root) is not None:
+    if not _decoded(spec, root) and _missing(root) is not None:
         download_url(URL, root, ARCHIVE, MD5)
         unpack(root / ARCHIVE, FOLDER)
 
 
 def check(spec: DatasetSpec, root: Path) -> str:
     """What is there. Raises DataError if neither the decoded images nor all folders are."""
+    if _decoded(spec, root):
+        return ""
     if path := _missing(root):
         raise unusable(spec.name, root, path, "is missing")
-    return (
-        "decoded"
-        if (root / DECODED).exists()
-        else "not decoded yet: the first load does (a minute)"
-    )
+    return "the unpacked archive; the first load decodes it, which takes about a minute"
+
+
+def sources(spec: DatasetSpec, root: Path) -> list[Path]:
+    """None: the decoded images are enough, and the 110,000 files may be removed."""
+    return []
+
+
+def _decoded(spec: DatasetSpec, root: Path) -> bool:
+    return any(path.exists() for path in decoded.places(spec, root))
 
 
 def _missing(root: Path) -> Path | None:
     folder = root / FOLDER
-    if (root / DECODED).exists():
-        return None
     for path in (folder / "wnids.txt", _annotations(folder)):
         if not path.is_file():
             return path
@@ -134,31 +131,3 @@ def _read_images(spec: DatasetSpec, files: list[tuple[int, Path]]) -> tuple[Tens
             raise _damaged(path, what) from error
     labels = torch.tensor([label for label, _ in files])
     return torch.from_numpy(images).permute(0, 3, 1, 2), labels
-
-
-def _write_decoded(dataset: Dataset, path: Path) -> None:
-    train, test = dataset.train, dataset.test
-    values = (train.images, train.labels, test.images, test.labels)
-    tensors = dict(zip(TENSORS, values, strict=True))
-    # 1.4 GB: written to the side file directly rather than through a copy in memory.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        safetensors.torch.save_file(tensors, temporary, {"sha256": dataset.content_hash()})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _read_decoded(spec: DatasetSpec, path: Path) -> Dataset:
-    if not path.is_file():  # a pipe would block
-        raise DataError(f"{path} is not a plain file", DECODE)
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = [file.get_tensor(name) for name in TENSORS]
-            expected = (file.metadata() or {}).get("sha256")
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is damaged ({error})", DECODE) from error
-    dataset = make_dataset(spec, (tensors[0], tensors[1]), (tensors[2], tensors[3]))
-    if dataset.content_hash() != expected:
-        raise DataError(f"{path} is damaged (its checksum is wrong)", DECODE)
-    return dataset

@@ -73,6 +73,8 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
     first = configs[0]
     configure(first.training.threads, first.training.deterministic)
     prepared = prepare_data(first, place.data_root, place.device)
+    if prepared.data.note:
+        complain(prepared.data.note)
     spec = prepared.data.spec
     taught = next((config for config in configs if config.teacher), None)
     cohort = Cohort(
@@ -106,7 +108,7 @@ def prepare_data(config: RunConfig, root: Path, device: torch.device) -> Prepare
         validation = validation.to(device)
     if recipe.train_images:
         _, train = stratified(train, recipe.train_images, SPLIT_SEED)
-    moved = Dataset(dataset.spec, train.to(device), dataset.test.to(device))
+    moved = Dataset(dataset.spec, train.to(device), dataset.test.to(device), dataset.note)
     return Prepared(moved, validation, dataset.content_hash())
 
 

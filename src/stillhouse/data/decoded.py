@@ -1,0 +1,128 @@
+"""Decoded images: written once, mapped into memory by every process, which then share the pages.
+
+They lie beside the dataset's files, or in the user's cache folder where nothing can be written
+there. The file is safetensors; its header has the content hash and the sizes and times of the
+files it was decoded from, so that it is decoded anew when those change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+
+from stillhouse.data.base import Dataset, make_dataset
+from stillhouse.data.places import cache_home
+from stillhouse.data.specs import DatasetSpec
+from stillhouse.errors import DataError
+from stillhouse.runs.files import sweep, temporary
+
+NAMES = {"TinyImageNet": "tiny-imagenet-200"}
+TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
+CURE = "remove it; the next load decodes anew"
+
+
+def load(spec: DatasetSpec, root: Path, family: Any) -> Dataset:
+    """A dataset whose images are mapped from its decoded file, which is written first if needed.
+
+    Opening one takes milliseconds: its hash is only computed if the file was changed or copied
+    since it was written. If it cannot be written, the images are in memory and `note` says so.
+    """
+    stamp = stamp_of(family.sources(spec, root))
+    for path in places(spec, root):
+        if stamp and path.exists() and (dataset := _read(spec, path, stamp)):
+            return dataset
+    family.check(spec, root)
+    return _keep(family.load(spec, root), root, stamp)
+
+
+def check(spec: DatasetSpec, root: Path, family: Any) -> str:
+    """Where the decoded images are, or "" if they are not. Raises DataError if they are damaged."""
+    stamp = stamp_of(family.sources(spec, root))
+    for path in places(spec, root):
+        if stamp and path.exists() and _read(spec, path, stamp, verify=True):
+            return f"decoded in {path}"
+    return ""
+
+
+def places(spec: DatasetSpec, root: Path) -> tuple[Path, Path]:
+    """Where the decoded file may be: beside the dataset's files, else in the cache folder."""
+    name = f"{NAMES.get(spec.name, spec.name)}.safetensors"
+    key = sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    return root / name, cache_home() / "decoded" / key / name
+
+
+def stamp_of(sources: Iterable[Path]) -> str:
+    """The names, sizes and times of files, as JSON; "" if one is missing or no file."""
+    try:
+        found = [(path.name, path.stat()) for path in sources]
+    except OSError:
+        return ""
+    return json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in found])
+
+
+def _keep(dataset: Dataset, root: Path, stamp: str) -> Dataset:
+    problems = []
+    for path in places(dataset.spec, root):
+        try:
+            _write(dataset, path, stamp)
+        except (OSError, SafetensorError) as error:
+            problems.append(f"{path.parent}: {error}")
+            continue
+        if kept := _read(dataset.spec, path, stamp):
+            note = f"decoded images are kept in {path} ({problems[0]})" if problems else ""
+            return kept.noted(note)
+    return dataset.noted(
+        f"{dataset.spec.name}: every process holds the images in its own memory, because decoded "
+        f"ones cannot be kept ({'; '.join(problems)})"
+    )
+
+
+def _write(dataset: Dataset, path: Path, stamp: str) -> None:
+    """Write the decoded file atomically, with a time of whole seconds that its header repeats."""
+    train, test = dataset.train, dataset.test
+    values = (train.images, train.labels, test.images, test.labels)
+    tensors = dict(zip(TENSORS, values, strict=True))
+    now = int(time.time())
+    facts = {"sha256": dataset.content_hash(), "sources": stamp, "written": str(now)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    new = temporary(path)
+    try:
+        safetensors.torch.save_file(tensors, new, facts)
+        new.chmod(0o644)  # it comes as its writer's alone, but a data folder may be shared
+        with new.open("rb") as file:
+            os.fsync(file.fileno())
+        os.utime(new, (now, now))
+        # On a network file system a file that is mapped elsewhere must not be replaced needlessly.
+        if not (path.is_file() and _read(dataset.spec, path, stamp)):
+            os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _read(spec: DatasetSpec, path: Path, stamp: str, verify: bool = False) -> Dataset | None:
+    """The mapped images, or None if they were decoded from other files."""
+    if not path.is_file():  # a pipe would block
+        raise DataError(f"{path} is not a plain file", CURE)
+    try:
+        written = path.stat().st_mtime_ns
+        with safe_open(path, "pt") as file:
+            facts = file.metadata() or {}
+            if facts.get("sources", "[]") != stamp:
+                return None
+            tensors = [file.get_tensor(name) for name in TENSORS]
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is damaged ({error})", CURE) from error
+    dataset = make_dataset(spec, (tensors[0], tensors[1]), (tensors[2], tensors[3]))
+    changed = facts.get("written", "") + "0" * 9 != str(written)
+    if (verify or changed) and dataset.content_hash() != facts.get("sha256"):
+        raise DataError(f"{path} is damaged (its checksum is wrong)", CURE)
+    return dataset.known_as(facts["sha256"])
