@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillhouse.data.base import Split
-from stillhouse.data.split import shares, stratified
+from stillhouse.data.split import hold_out, shares, stratified
 from stillhouse.errors import ConfigError
 
 SIZES = st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any)
@@ -28,6 +28,10 @@ def test_parts_are_exact_proportional_and_in_order(
     split = make(sizes)
     total, classes = sum(sizes), sum(size > 0 for size in sizes)
     count = draw.draw(st.integers(classes, total))
+    if any(size and not share for size, share in zip(sizes, shares(sizes, count), strict=True)):
+        with pytest.raises(ConfigError, match=f"{count} of {total} images.*would hold none of the"):
+            stratified(split, count, seed)
+        return
     rest, held_out = stratified(split, count, seed)
     assert len(held_out) == count
     assert sorted(rest.ids.tolist() + held_out.ids.tolist()) == split.ids.tolist()
@@ -70,6 +74,25 @@ def test_every_image_is_held_out_equally_often() -> None:
         counts[stratified(split, 6, seed)[1].ids - 100] += 1
     # Binomial (300, 1/5): standard deviation 6.9; six of them either way.
     assert (counts - 60).abs().max() < 42
+
+
+def test_a_class_of_which_nothing_would_be_taken_is_named_with_a_count_that_is_enough() -> None:
+    split = make([90, 0, 3, 7])
+    with pytest.raises(
+        ConfigError, match=r"5 of 100 .* none of the 3 of class 2\n.*at least 34 for"
+    ):
+        stratified(split, 5, 0)
+    _, taken = stratified(split, 34, 0)
+    assert {*taken.labels.tolist()} == {0, 2, 3}
+
+
+def test_every_class_keeps_an_image_to_train_on() -> None:
+    split = make([20, 1])
+    with pytest.raises(ConfigError, match=r"11 of 21 .* leave none of class 1 to train on"):
+        hold_out(split, 11, 0)
+    assert len(stratified(split, 11, 0)[0]) == 10  # all right for `train_images`
+    rest, held_out = hold_out(make([20, 10]), 6, 0)
+    assert (len(rest), len(held_out)) == (24, 6)
 
 
 @pytest.mark.parametrize("count", [0, 2, 31])

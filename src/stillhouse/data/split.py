@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import torch
 
 from stillhouse.data.base import Split
@@ -13,8 +15,8 @@ def stratified(split: Split, count: int, seed: int) -> tuple[Split, Split]:
     """Split into (rest, held_out): `count` images held out, of each class its share.
 
     Shares are rounded by largest remainder, so that they add up to `count` exactly. Both parts
-    keep the order of `split`. Raises ConfigError if `count` is larger than the split or smaller
-    than the number of its classes.
+    keep the order of `split`. Raises ConfigError if `count` is larger than the split, or so small
+    that no image of some class would be held out.
     """
     labels = split.labels.cpu()
     sizes = torch.bincount(labels).tolist()
@@ -24,12 +26,36 @@ def stratified(split: Split, count: int, seed: int) -> tuple[Split, Split]:
             f"cannot take {count} of {len(split)} images in {classes} classes",
             f"choose from {classes} to {len(split)} for train_images or validation",
         )
+    divided = shares(sizes, count)
+    for label, (size, share) in enumerate(zip(sizes, divided, strict=True)):
+        if size and not share:
+            enough = ceil(len(split) / min(size for size in sizes if size))
+            raise ConfigError(
+                f"{count} of {len(split)} images, drawn in proportion, would hold none of the "
+                f"{size} of class {label}",
+                f"choose at least {enough} for train_images or validation",
+            )
     chosen = torch.zeros(len(split), dtype=torch.bool)
-    for label, share in enumerate(shares(sizes, count)):
+    for label, share in enumerate(divided):
         rows = torch.nonzero(labels == label).flatten()
         order = torch.randperm(len(rows), generator=generator("split", seed, label))
         chosen[rows[order[:share]]] = True
     return _part(split, ~chosen), _part(split, chosen)
+
+
+def hold_out(split: Split, count: int, seed: int) -> tuple[Split, Split]:
+    """Split into (training, validation) as `stratified` does.
+
+    Raises ConfigError also if no image of some class would be left to train on.
+    """
+    rest, held_out = stratified(split, count, seed)
+    if lost := sorted({*held_out.labels.tolist()} - {*rest.labels.tolist()}):
+        raise ConfigError(
+            f"{count} of {len(split)} images held out for validation leave none of class "
+            f"{lost[0]} to train on",
+            "choose a smaller validation",
+        )
+    return rest, held_out
 
 
 def shares(sizes: list[int], count: int) -> list[int]:

@@ -17,7 +17,7 @@ from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
-from stillhouse.data.split import stratified
+from stillhouse.data.split import hold_out, stratified
 from stillhouse.errors import RunError, describe, one_line
 from stillhouse.methods.base import TrainingImages
 from stillhouse.methods.objective import effective_ratio
@@ -104,7 +104,7 @@ def prepare_data(config: RunConfig, root: Path, device: torch.device) -> Prepare
     dataset, recipe = data.load(config.dataset, root, config.files), config.training
     train, validation = dataset.train, None
     if recipe.validation:
-        train, validation = stratified(train, recipe.validation, SPLIT_SEED)
+        train, validation = hold_out(train, recipe.validation, SPLIT_SEED)
         validation = validation.to(device)
     if recipe.train_images:
         _, train = stratified(train, recipe.train_images, SPLIT_SEED)
