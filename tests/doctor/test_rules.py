@@ -12,6 +12,7 @@ from stillhouse.doctor.case import Case
 from stillhouse.doctor.codes import CODES
 from stillhouse.doctor.diagnose import diagnose
 from stillhouse.doctor.report import verdict
+from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.runs.state import RunState
 from synthetic import DONE, FALLING, RISING, case, causes, config, records, shifted, taught
 
@@ -125,6 +126,13 @@ CASES: list[tuple[str, Case, str | None]] = [
         "nothing-learned",
     ),
     ("hard labels", case(records=records((25.0,) * 10, test__ce=(2.2,) * 10)), None),
+    # The method's own loss, as `terms` recorded it.
+    (
+        "own loss higher",
+        student(taught(2.0), own_loss=OwnLoss((2.0,), (1.0,))),
+        "own-loss-not-lower",
+    ),
+    ("own loss lower", student(taught(2.0), own_loss=OwnLoss((1.0,), (2.0,))), None),
     # The distillation term.
     ("drowned", student(taught(20.0, train__ce=(2.0,) * 10, **BEHIND)), "kd-dominates"),
     ("drowned at chance", student(taught(20.0, train__ce=(2.3,) * 10, **LOST)), "kd-dominates"),

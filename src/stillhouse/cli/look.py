@@ -148,7 +148,12 @@ def terms(
     ] = None,
     format: FormatOption = Format.rich,
 ) -> None:
-    """Check that each method did what it claims: its own loss, of its student and of a pure one."""
+    """Check that each method did what it claims: its own loss, of its student and of a pure one.
+
+    What is measured, and how far it is, is printed to stderr.
+    """
+    from functools import partial
+
     from stillhouse import data
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.terms import terms_table
@@ -156,6 +161,7 @@ def terms(
 
     workspace, loaded, _ = open_round(root, round_)
     place = (workspace.experiments, workspace.teachers(loaded), data.data_root(data_root), device)
-    found, kept = terms_table(survey(workspace, loaded, only), *place, fit_epochs)
+    log = partial(typer.echo, err=True)
+    found, kept = terms_table(survey(workspace, loaded, only), *place, fit_epochs, log)
     show(found, format, again("table", round_, root))
     raise typer.Exit(0 if kept else 1)

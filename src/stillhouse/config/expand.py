@@ -37,6 +37,11 @@ def teacher_path(run: RunConfig) -> str | None:
     return f"{run.dataset}/{PURE}/{run.teacher.model}/{run.teacher.seed}"
 
 
+def pure_path(run: RunConfig) -> str:
+    """The folder of the pure run of a run's network and seed, below `experiments/`."""
+    return f"{run.dataset}/{PURE}/{run.model}/{run.seed}"
+
+
 def teacher_of(run: RunConfig, runs: Iterable[RunConfig]) -> RunConfig | None:
     """The run among `runs` that trains a run's teacher; None if it has none or not here."""
     if run.teacher is None or run.teacher.source is not None:

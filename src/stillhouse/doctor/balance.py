@@ -54,6 +54,21 @@ def inert(case: Case) -> Iterator[Finding]:
         yield Finding("kd-inert", "certain", (case.at(-1, text),))
 
 
+def own_loss_not_lower(case: Case) -> Iterator[Finding]:
+    """By what `terms` measured, a pure student is as near to the method's aim, or nearer."""
+    if case.own_loss is None or case.own_loss.verdict == "lower":
+        return
+    own, pure = (_range(values) for values in (case.own_loss.own, case.own_loss.pure))
+    line = Line(case.folder / "own_loss.json", 1, f"own loss {own}, of the pure student {pure}")
+    sure = case.own_loss.verdict == "higher"
+    yield Finding("own-loss-not-lower", "certain" if sure else "possible", (line,))
+
+
+def _range(values: tuple[float, ...]) -> str:
+    low, high = f"{min(values):.4g}", f"{max(values):.4g}"
+    return low if len(values) == 1 else f"{low} to {high} in {len(values)} fits"
+
+
 def over_regularised(case: Case) -> Iterator[Finding]:
     """Behind pure on training and test images, and something tells why.
 

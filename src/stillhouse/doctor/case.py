@@ -12,6 +12,7 @@ from stillhouse import data
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.specs import DatasetSpec
 from stillhouse.doctor.codes import CODES, KINDS, ORDER, Kind
+from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.runs.soundness import learned_nothing, never_learned, patience
 from stillhouse.runs.state import RunState
 
@@ -54,9 +55,10 @@ class Case:
     """One run: its configuration, state, records, log lines and surroundings.
 
     `records` are its epochs, line by line of `metrics`; `facts` is its `run.json`; `lines` are
-    those of the newest attempt's logs and of what a scheduler wrote. `silence` is how many
-    seconds ago it last wrote its status, `here` whether it was trained on this machine,
-    `imported` whether its records are of another program. `teacher`
+    those of the newest attempt's logs and of what a scheduler wrote. `own_loss` is what `terms`
+    measured of the same weights, `silence` how many seconds ago it last wrote its status, `here`
+    whether it was trained on this machine, `imported` whether its records are of another program.
+    `teacher`
     and `peers` (the other runs of its dataset) are cases without surroundings of their own.
     """
 
@@ -68,6 +70,7 @@ class Case:
     facts: Mapping[str, Any] = field(default_factory=dict)
     lines: tuple[Line, ...] = ()
     status: Path = NOWHERE
+    own_loss: OwnLoss | None = None
     silence: float | None = None
     here: bool = True
     imported: bool = False

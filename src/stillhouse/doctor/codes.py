@@ -153,6 +153,12 @@ _ALL = (
         "a larger alpha or weight of the term; check that its features are not normalised away",
     ),
     Code(
+        "own-loss-not-lower",
+        "caution",
+        "the method's own loss is no lower for its student than for a pure one",
+        "more epochs, or a larger alpha or weight of the term",
+    ),
+    Code(
         "over-regularised",
         "caution",
         "its recipe or weight keeps it below a pure run on training images and on test images",

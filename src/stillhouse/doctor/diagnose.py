@@ -23,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     learning.nothing_learned,
     balance.dominated,
     balance.inert,
+    balance.own_loss_not_lower,
     balance.over_regularised,
     pace.under_trained,
     pace.overfitted,

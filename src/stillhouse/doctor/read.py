@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stillhouse.config.expand import expand, teacher_path
+from stillhouse.config.expand import expand, pure_path, teacher_path
 from stillhouse.config.recorded import recorded
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
@@ -18,6 +18,8 @@ from stillhouse.errors import RunError
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import Attempt, RunFolder
+from stillhouse.runs.own_loss import OwnLoss
+from stillhouse.runs.own_loss import read as read_own_loss
 from stillhouse.runs.state import RunState, state_of, unreadable
 
 LOGS = {".log", ".out", ".err", ".txt"}
@@ -59,7 +61,7 @@ def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
     """A run without its surroundings; what cannot be read of it makes it `unreadable`."""
     attempts = folder.attempts() if state.name != "missing" else []
     newest = attempts[-1] if attempts else None
-    facts, records, fault = _read(folder, state)
+    facts, records, own_loss, fault = _read(config, folder, state)
     if fault:
         state = replace(state, name="unreadable", reason=fault.reason, code=fault.code)
     beaten, here = _heartbeat(newest)
@@ -71,6 +73,7 @@ def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
         records=tuple(records),
         facts=facts,
         lines=tuple(_log_lines(folder, newest)) if newest else (),
+        own_loss=own_loss,
         status=newest.status if newest else folder.path,
         silence=None if beaten is None else time.time() - beaten,
         here=here,
@@ -78,15 +81,17 @@ def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
 
 
 def _read(
-    folder: RunFolder, state: RunState
-) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], RunState | None]:
-    """`run.json`, the records, and the state that damaged files make, if they are."""
+    config: RunConfig, folder: RunFolder, state: RunState
+) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], OwnLoss | None, RunState | None]:
+    """`run.json`, the records, the own loss, and the state that damaged files make, if they are."""
     if state.name == "missing":
-        return {}, [], None
+        return {}, [], None, None
     try:
-        return folder.started() or {}, folder.records(), None
+        home = folder.path.parents[len(Path(config.path).parts) - 1]
+        own_loss = read_own_loss(folder, folder_of(home, pure_path(config)))
+        return folder.started() or {}, folder.records(), own_loss, None
     except (RunError, OSError) as error:
-        return {}, [], unreadable(error)
+        return {}, [], None, unreadable(error)
 
 
 def _heartbeat(newest: Attempt | None) -> tuple[float | None, bool]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from stillhouse.config.expand import pure_path, teacher_path
 from stillhouse.doctor.case import Case, Finding, Line
 from stillhouse.doctor.codes import CODES
 from stillhouse.doctor.diagnose import diagnose
@@ -29,12 +30,23 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, bool]:
     unstarted = len(cases) - looked
     title = f"{name}: {looked} runs examined: {told or 'nothing found'}"
     notes = [f"{unstarted} runs have not started."] if unstarted else []
+    if unmeasured := sum(map(_unmeasured, cases)):
+        notes.append(
+            f"The own loss of {unmeasured} methods' runs is not measured: `stillhouse terms` does."
+        )
     if len({case.path for case, _ in found}) < len(found):
         notes.append(
             "The first cause of a run is the likeliest; those below it may follow from it."
         )
     wrong = any(word != "caution" for word in verdicts.values())
     return Table(title, COLUMNS, rows, tuple(notes)), wrong
+
+
+def _unmeasured(case: Case) -> bool:
+    """Whether it is a completed student with weights that `terms` has not measured."""
+    result = case.state.result
+    taught = case.config.teacher is not None and teacher_path(case.config) != pure_path(case.config)
+    return bool(taught and result and result["weights"] and case.own_loss is None)
 
 
 def verdict(case: Case, finding: Finding) -> str:

@@ -12,6 +12,7 @@ experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
     metrics.jsonl, final.safetensors, best.safetensors, method.safetensors
     predictions.safetensors  the class predicted for every test image
     result.json          written once: the only mark of completion
+    own_loss.json        what `stillhouse terms` measured
 
 What a run ends with is first written into the attempt's folder. `result.json` names the attempt
 that completed the run, and only then are that attempt's files moved up.
@@ -128,6 +129,11 @@ class RunFolder:
     def predictions(self) -> Path:
         """`predictions` and `labels` of the test images at the final epoch, int16, in row order."""
         return self.path / "predictions.safetensors"
+
+    @property
+    def own_loss(self) -> Path:
+        """The method's own loss, of this student and of the pure one."""
+        return self.path / "own_loss.json"
 
     def attempts(self) -> list[Attempt]:
         """All attempts, oldest first."""

@@ -168,8 +168,21 @@ class Result(TypedDict):
     metrics: Digest
     predictions: NotRequired[Digest]
     attempts: NotRequired[Natural]
+    cost: NotRequired[dict[str, Natural]]
     teacher: NotRequired[Teaching | None]
     adopted: NotRequired[Adopted]
+
+
+@_open
+class OwnLosses(TypedDict):
+    """`own_loss.json`: a method's own loss of its student and of the pure one, and the hashes of
+    what was measured.
+    """
+
+    measured_with: dict[str, Any]
+    fit_epochs: Natural
+    own: Annotated[list[float], Field(min_length=1)]
+    pure: Annotated[list[float], Field(min_length=1)]
 
 
 @_open
@@ -223,6 +236,7 @@ STATUS = Schema(Status, "remove it; the run goes on from its checkpoint")
 HOLDER = Schema(Holder, "remove it if no process trains this run")
 RUN = Schema(Run, MOVE_AWAY, sealed=True)
 RESULT = Schema(Result, MOVE_AWAY, sealed=True)
+OWN_LOSS = Schema(OwnLosses, "remove it; `stillhouse terms` measures it again", sealed=True)
 ACTIVE = Schema(Active, "remove it; `stillhouse run` writes it again")
 EPOCH = Schema(Epoch, "restore it, or remove it to do without the epochs' records")
 

@@ -126,16 +126,24 @@ def train_batches(dataset: Dataset, config: RunConfig) -> TrainBatches:
 
 
 def make_trainee(
-    config: RunConfig, dataset: Dataset, steps: int, teacher: TrainedTeacher | None, place: Place
+    config: RunConfig,
+    dataset: Dataset,
+    steps: int,
+    teacher: TrainedTeacher | None,
+    place: Place,
+    draw: str = "method",
 ) -> Trainee:
-    """A trainee at its first step; its initial weights depend on seed and architecture only."""
+    """A trainee at its first step; its initial weights depend on seed and architecture only.
+
+    `draw` names the stream from which the method's own modules draw theirs.
+    """
     spec = dataset.spec
     reseed("init", config.seed, renamed.first("model", config.model))
     network = models.build(config.model, spec.classes, spec.channels, config.files)
     shapes = models.shapes(network, spec.channels, spec.size)
     kind = methods.load(config.method, config.files)
     names = renamed.first("method", config.method), renamed.first("model", config.model)
-    reseed("method", config.seed, *names)
+    reseed(draw, config.seed, *names)
     taught = (teacher.network, teacher.shapes) if teacher and config.teacher else None
     images = TrainingImages(dataset.train.ids.cpu(), dataset.train.labels.cpu(), spec.train_images)
     method = methods.make(kind, config.parameters, shapes, taught, images)

@@ -1,27 +1,30 @@
-"""Does a method do what it claims: is its own term lower for its student than for a pure one?
+"""Does a method do what it claims: is its own loss lower for its student than for a pure one?
 
-Both students are measured on the test images against the same teacher. Where the method trains
-modules of its own (a regressor, a translator), its student is measured with those it was trained
-with, and the pure student, frozen, with ones fitted to it by the same recipe, in as many epochs
-unless told otherwise.
+Both students are frozen and measured on the test images against the same teacher, with the same
+random draws. What a method holds and does not train (a paraphraser, a random network) is what the
+student was trained with. Modules that it trains (a regressor, a translator) are fitted to the pure
+student by the student's own recipe, several times from other initial weights. They are fitted to
+the own student, too, unless its loss with the modules it was trained with is already lower than
+all of these: those learned beside a student that moved, and may lag behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from stillhouse.config.expand import pure_path
 from stillhouse.config.renamed import folder_of
-from stillhouse.config.schema import RunConfig, Teacher
+from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches, plain_batches
 from stillhouse.errors import RunError
-from stillhouse.models.base import Outputs
-from stillhouse.own import versioned
-from stillhouse.runs.folder import RunFolder
+from stillhouse.models.base import Network, Outputs
+from stillhouse.runs.own_loss import OwnLoss
+from stillhouse.seeding import reseed
 from stillhouse.training.cohort import (
     Place,
     Prepared,
@@ -32,44 +35,55 @@ from stillhouse.training.cohort import (
 )
 from stillhouse.training.evaluate import EVALUATION_BATCH
 from stillhouse.training.optim import make_optimizer, set_rate
-from stillhouse.training.pretrain import pretrain
-from stillhouse.training.recorder import load_into
+from stillhouse.training.precision import configure
+from stillhouse.training.recorder import load_into, load_weights
 from stillhouse.training.teacher import TrainedTeacher
 from stillhouse.training.trainee import Trainee
+
+FITS = 5
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, the steps done of it, and all its steps."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method's weighted loss, without cross entropy, of its own student and of the pure one."""
+    """A run and its method's own loss, of its student and of the pure one."""
 
     run: RunConfig
-    own: float
-    pure: float
+    losses: OwnLoss
 
 
 def compare(
-    runs: list[RunConfig], place: Place, fit_epochs: int | None = None
+    runs: Sequence[RunConfig],
+    place: Place,
+    fit_epochs: int | None = None,
+    progress: Progress = lambda what, step, steps: None,
 ) -> Iterator[Comparison]:
     """Compare each completed distillation run with the completed pure run of its seed.
 
-    `runs` are resolved and completed; `fit_epochs` is for the modules fitted to a pure student,
-    as many as the run had if not given. Raises RunError if a pure run is missing.
+    `runs` are resolved and completed; `fit_epochs` is for the modules that are fitted, as many as
+    the run had if not given. Runs that share images, teacher and pure student are measured
+    together. Raises RunError if a pure run is missing.
     """
-    prepared: dict[str, Prepared] = {}
-    teachers: dict[tuple[str, Teacher | None], TrainedTeacher] = {}
-    for run in map(_in_float32, runs):
-        if run.dataset not in prepared:
-            prepared[run.dataset] = prepare_data(run, place.data_root, place.device)
-        images = prepared[run.dataset]
-        key = (run.dataset, run.teacher)
-        if key not in teachers:
-            teachers = {key: find_teacher(run, place, images.data)}
-        epochs = run.training.epochs if fit_epochs is None else fit_epochs
-        own, pure = (
-            _measure(run, folder_of(place.experiments, path), teachers[key], images, place, epochs)
-            for path in (run.path, f"{run.dataset}/pure/{run.model}/{run.seed}")
-        )
-        yield Comparison(run, own, pure)
+    for group in groups(runs):
+        first = _in_float32(group[0])
+        configure(first.training.threads, first.training.deterministic)
+        prepared = prepare_data(first, place.data_root, place.device)
+        teacher = find_teacher(first, place, prepared.data)
+        epochs = first.training.epochs if fit_epochs is None else fit_epochs
+        bench = _Bench(place, prepared, teacher, train_batches(prepared.data, first), progress)
+        found = bench.compare([_in_float32(run) for run in group], epochs)
+        for run, losses in zip(group, found, strict=True):
+            yield Comparison(run, losses)
+
+
+def groups(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
+    """Runs of one dataset, recipe, teacher, network and seed, in the order of the first of each."""
+    found: dict[object, list[RunConfig]] = {}
+    for run in runs:
+        key = (run.dataset, run.training, run.teacher, run.model, run.seed)
+        found.setdefault(key, []).append(run)
+    return list(found.values())
 
 
 def _in_float32(run: RunConfig) -> RunConfig:
@@ -78,64 +92,144 @@ def _in_float32(run: RunConfig) -> RunConfig:
     return run.model_copy(update={"training": recipe})
 
 
-def _measure(
-    run: RunConfig,
-    folder: RunFolder,
-    teacher: TrainedTeacher,
-    prepared: Prepared,
-    place: Place,
-    epochs: int,
-) -> float:
-    result = folder.completed()
-    if result is None:
-        raise RunError(f"{folder.path} is not finished", "train it first")
-    batches = train_batches(prepared.data, run)
-    trainee = make_trainee(run, prepared.data, batches.steps, teacher, place)
-    load_into(trainee.network, folder.final, result["weights"]["final"])
-    trainee.network.requires_grad_(False).eval()
-    if "method" in result["weights"]:
-        load_into(trainee.method, folder.method, result["weights"]["method"])
-    else:
-        cache = place.experiments / "pretrained"
-        name = versioned("method", run.method, run.files)
-        pretrain(trainee.method, name, teacher, batches, cache, beat=lambda: None)
-        _fit(trainee, teacher, batches, epochs)
-    return _on_test(trainee, teacher, prepared)
+@dataclass(frozen=True)
+class _Bench:
+    """What the runs of a group share while they are measured."""
+
+    place: Place
+    prepared: Prepared
+    teacher: TrainedTeacher
+    batches: TrainBatches
+    progress: Progress
+    networks: dict[str, Network] = field(default_factory=dict)
+
+    def compare(self, runs: Sequence[RunConfig], epochs: int) -> list[OwnLoss]:
+        """The own losses of every run; `epochs` are those of a fit."""
+        own = [self._open(run, run.path) for run in runs]
+        fitted = [run for run, trainee in zip(runs, own, strict=True) if _trained(trainee)]
+        pure = {run.path: self._opened(run, pure_path(run), run in fitted) for run in runs}
+        self._fit([one for run in fitted for one in pure[run.path]], "the pure student", epochs)
+        measured = iter(self._measure([*own, *(one for many in pure.values() for one in many)]))
+        trained_with = {run.path: (next(measured),) for run in runs}
+        of_pure = {path: tuple(next(measured) for _ in many) for path, many in pure.items()}
+        behind = [run for run in fitted if trained_with[run.path][0] >= min(of_pure[run.path])]
+        again = {run.path: self._opened(run, run.path, True) for run in behind}
+        refitted = [one for many in again.values() for one in many]
+        self._fit(refitted, "their own students", epochs)
+        measured = iter(self._measure(refitted))
+        of_own = {path: tuple(next(measured) for _ in many) for path, many in again.items()}
+        return [
+            OwnLoss(
+                (trained_with | of_own)[run.path], of_pure[run.path], epochs if run in fitted else 0
+            )
+            for run in runs
+        ]
+
+    def _opened(self, run: RunConfig, path: str, fresh: bool) -> list[Trainee]:
+        """A student with the method's modules, or with fresh ones once for every fit."""
+        draws = [f"fit {number}" for number in range(FITS)] if fresh else [None]
+        return [self._open(run, path, draw) for draw in draws]
+
+    def _open(self, run: RunConfig, path: str, draw: str | None = None) -> Trainee:
+        """The frozen student in a folder with the modules that `run` ended with.
+
+        With `draw`, those among them that are trained have initial weights of that stream.
+        """
+        folder, home = (folder_of(self.place.experiments, one) for one in (path, run.path))
+        result, own = folder.completed(), home.completed()
+        if result is None or own is None:
+            unfinished = home if own is None else folder
+            raise RunError(f"{unfinished.path} is not finished", "train it first")
+        data, steps = self.prepared.data, self.batches.steps
+        trainee = make_trainee(run, data, steps, self.teacher, self.place, draw or "method")
+        if path not in self.networks:
+            load_into(trainee.network, folder.final, result["weights"]["final"])
+            self.networks[path] = trainee.network.requires_grad_(False).eval()
+        trainee.network = self.networks[path]
+        if "method" in own["weights"]:
+            trainee.method.load_state_dict(
+                load_weights(home.method, own["weights"]["method"])
+                | (_fresh(trainee.method) if draw else {})
+            )
+        return trainee
+
+    def _fit(self, trainees: list[Trainee], to: str, epochs: int) -> None:
+        """Train the methods' own modules on their frozen students."""
+        if not trainees:
+            return
+        given = trainees[0].config.training
+        warmup = min(given.warmup_epochs, epochs - 1)
+        recipe = given.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
+        optimizers = [
+            make_optimizer(recipe, _trained(one), one.method.parameter_groups()) for one in trainees
+        ]
+        steps = self.batches.steps
+        names = ", ".join(dict.fromkeys(one.config.method for one in trainees))
+        what = f"{_where(trainees)}: fitting modules of {names} to {to}"
+        for epoch in range(epochs):
+            for step in range(steps):
+                batch = self.batches.batch(epoch, step)
+                losses = _losses(trainees, self.teacher, batch, ("fit", epoch, step))
+                for optimizer, loss in zip(optimizers, losses, strict=True):
+                    set_rate(optimizer, recipe, epoch, step, steps)
+                    optimizer.zero_grad()
+                    torch.autograd.backward(loss)
+                    optimizer.step()
+                done = epoch * steps + step + 1
+                self.progress(what, done, epochs * steps)
+
+    @torch.no_grad()
+    def _measure(self, trainees: Sequence[Trainee]) -> list[float]:
+        """Every trainee's mean loss over the test images."""
+        if not trainees:
+            return []
+        for one in trainees:
+            one.method.eval()
+        test, totals = self.prepared.data.test, [0.0] * len(trainees)
+        done = 0
+        batches = plain_batches(test, self.prepared.data.spec, EVALUATION_BATCH)
+        for number, batch in enumerate(batches):
+            losses = _losses(trainees, self.teacher, batch, ("test", 0, number))
+            for index, loss in enumerate(losses):
+                totals[index] += float(loss) * len(batch.labels)
+            done += len(batch.labels)
+            self.progress(f"{_where(trainees)}: measuring on test images", done, len(test))
+        return [total / len(test) for total in totals]
 
 
-def _fit(trainee: Trainee, teacher: TrainedTeacher, batches: TrainBatches, epochs: int) -> None:
-    """Train the method's own modules, if it has any, on the frozen student."""
-    own = [p for p in trainee.method.parameters() if p.requires_grad]
-    if not own:
-        return
-    warmup = min(trainee.config.training.warmup_epochs, epochs - 1)
-    recipe = trainee.config.training.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
-    optimizer = make_optimizer(recipe, own, trainee.method.parameter_groups())
-    for epoch in range(epochs):
-        for step in range(batches.steps):
-            set_rate(optimizer, recipe, epoch, step, batches.steps)
-            batch = batches.batch(epoch, step)
-            loss = _loss(trainee, trainee.method.terms(*_look(trainee, teacher, batch), batch))
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
+def _where(trainees: Sequence[Trainee]) -> str:
+    return f"{trainees[0].config.dataset}, seed {trainees[0].config.seed}"
 
 
-@torch.no_grad()
-def _on_test(trainee: Trainee, teacher: TrainedTeacher, prepared: Prepared) -> float:
-    trainee.method.eval()
-    total, seen = 0.0, 0
-    for batch in plain_batches(prepared.data.test, prepared.data.spec, EVALUATION_BATCH):
-        terms = trainee.method.terms(*_look(trainee, teacher, batch), batch)
-        total += float(_loss(trainee, terms)) * len(batch.labels)
-        seen += len(batch.labels)
-    return total / seen
+def _trained(trainee: Trainee) -> list[nn.Parameter]:
+    return [p for p in trainee.method.parameters() if p.requires_grad]
 
 
-def _look(trainee: Trainee, teacher: TrainedTeacher, batch: Batch) -> tuple[Outputs, Outputs]:
-    with torch.no_grad():
-        student: Outputs = trainee.network(batch.images)
-    return student, teacher(batch)
+def _fresh(method: nn.Module) -> dict[str, Tensor]:
+    """The state of those modules that train parameters themselves, statistics included."""
+    return {
+        f"{prefix}{'.' if prefix else ''}{name}": value
+        for prefix, module in method.named_modules()
+        if any(p.requires_grad for p in module.parameters(recurse=False))
+        for name, value in module.state_dict().items()
+        if "." not in name
+    }
+
+
+def _losses(
+    trainees: Sequence[Trainee], teacher: TrainedTeacher, batch: Batch, when: tuple[str, int, int]
+) -> list[Tensor]:
+    """Every trainee's own loss of a batch; a network that several share looks at it once."""
+    taught, seen = teacher(batch), dict[Network, Outputs]()
+    for one in trainees:
+        if one.network not in seen:
+            with torch.no_grad():
+                seen[one.network] = one.network(batch.images)
+    losses = []
+    for one in trainees:
+        reseed("own loss", one.config.method, one.config.seed, *when)
+        losses.append(_loss(one, one.method.terms(seen[one.network], taught, batch)))
+    return losses
 
 
 def _loss(trainee: Trainee, terms: dict[str, Tensor]) -> Tensor:
