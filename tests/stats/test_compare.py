@@ -90,6 +90,20 @@ def test_worse_is_not_shown_by_less_alone(tmp_path: Path) -> None:
     assert changes["logit method"] == "not run yet"
 
 
+def test_a_change_without_any_spread_is_not_shown(tmp_path: Path) -> None:
+    """Three seeds with one and the same accuracy on 355 test images are no proof of a change."""
+    first, second = (Bench(tmp_path / name, seeds=[0, 1, 2]) for name in ("a", "b"))
+    for seed in range(3):
+        first.finish(f"{PURE}/{seed}", 81.0)
+        second.finish(f"{PURE}/{seed}", 84.0)
+        first.finish(f"{TEACHER}/{seed}", 90.0 + seed)
+        second.finish(f"{TEACHER}/{seed}", 91.0 + seed)
+    assert found((first, second))["pure pure"].change == "not shown"
+    table = results_table(first.look(), second.look())
+    assert next(row for row in table.rows if "pure" in str(row[1]))[4] == "+3.00 [n/a]"
+    assert "n/a: the seeds of both differ by less than one test image" in table.notes[-1]
+
+
 def test_rounds_are_found_as_folders_names_and_files(
     rounds: tuple[Bench, Bench], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from stillhouse.cli.main import app
 from stillhouse.errors import ConfigError
 from stillhouse.stats.power import smallest_detectable
-from stillhouse.stats.power_report import Design, designs, plan_notes, power_table
+from stillhouse.stats.power_report import Design, designs, plan_notes, power_records, power_table
 from workbench import LOGIT, PURE, RKD, Bench
 
 LOGITS, PURES, RKDS = [84.0, 83.5, 85.5], [80.0, 81.0, 82.0], [79.0, 81.5, 82.0]
@@ -31,6 +31,7 @@ def test_the_spread_is_that_of_the_paired_differences(seeded: Bench) -> None:
     spreads = [np.std(np.subtract(arm, PURES), ddof=1) for arm in (LOGITS, RKDS)]
     assert design.sd == pytest.approx(np.sqrt(np.mean(np.square(spreads))))
     assert (design.test, design.family) == ("paired", 2)
+    assert design.resolution == pytest.approx(100 / 355)
 
 
 def test_the_table_gives_the_references_numbers() -> None:
@@ -41,6 +42,14 @@ def test_the_table_gives_the_references_numbers() -> None:
         "0.5 points need 7 seeds an arm for 80 % power at p < 0.05, "
         "11 seeds to hold among 6 methods (0.05 / 6)."
     )
+
+
+def test_no_planned_interval_is_narrower_than_one_test_image() -> None:
+    """An interval of ±0.16, as of 30 seeds, is narrower than one of 250 test images (0.4)."""
+    design = Design("planned", 0.3, "welch", 6, "given", resolution=100 / 250)
+    assert [row[1] for row in power_table(design, 0.5).rows][-3:] == ["0.22", "n/a", "n/a"]
+    halves = [row[4] for row in power_records([design], 0.5).rows]
+    assert halves[-2:] == [None, None] and halves[0] == pytest.approx(0.68, abs=0.001)
 
 
 def test_plan_tells_what_the_seeds_can_show(seeded: Bench, tmp_path: Path) -> None:

@@ -28,13 +28,17 @@ SEEDS = (3, 5, 7, 10, 15, 20, 30)
 
 @dataclass(frozen=True)
 class Design:
-    """What a comparison rests on: `sd` in points, and over how many comparisons p is adjusted."""
+    """What a comparison rests on: `sd` in points, and over how many comparisons p is adjusted.
+
+    `resolution` is what one test image is worth: no interval is narrower (0: not known).
+    """
 
     name: str
     sd: float
     test: Test
     family: int
     source: str
+    resolution: float = 0.0
 
 
 def designs(seen: Survey) -> list[Design]:
@@ -43,7 +47,12 @@ def designs(seen: Survey) -> list[Design]:
     family = sum(method != "pure" for method in seen.round.methods)
     return [
         Design(
-            data.spec(one.dataset, seen.round.files).label, one.sd, one.test, family, _source(one)
+            name=data.spec(one.dataset, seen.round.files).label,
+            sd=one.sd,
+            test=one.test,
+            family=family,
+            source=_source(one),
+            resolution=one.rows[0].arm.resolution,
         )
         for one in frames
         if one.sd
@@ -109,14 +118,13 @@ def plan_notes(seen: Survey, difference: float = 0.5) -> tuple[str, ...]:
 def _row(design: Design, n: int, difference: float) -> dict[str, Any]:
     arms = 1 if design.test == "paired" else 2
     low, high = spread_bounds(n)
+    half = float(stats.t.ppf(1 - ALPHA / 2, arms * (n - 1))) * design.sd * sqrt(arms / n)
     return {
         "name": design.name,
         "test": design.test,
         "sd": design.sd,
         "seeds": n,
-        "half_interval": (
-            float(stats.t.ppf(1 - ALPHA / 2, arms * (n - 1))) * design.sd * sqrt(arms / n)
-        ),
+        "half_interval": half if 2 * half >= design.resolution else None,
         "smallest_detectable": smallest_detectable(design.sd, n, design.test),
         "difference": difference,
         "power": 100 * power(difference, design.sd, n, design.test),
@@ -127,9 +135,10 @@ def _row(design: Design, n: int, difference: float) -> dict[str, Any]:
 
 def _text(row: dict[str, Any], difference: float) -> dict[str, Cell]:
     low, high = row["true_over_sample_sd_low"], row["true_over_sample_sd_high"]
+    half = row["half_interval"]
     return {
         "Seeds per arm": row["seeds"],
-        "95 % interval ±": f"{row['half_interval']:.2f}",
+        "95 % interval ±": "n/a" if half is None else f"{half:.2f}",
         "Found with 80 % power": f"{row['smallest_detectable']:.2f}",
         f"Power for {difference:g}": f"{row['power']:.0f} %",
         "True sd / sample sd": f"{low:.2f} to {high:.2f}",
