@@ -108,6 +108,7 @@ def _losses(cohort: Cohort) -> list[float]:
     found = []
     for _ in range(3):
         cohort.step()
+        cohort.trainees[0].look()
         found.append(cohort.trainees[0].tally.means()["total"])
     return found
 

@@ -21,6 +21,7 @@ from stillhouse.seeding import reseed
 from stillhouse.training.cohort import Place, make_trainee
 from stillhouse.training.evaluate import Evaluation
 from stillhouse.training.fingerprint import fingerprint
+from stillhouse.training.graphs import Inputs, graphed
 from stillhouse.training.precision import configure, settle
 from stillhouse.training.teacher import TrainedTeacher
 from stillhouse.training.trainee import Trainee
@@ -82,14 +83,15 @@ class Cohort:
     trainees: list[Trainee]
     batches: TrainBatches
     teacher: TrainedTeacher
+    inputs: Inputs
     position: int = 0
 
     def step(self) -> None:
         """One step of every student, as the training loop takes it."""
+        step = self.position % self.batches.steps
         self.position += 1
-        step = 1 + self.position % (self.batches.steps - 1)  # the first step of an epoch is longer
-        batch = self.batches.batch(EPOCH, step)
-        taught = self.teacher(batch)
+        batch = self.inputs.batch(self.batches.batch(EPOCH, step))
+        taught = self.inputs.teach(batch)
         for trainee in self.trainees:
             trainee.position = (EPOCH, step)
             trainee.step(batch, taught)
@@ -186,7 +188,7 @@ def make_cohort(
 ) -> Cohort:
     """The students of a setting, or `only` some of them, before their first step."""
     recipe = setting.config("pure", {}).training
-    configure(recipe.threads, recipe.deterministic)
+    configure(recipe)
     batches = TrainBatches(
         images.train, images.spec, 0, setting.batch_size, recipe.augmentation, recipe.crop_padding
     )
@@ -195,7 +197,7 @@ def make_cohort(
     chosen = range(len(setting.students)) if only is None else only
     configs = [setting.config(*setting.students[number]) for number in chosen]
     trainees = [make_trainee(config, images, batches.steps, teacher, place) for config in configs]
-    return Cohort(trainees, batches, teacher)
+    return Cohort(trainees, batches, teacher, Inputs(teacher, graphed(recipe, device)))
 
 
 def named(students: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[str]:

@@ -71,6 +71,8 @@ class Training(Strict):
     precision: Precision = "fp32"
     threads: Positive = 1
     deterministic: StrictBool = True
+    tf32: Literal["nowhere", "convolutions", "everywhere"] = "convolutions"
+    cuda_graphs: StrictBool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Training:

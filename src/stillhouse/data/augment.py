@@ -47,7 +47,7 @@ def pad_crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
 def crop(images: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
     """Of each image the part of (height, width) whose top and left are its row of `offsets`."""
     batch, channels = images.shape[:2]
-    top, left = offsets.to(images.device).unbind(1)
+    top, left = send(offsets, images.device).unbind(1)
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.arange(width, device=images.device)
     return images[
@@ -61,7 +61,15 @@ def crop(images: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
 def flip(images: Tensor, generator: Generator) -> Tensor:
     """Mirror each image left to right with probability 1/2."""
     mirrored = torch.rand(len(images), generator=generator) < 0.5
-    return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
+    mirrored = send(mirrored, images.device)
+    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+
+
+def send(draws: Tensor, device: torch.device) -> Tensor:
+    """Random numbers on the images' device; a GPU is not waited for."""
+    if device.type != "cuda":
+        return draws.to(device)
+    return draws.pin_memory().to(device, non_blocking=True)
 
 
 def random_resized_crop(
@@ -111,7 +119,7 @@ def resize(images: Tensor, boxes: Tensor) -> Tensor:
     off, would change nothing.
     """
     height, width = images.shape[2:]
-    top, left, heights, widths = boxes.to(images.device, torch.float32).unbind(1)
+    top, left, heights, widths = send(boxes.to(torch.float32), images.device).unbind(1)
     rows = _positions(top, heights, height)
     columns = _positions(left, widths, width)
     grid = torch.stack(

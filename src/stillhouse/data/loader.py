@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -95,6 +96,11 @@ def plain_batches(split: Split, spec: DatasetSpec, batch_size: int) -> Iterator[
 
 def normalise(images: Tensor, spec: DatasetSpec) -> Tensor:
     """uint8 images (batch, channels, height, width) as float32, less `mean`, over `std`."""
-    mean = torch.tensor(spec.mean, device=images.device).view(-1, 1, 1)
-    std = torch.tensor(spec.std, device=images.device).view(-1, 1, 1)
+    mean, std = _per_channel(spec.mean, images.device), _per_channel(spec.std, images.device)
     return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+
+
+@cache
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Values on the device once: to copy them for every batch would wait for a GPU."""
+    return torch.tensor(values, device=device).view(-1, 1, 1)

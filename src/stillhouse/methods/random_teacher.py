@@ -54,12 +54,16 @@ class RandomTeacher(Logit):
         _require_new(network, untrained)
         self.untrained = untrained.requires_grad_(False).eval()
         self.register_buffer("calibrated", torch.tensor(False))
+        self._known = False  # so that the buffer is read once, not at every step
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """The term `kd`, towards the untrained network."""
         with torch.no_grad():
-            if not self.calibrated:
-                self._calibrate(batch.images)
+            if not self._known:
+                if not self.calibrated:
+                    self._calibrate(batch.images)
+                self._known = True
             random: Outputs = self.untrained(batch.images)
         return {"kd": kd_loss(student.logits, random.logits, self.config.temperature)}
 
@@ -77,6 +81,12 @@ class RandomTeacher(Logit):
         self.untrained(images)
         self.untrained.eval()
         self.calibrated.fill_(True)
+
+
+def _forget(module: nn.Module, keys: object) -> None:
+    """Let the buffer just loaded be read."""
+    assert isinstance(module, RandomTeacher)
+    module._known = False
 
 
 def _draw_anew(module: nn.Module) -> None:

@@ -19,6 +19,7 @@ class ShuffledTeacher(Logit):
     """Match the teacher's softened probabilities of a randomly drawn other row."""
 
     label = "Control: shuffled teacher"
+    capturable = False
     card = Card(
         formula=(
             "kd = T^2 KL(softmax(z_t[permuted] / T) || softmax(z_s / T)), mean over the batch"

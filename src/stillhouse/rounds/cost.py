@@ -80,7 +80,7 @@ def _recorded(cells: list[Cell]) -> dict[tuple[str, str, str], float]:
 
 def _probed(run: RunConfig, probes: dict[tuple[str, str], float], device: str) -> float:
     """Seconds of one epoch: training images, one pass over the test images, the teacher's pass."""
-    configure(run.training.threads, run.training.deterministic)
+    configure(run.training)
 
     def step(model: str) -> float:
         if (run.dataset, model) not in probes:

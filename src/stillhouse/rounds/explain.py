@@ -13,7 +13,7 @@ from torch import nn
 from stillhouse import data, methods, models
 from stillhouse.config import names
 from stillhouse.config.expand import expand
-from stillhouse.config.schema import Round, RunConfig, Teacher
+from stillhouse.config.schema import Round, RunConfig, Teacher, Training
 from stillhouse.data.base import Batch
 from stillhouse.errors import unknown_name
 from stillhouse.methods.base import Method, TrainingImages
@@ -150,7 +150,7 @@ def _cost(parts: _Parts) -> str:
 
     if parts.teacher is None:
         return "as pure"
-    configure(threads=1, deterministic=True)  # waiting threads would count as processor time
+    configure(Training())  # waiting threads would count as processor time
     unit, teacher = _seconds(step), parts.teacher
     with torch.no_grad():
         taught: Outputs = teacher(images).float()

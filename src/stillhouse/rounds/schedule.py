@@ -18,6 +18,8 @@ SHARED_RECIPE = (
     "precision",
     "threads",
     "deterministic",
+    "tf32",
+    "cuda_graphs",
 )
 FEW_GROUPS = 4
 

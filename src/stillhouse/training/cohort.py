@@ -31,6 +31,7 @@ from stillhouse.runs.records import Run, dump_sealed
 from stillhouse.runs.soundness import chance_bound
 from stillhouse.seeding import reseed
 from stillhouse.training import checkpoint
+from stillhouse.training.graphs import Inputs, graphed
 from stillhouse.training.loop import Cohort, Member
 from stillhouse.training.precision import configure, settle
 from stillhouse.training.pretrain import pretrain
@@ -71,20 +72,22 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
     what they share, data or teacher, is not there.
     """
     first = configs[0]
-    configure(first.training.threads, first.training.deterministic)
+    configure(first.training)
     prepared = prepare_data(first, place.data_root, place.device)
     if prepared.data.note:
         complain(prepared.data.note)
     spec = prepared.data.spec
     taught = next((config for config in configs if config.teacher), None)
+    teacher = find_teacher(taught, place, prepared.data) if taught else None
     cohort = Cohort(
         members=[],
         batches=train_batches(prepared.data, first),
         data=prepared.data,
         validation=prepared.validation,
-        teacher=find_teacher(taught, place, prepared.data) if taught else None,
+        teacher=teacher,
         chance=chance_bound(spec.test_images, spec.commonest),
         complain=complain,
+        inputs=Inputs(teacher, graphed(first.training, place.device)),
     )
     for config in configs:
         try:

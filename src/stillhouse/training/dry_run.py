@@ -24,6 +24,7 @@ from stillhouse.training.cohort import (
 )
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
 from stillhouse.training.fingerprint import fingerprint
+from stillhouse.training.graphs import Inputs, graphed
 from stillhouse.training.loop import peak_memory
 from stillhouse.training.precision import configure, settle
 from stillhouse.training.teacher import TrainedTeacher
@@ -54,7 +55,7 @@ def dry_run(configs: list[RunConfig], place: Place, taught: bool, scratch: Path)
     with a run is in its `Trial`; what goes wrong with all of them is raised.
     """
     first = configs[0]
-    configure(first.training.threads, first.training.deterministic)
+    configure(first.training)
     images = prepare_data(first, place.data_root, place.device).data
     batches = train_batches(images, first)
     if batches.steps < BATCHES:
@@ -64,6 +65,7 @@ def dry_run(configs: list[RunConfig], place: Place, taught: bool, scratch: Path)
     teacher = None
     if student is not None:
         teacher = find_teacher(student, place, images) if taught else _stand_in(student, place)
+    inputs = Inputs(teacher, graphed(first.training, place.device))
     alive: list[Trainee] = []
     trials = []
     for number, config in enumerate(configs):
@@ -71,7 +73,7 @@ def dry_run(configs: list[RunConfig], place: Place, taught: bool, scratch: Path)
         try:
             trainee = make_trainee(config, images, batches.steps, teacher, place)
             alive.append(trainee)
-            trials.append(_try(trainee, some, teacher, images, folder))
+            trials.append(_try(trainee, some, teacher, inputs, images, folder))
         except Exception as error:  # noqa: BLE001 - a method is foreign code and may raise anything
             trials.append(Trial(describe(error)))
     return trials
@@ -87,6 +89,7 @@ def _try(
     trainee: Trainee,
     some: list[Batch],
     teacher: TrainedTeacher | None,
+    inputs: Inputs,
     images: Dataset,
     folder: RunFolder,
 ) -> Trial:
@@ -96,7 +99,9 @@ def _try(
     seconds = 0.0
     for batch in some:
         started = time.perf_counter()
-        trainee.step(batch, teacher(batch) if teacher and trainee.needs_teacher else None)
+        batch = inputs.batch(batch)
+        trainee.step(batch, inputs.teach(batch) if trainee.needs_teacher else None)
+        trainee.look()
         seconds = time.perf_counter() - started
     attempt = folder.attempt(1)
     attempt.path.mkdir(parents=True)

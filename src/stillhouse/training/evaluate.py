@@ -57,11 +57,11 @@ def evaluate(
     network.eval()
     logits, labels = [], []
     for batch in batches:
-        logits.append(network(batch.images).logits.float().cpu())
-        labels.append(batch.labels.cpu())
+        logits.append(network(batch.images).logits.float())
+        labels.append(batch.labels)
         beat()
     network.train(training)
-    return Evaluation(torch.cat(logits), torch.cat(labels))
+    return Evaluation(torch.cat(logits).cpu(), torch.cat(labels).cpu())
 
 
 def calibration_error(logits: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:

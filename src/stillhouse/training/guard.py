@@ -21,10 +21,27 @@ def check_terms(terms: dict[str, Tensor], epoch: int, step: int) -> None:
     finite = torch.isfinite(torch.stack([value.detach() for value in terms.values()])).tolist()
     for name, good in zip(terms, finite, strict=True):
         if not good:
-            raise TrainingError(
-                f"the loss term '{name}' is not finite at epoch {epoch} step {step}",
-                code="divergence",
-            )
+            raise bad_term(name, epoch, step)
+
+
+def bad_term(name: str, epoch: int, step: int) -> TrainingError:
+    """The error for a loss term that is not finite."""
+    return TrainingError(
+        f"the loss term '{name}' is not finite at epoch {epoch} step {step}", code="divergence"
+    )
+
+
+def bad_gradient(name: str | None, epoch: int, step: int, skipped: int = 0) -> TrainingError:
+    """The error for a parameter's gradient, after `skipped` steps that a scaler left out."""
+    if not skipped:
+        return TrainingError(
+            f"the gradient of {name} is not finite at epoch {epoch} step {step}", code="divergence"
+        )
+    return TrainingError(
+        f"the gradient scaler skipped {skipped} steps in a row up to epoch {epoch} "
+        f"step {step}: the gradient of {name} is not finite",
+        code="optimizer-never-stepped",
+    )
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:

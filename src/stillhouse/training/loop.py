@@ -19,6 +19,7 @@ from stillhouse.data.loader import TrainBatches, plain_batches
 from stillhouse.models.base import Outputs
 from stillhouse.runs.claim import Superseded
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
+from stillhouse.training.graphs import Inputs
 from stillhouse.training.recorder import Recorder, process_memory
 from stillhouse.training.stop import Stop
 from stillhouse.training.teacher import TrainedTeacher
@@ -50,6 +51,7 @@ class Cohort:
     teacher: TrainedTeacher | None
     chance: float
     complain: Callable[[str], None]
+    inputs: Inputs
     failures: int = field(default=0)
 
 
@@ -76,8 +78,9 @@ def _train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) 
         if reason := stop.reason():
             _stop(cohort, reason, stop.code)
             return reason
-        batch = cohort.batches.batch(*position)
-        taught = _teach(cohort.teacher, active, batch)
+        batch = cohort.inputs.batch(cohort.batches.batch(*position))
+        needed = any(member.trainee.needs_teacher for member in active)
+        taught = cohort.inputs.teach(batch) if needed else None
         for member in active:
             with _isolated(cohort, member):
                 _step(member, batch, taught)
@@ -92,15 +95,8 @@ def _train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) 
     return None
 
 
-def _teach(teacher: TrainedTeacher | None, active: list[Member], batch: Batch) -> Outputs | None:
-    needed = any(member.trainee.needs_teacher for member in active)
-    return teacher(batch) if teacher and needed else None
-
-
 def _step(member: Member, batch: Batch, taught: Outputs | None) -> None:
-    started = time.perf_counter()
     member.trainee.step(batch, taught)
-    member.trainee.tally.seconds += time.perf_counter() - started
     member.recorder.step(member.trainee)
 
 

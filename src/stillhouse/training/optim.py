@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stillhouse.config.schema import Training
 from stillhouse.errors import ConfigError
@@ -37,12 +37,16 @@ def learning_rate(training: Training, epoch: int, step: int, steps: int) -> floa
 
 
 def make_optimizer(
-    training: Training, parameters: Iterable[nn.Parameter], groups: Iterable[ParameterGroup] = ()
+    training: Training,
+    parameters: Iterable[nn.Parameter],
+    groups: Iterable[ParameterGroup] = (),
+    fused: bool = False,
 ) -> torch.optim.SGD:
     """SGD over the student's and the method's parameters; `set_rate` sets its learning rates.
 
-    `groups` are those of the method. Raises ConfigError unless each of their parameters is among
-    `parameters` once.
+    `groups` are those of the method. `fused` is the form for a GPU: one launch, no wait, learning
+    rates in float32 on the device. Raises ConfigError unless each of the groups' parameters is
+    among `parameters` once.
     """
     left = {id(parameter): parameter for parameter in parameters}
     own = []
@@ -59,13 +63,43 @@ def make_optimizer(
         if group.weight_decay is not None:
             fields["weight_decay"] = group.weight_decay
         own.append(fields)
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         [{"params": [*left.values()]}, *own],
         lr=training.learning_rate,
         momentum=training.momentum,
         weight_decay=training.weight_decay,
         nesterov=training.nesterov,
+        fused=fused or None,
     )
+    if fused:
+        for given in optimizer.param_groups:
+            device = next((p.device for p in given["params"]), torch.device("cpu"))
+            given["lr"] = torch.tensor(given["lr"], dtype=torch.float32, device=device)
+        fill_momentum(optimizer)
+    return optimizer
+
+
+def fill_momentum(optimizer: torch.optim.SGD) -> None:
+    """Give every parameter its momentum buffer, of zeros where it has none.
+
+    The fused step leaves a buffer of its own making uninitialised if it is skipped.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            if optimizer.state[parameter].get("momentum_buffer") is None:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+
+
+def load_optimizer(optimizer: torch.optim.SGD, state: dict[str, Any]) -> None:
+    """Load a state, of this device's form of the optimizer or of the other."""
+    forms = [(group["lr"], group["fused"]) for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, (rate, fused) in zip(optimizer.param_groups, forms, strict=True):
+        loaded = float(group["lr"])
+        group["lr"] = rate.fill_(loaded) if isinstance(rate, Tensor) else loaded
+        group["fused"] = fused
+        if fused:
+            fill_momentum(optimizer)
 
 
 def set_rate(
@@ -75,4 +109,8 @@ def set_rate(
     rate = learning_rate(training, epoch, step, steps)
     for group in optimizer.param_groups:
         own = group.get("initial_lr")
-        group["lr"] = rate if own is None else rate * (own / training.learning_rate)
+        value = rate if own is None else rate * (own / training.learning_rate)
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value

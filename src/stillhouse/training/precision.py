@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import nn
 
-from stillhouse.config.schema import Precision
+from stillhouse.config.schema import Precision, Training
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -26,11 +28,20 @@ def make_scaler(precision: Precision, device: torch.device) -> torch.amp.GradSca
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
-def configure(threads: int, deterministic: bool) -> None:
-    """Set this process's thread count and determinism switches, as the run's record says."""
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic = deterministic
-    torch.backends.cudnn.benchmark = not deterministic
+def configure(training: Training) -> None:
+    """Set this process's threads, determinism and TF32 switches, as the run's record says."""
+    torch.set_num_threads(training.threads)
+    torch.backends.cudnn.deterministic = training.deterministic
+    torch.backends.cudnn.benchmark = not training.deterministic
+    torch.backends.cudnn.allow_tf32 = training.tf32 != "nowhere"
+    torch.backends.cuda.matmul.allow_tf32 = training.tf32 == "everywhere"
+    if training.deterministic:  # read by cuBLAS when it starts
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def waits_for(device: torch.device) -> bool:
+    """Whether every step may read its results at once: on a GPU that would leave it idle."""
+    return device.type != "cuda"
 
 
 def settle(network: nn.Module, device: torch.device) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,23 +21,26 @@ class Tally:
     """
 
     origin: Tensor
-    sums: dict[str, Tensor] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    sums: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))
     seen: int = 0
     skipped: int = 0
     seconds: float = 0.0
     balance: dict[str, float] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
 
-    def add(self, values: dict[str, Tensor], images: int) -> None:
-        """Add one step's means over `images` images, in float64 on their device."""
-        for name, value in values.items():
-            weighted = value.detach().double() * images
-            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
+    def add(self, names: Iterable[str], weighted: Tensor, images: int) -> None:
+        """Add one step's values times its images (see `weigh`), of `images` images."""
+        if self.names:
+            self.sums += weighted
+        else:
+            self.names, self.sums = tuple(names), weighted.clone()
         self.seen += images
 
     def means(self) -> dict[str, float]:
         """The mean of each value over the images seen."""
-        return {name: float(value) / self.seen for name, value in self.sums.items()}
+        sums = self.sums.tolist()
+        return {name: value / self.seen for name, value in zip(self.names, sums, strict=True)}
 
     def update_ratio(self, parameters: Tensor) -> float:
         """How far the parameters have moved, relative to their norm at the start."""
@@ -43,10 +48,58 @@ class Tally:
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values."""
-        return vars(self).copy()
+        fields = vars(self).copy()
+        names = fields.pop("names")
+        return fields | {"sums": dict(zip(names, self.sums.clone().unbind(), strict=True))}
 
     @classmethod
     def load(cls, state: dict[str, Any], device: torch.device) -> Tally:
         """The tally of a `state`, on a device."""
-        sums = {name: value.to(device) for name, value in state["sums"].items()}
-        return cls(**{**state, "origin": state["origin"].to(device), "sums": sums})
+        sums = state["sums"]
+        fields = {**state, "origin": state["origin"].to(device)}
+        if sums:
+            fields |= {"names": tuple(sums), "sums": torch.stack([*sums.values()]).to(device)}
+        else:
+            del fields["sums"]
+        return cls(**fields)
+
+
+def weigh(values: Iterable[Tensor], images: int) -> Tensor:
+    """One step's means over `images` images, times their number, as one float64 vector."""
+    return torch.stack([value.detach().double() for value in values]) * images
+
+
+class StepClock:
+    """The seconds spent between entering and leaving, on the device that does the work.
+
+    On a GPU the processor is far ahead, so the device marks the times itself; `read` waits for it.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.cuda = device.type == "cuda"
+        self.seconds = 0.0
+        self.marks: list[torch.cuda.Event] = []
+
+    def __enter__(self) -> None:
+        self._mark(-1.0)
+
+    def __exit__(self, *_: object) -> None:
+        self._mark(1.0)
+
+    def read(self) -> float:
+        """The seconds since the last reading."""
+        if self.marks:
+            self.marks[-1].synchronize()
+        pairs = zip(self.marks[::2], self.marks[1::2], strict=True)
+        seconds = self.seconds + sum(start.elapsed_time(end) for start, end in pairs) / 1000
+        self.seconds = 0.0
+        self.marks.clear()
+        return float(seconds)
+
+    def _mark(self, sign: float) -> None:
+        if not self.cuda:
+            self.seconds += sign * time.perf_counter()
+            return
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record()
+        self.marks.append(event)

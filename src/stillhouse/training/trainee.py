@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,9 +21,11 @@ from stillhouse.models.base import Network, Outputs
 from stillhouse.seeding import reseed
 from stillhouse.training import guard
 from stillhouse.training.fingerprint import fingerprint
-from stillhouse.training.optim import learning_rate, make_optimizer, set_rate
-from stillhouse.training.precision import autocast, full_precision, make_scaler
-from stillhouse.training.tally import Tally
+from stillhouse.training.graphs import StepGraph, graphed
+from stillhouse.training.health import LOOK_STEPS, DeviceHealth
+from stillhouse.training.optim import learning_rate, load_optimizer, make_optimizer, set_rate
+from stillhouse.training.precision import autocast, full_precision, make_scaler, waits_for
+from stillhouse.training.tally import StepClock, Tally, weigh
 
 Record = dict[str, Any]
 MARKED_STEPS = (0, 1, 10, 100)  # of the first epoch: what `verify` compares
@@ -52,8 +56,8 @@ class Trainee:
         self.coefficients = coefficients(reference, weighing.total, weighing.alpha)
         own = [p for p in method.parameters() if p.requires_grad]
         self.parameters: list[nn.Parameter] = [*network.parameters(), *own]
-        groups = method.parameter_groups()
-        self.optimizer = make_optimizer(config.training, self.parameters, groups)
+        groups, waits = method.parameter_groups(), waits_for(device)
+        self.optimizer = make_optimizer(config.training, self.parameters, groups, fused=not waits)
         self.scaler = make_scaler(config.training.precision, device)
         self.position = (0, 0)
         self.records: list[Record] = []
@@ -61,6 +65,12 @@ class Trainee:
         self.predicted: dict[str, Tensor] = {}
         self.stuck = 0
         self.tally = Tally(self._vector())
+        limit = sys.maxsize if keep_going else guard.STUCK_STEPS
+        self.health = None if waits else DeviceHealth(device, limit)
+        self.clock = StepClock(device)
+        self.graph: StepGraph | None = None
+        self._terms_seen: tuple[str, ...] = ()
+        self._balance: dict[str, Tensor] = {}
 
     @property
     def finished(self) -> bool:
@@ -70,31 +80,112 @@ class Trainee:
     def step(self, batch: Batch, taught: Outputs | None) -> None:
         """One optimizer step. Draws made by the network or the method depend on the position.
 
-        Raises TrainingError if a term or a gradient is not finite.
+        Raises TrainingError if a term or a gradient is not finite: at once, or on a GPU in the
+        next `look`, which is due every 50 steps and at the end of an epoch.
+        """
+        epoch, step = self.position
+        taught = taught if self.needs_teacher else None
+        with self.clock:
+            self._mark()
+            set_rate(self.optimizer, self.config.training, epoch, step, self.steps)
+            reseed("forward", self.config.seed, epoch, step)
+            if self._graphed and step > 0:
+                names, weighted = self._replay(batch, taught)
+            else:
+                names, weighted = self._advance(batch, taught)
+            self.tally.add(names, weighted, len(batch.labels))
+            if self.health is not None:
+                self.health.positions.append((epoch, step))
+            self.position = (epoch, step + 1)
+            self._mark()
+        if self.health is None or step + 1 == self.steps or (step + 1) % LOOK_STEPS == 0:
+            self.look()
+
+    def look(self) -> None:
+        """Take over what the device kept since the last look. Raises TrainingError if it is bad."""
+        if self.health is not None and self.health.positions:
+            seen = self.health.look(self._terms_seen, self._graded())
+            self.tally.skipped += seen.skipped
+            self.stuck = seen.stuck
+        self.tally.balance |= {
+            name: value
+            for name, value in ((name, float(value)) for name, value in self._balance.items())
+            if math.isfinite(value)
+        }
+        self._balance = {}
+        self.tally.seconds += self.clock.read()
+
+    def _advance(
+        self, batch: Batch, taught: Outputs | None, redraw: bool = True
+    ) -> tuple[tuple[str, ...], Tensor]:
+        """Forward, losses, backward, update; returns the values to sum, weighed, by name.
+
+        `redraw` gives the method a stream of its own.
         """
         config, training, (epoch, step) = self.config, self.config.training, self.position
-        self._mark()
-        set_rate(self.optimizer, training, epoch, step, self.steps)
-        reseed("forward", config.seed, epoch, step)
         with autocast(training.precision, self.device):
             outputs = self.network(batch.images)
-        reseed("draw", config.method, config.seed, epoch, step)
+        if redraw:
+            reseed("draw", config.method, config.seed, epoch, step)
         with full_precision(self.device):
             terms = self._terms(outputs.float(), taught, batch)
             weights = self.method.weights(self.coefficients, epoch, training.epochs)
             weighted = {name: weights[name] * terms[name] for name in terms if weights[name]}
             total = torch.stack(list(weighted.values())).sum()
-        guard.check_terms(terms, epoch, step)
+        self._terms_seen = tuple(terms)
+        if self.health is None:
+            guard.check_terms(terms, epoch, step)
         if step == 0 and self.needs_teacher:
-            self.tally.balance = self._gradient_balance(weighted)
+            self._balance = self._gradient_balance(weighted)
         self.optimizer.zero_grad()
         torch.autograd.backward(self.scaler.scale(total))
-        norm = self._apply(epoch, step)
+        if self.health is None:
+            norm = self._apply(epoch, step)
+        else:
+            given = [*terms.values()]
+            norm = self.health.apply(self.optimizer, self.scaler, self.parameters, given)
         right = (outputs.logits.argmax(dim=1) == batch.labels).double().mean() * 100
         values = {**terms, "total": total, "accuracy": right, "gradient_norm": norm}
-        self.tally.add(values, len(batch.labels))
-        self.position = (epoch, step + 1)
-        self._mark()
+        return tuple(values), weigh(values.values(), len(batch.labels))
+
+    @property
+    def _graphed(self) -> bool:
+        return graphed(self.config.training, self.device) and self.method.capturable
+
+    def _replay(self, batch: Batch, taught: Outputs | None) -> tuple[tuple[str, ...], Tensor]:
+        """What `_advance` does, from its CUDA graph, which is captured where none fits."""
+        weights = self.method.weights(
+            self.coefficients, self.position[0], self.config.training.epochs
+        )
+        if self.graph is None or not self.graph.fits(batch, taught, weights):
+            self.graph = None  # frees its memory first
+            run = partial(self._advance, batch, taught, redraw=False)
+            try:
+                self.graph = StepGraph(run, self._changed, (batch, taught, weights))
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                name = self.config.method
+                raise TrainingError(
+                    f"the step of {name} cannot be recorded as a CUDA graph ({error})",
+                    "give the method `capturable = False`, or set cuda_graphs: false",
+                ) from error
+            reseed("forward", self.config.seed, *self.position)
+        return self.graph.replay()
+
+    def _changed(self) -> list[Tensor]:
+        """Every tensor that a step changes, for the graph to put back after its warm-up."""
+        self._scale()
+        momentum = [
+            value
+            for state in self.optimizer.state.values()
+            for value in state.values()
+            if isinstance(value, Tensor)
+        ]
+        scaler = [self.scaler._scale, self.scaler._growth_tracker]
+        modules = [*self.network.state_dict().values(), *self.method.state_dict().values()]
+        found = [*modules, *momentum, *(value for value in scaler if value is not None)]
+        return found + (self.health.tensors() if self.health else [])
 
     def end_epoch(self, measured: Record, timing: Record) -> Record:
         """Close the epoch with what was measured (`test`, `validation`) and return its record."""
@@ -136,7 +227,8 @@ class Trainee:
         guard.check_progress(judged, training.epochs, self.steps, chance)
 
     def state(self) -> dict[str, Any]:
-        """Everything a resumed run needs, as tensors and plain values."""
+        """Everything a resumed run needs, as tensors and plain values; none of it unlooked at."""
+        self.look()
         return {
             "position": list(self.position),
             "network": self.network.state_dict(),
@@ -156,13 +248,16 @@ class Trainee:
         self.position = (epoch, step)
         self.network.load_state_dict(state["network"])
         self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.records = json.loads(state["records"])
         self.best = state["best"]
         self.predicted = state["predicted"]
         self.stuck = state["stuck"]
         self.tally = Tally.load(state["tally"], self.device)
+        self.graph = None
+        if self.health is not None:
+            self.health.load(self.stuck)
 
     def _mark(self) -> None:
         epoch, step = self.position
@@ -180,13 +275,12 @@ class Trainee:
             terms |= self.method.terms(outputs, taught, batch)
         return terms
 
-    def _gradient_balance(self, weighted: dict[str, Tensor]) -> dict[str, float]:
+    def _gradient_balance(self, weighted: dict[str, Tensor]) -> dict[str, Tensor]:
         """Gradient norms over the network of weighted CE and of all other terms; their cosine.
 
-        A value that overflows, as under a scaler that has not settled, is left out; so is
-        everything where no other term counts.
+        Empty where no other term counts.
         """
-        scale, parameters = self.scaler.get_scale(), list(self.network.parameters())
+        scale, parameters = self._scale(), list(self.network.parameters())
         others = [value for name, value in weighted.items() if name != "ce"]
         if not others:
             return {}
@@ -199,8 +293,19 @@ class Trainee:
             vectors.append(_flat(gradients).double() / scale)
         ce, kd = vectors
         cosine = torch.dot(ce, kd) / (ce.norm() * kd.norm()).clamp_min(torch.finfo(ce.dtype).tiny)
-        found = {"ce": float(ce.norm()), "kd": float(kd.norm()), "cosine": float(cosine)}
-        return {name: value for name, value in found.items() if math.isfinite(value)}
+        return {"ce": ce.norm(), "kd": kd.norm(), "cosine": cosine}
+
+    def _scale(self) -> float | Tensor:
+        """The gradient scaler's factor, where it is."""
+        if self.health is None or not self.scaler.is_enabled():
+            return self.scaler.get_scale()
+        self.scaler.scale(torch.zeros((), device=self.device))  # makes it, the first time
+        scale = self.scaler._get_scale_async()
+        assert scale is not None
+        return scale
+
+    def _graded(self) -> list[str]:
+        return [name for name, p in self._named_parameters() if p.grad is not None]
 
     def _apply(self, epoch: int, step: int) -> Tensor:
         """Step the optimizer and return the gradient norm (0 where the scaler skipped)."""
@@ -209,10 +314,7 @@ class Trainee:
         finite = bool(torch.isfinite(norm))
         if not self.scaler.is_enabled() and not finite:
             name = guard.first_bad_gradient(self._named_parameters())
-            raise TrainingError(
-                f"the gradient of {name} is not finite at epoch {epoch} step {step}",
-                code="divergence",
-            )
+            raise guard.bad_gradient(name, epoch, step)
         before = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -221,11 +323,7 @@ class Trainee:
         self.stuck = self.stuck + 1 if skipped else 0
         if self.stuck >= guard.STUCK_STEPS and not self.keep_going:
             name = guard.first_bad_gradient(self._named_parameters())
-            raise TrainingError(
-                f"the gradient scaler skipped {self.stuck} steps in a row up to epoch {epoch} "
-                f"step {step}: the gradient of {name} is not finite",
-                code="optimizer-never-stepped",
-            )
+            raise guard.bad_gradient(name, epoch, step, self.stuck)
         return torch.zeros_like(norm) if skipped else norm
 
     def _keep_best(self, record: Record) -> None:

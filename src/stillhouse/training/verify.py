@@ -23,6 +23,7 @@ from stillhouse.training.cohort import (
     train_batches,
 )
 from stillhouse.training.fingerprint import fingerprint
+from stillhouse.training.graphs import Inputs, graphed
 from stillhouse.training.precision import configure
 from stillhouse.training.pretrain import pretrain
 from stillhouse.training.trainee import Trainee
@@ -48,7 +49,7 @@ def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
         raise RunError(f"{folder.run} is missing", "train the run first")
     marks = _marks(folder, steps)
     config = config.model_copy(update={"files": kept(config.files, place.experiments)})
-    configure(config.training.threads, config.training.deterministic)
+    configure(config.training)
     prepared = prepare_data(config, place.data_root, place.device)
     batches = train_batches(prepared.data, config)
     teacher = find_teacher(config, place, prepared.data) if config.teacher else None
@@ -60,10 +61,11 @@ def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
         cache = place.experiments / "pretrained"
         name = versioned("method", config.method, config.files)
         pretrain(trainee.method, name, teacher, batches, cache, beat=lambda: None)
+    inputs = Inputs(teacher, graphed(config.training, place.device))
     for mark, before in marks.items():
         while trainee.position[1] < mark:
-            batch = batches.batch(*trainee.position)
-            trainee.step(batch, teacher(batch) if teacher else None)
+            batch = inputs.batch(batches.batch(*trainee.position))
+            trainee.step(batch, inputs.teach(batch))
         found = fingerprint(trainee.network, trainee.method)
         checks.append((f"weights after {mark} steps", before, found))
     return Verified(checks, _changed(run, trainee))

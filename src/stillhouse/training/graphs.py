@@ -1,0 +1,111 @@
+"""CUDA graphs: the launches of a step recorded once and repeated as one.
+
+A graph reads and writes the addresses it was recorded with. So all members of a cohort read one
+batch that stays where it is, and the teacher's outputs beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from stillhouse.config.schema import Training
+from stillhouse.data.base import Batch
+from stillhouse.models.base import Outputs
+
+WARM_UP = 3  # what PyTorch's own capture does, so that libraries have allocated and chosen
+T = TypeVar("T")
+Values = tuple[tuple[str, ...], Tensor]
+Read = tuple[Batch, Outputs | None, dict[str, float]]
+
+
+class Graph(Generic[T]):
+    """The launches of `run`, on the current CUDA device, and its result, which they fill anew.
+
+    `run` is called some times before; `changed`, called after the first, names every tensor that
+    it changes, and these are put back.
+    """
+
+    def __init__(self, run: Callable[[], T], changed: Callable[[], Sequence[Tensor]]) -> None:
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        with put_back(changed()):
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UP):
+                    run()
+            torch.cuda.current_stream().wait_stream(stream)
+        self.kept = changed()  # their memory must not be given to others while it is written here
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.result = run()
+
+    def replay(self) -> T:
+        """Do it again; the result holds the new values until the next time."""
+        self.graph.replay()
+        return self.result
+
+
+class StepGraph(Graph[Values]):
+    """A student's step, as long as it reads the same tensors with the same loss weights."""
+
+    def __init__(
+        self, run: Callable[[], Values], changed: Callable[[], Sequence[Tensor]], read: Read
+    ) -> None:
+        super().__init__(run, changed)
+        self.read = read
+
+    def fits(self, batch: Batch, taught: Outputs | None, weights: dict[str, float]) -> bool:
+        """Whether a step with these is the one recorded."""
+        return batch is self.read[0] and taught is self.read[1] and weights == self.read[2]
+
+
+@contextmanager
+def put_back(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Give tensors their values again, where they are, after what changes them."""
+    saved = [value.clone() for value in tensors]
+    yield
+    with torch.no_grad():
+        for value, old in zip(tensors, saved, strict=True):
+            value.copy_(old)
+
+
+class Inputs:
+    """What all members of a cohort read in a step: the batch, and the teacher's outputs for it.
+
+    With `graphs` both stay where they are.
+    """
+
+    def __init__(self, teacher: Callable[[Batch], Outputs] | None, graphs: bool) -> None:
+        self.teacher, self.graphs = teacher, graphs
+        self._batch: Batch | None = None
+        self._graph: Graph[Outputs] | None = None
+
+    def batch(self, batch: Batch) -> Batch:
+        """The batch to step on."""
+        if not self.graphs:
+            return batch
+        if self._batch is None:
+            self._batch = batch
+        else:
+            self._batch.images.copy_(batch.images)
+            self._batch.labels.copy_(batch.labels)
+            self._batch.ids.copy_(batch.ids)
+        return self._batch
+
+    def teach(self, batch: Batch) -> Outputs | None:
+        """The teacher's outputs for a batch that `batch` gave; None without a teacher."""
+        if self.teacher is None or not self.graphs:
+            return self.teacher(batch) if self.teacher else None
+        if self._graph is None:
+            teacher = self.teacher
+            self._graph = Graph(lambda: teacher(batch), list)
+        return self._graph.replay()
+
+
+def graphed(training: Training, device: torch.device) -> bool:
+    """Whether a recipe is trained with CUDA graphs on a device: a CPU has none."""
+    return training.cuda_graphs and device.type == "cuda"
