@@ -176,16 +176,10 @@ class Trainee:
     def _changed(self) -> list[Tensor]:
         """Every tensor that a step changes, for the graph to put back after its warm-up."""
         self._scale()
-        momentum = [
-            value
-            for state in self.optimizer.state.values()
-            for value in state.values()
-            if isinstance(value, Tensor)
-        ]
-        scaler = [self.scaler._scale, self.scaler._growth_tracker]
+        states = [*self.optimizer.state.values(), vars(self.scaler)]
+        own = [v for state in states for v in state.values() if isinstance(v, Tensor)]
         modules = [*self.network.state_dict().values(), *self.method.state_dict().values()]
-        found = [*modules, *momentum, *(value for value in scaler if value is not None)]
-        return found + (self.health.tensors() if self.health else [])
+        return [*modules, *own, *(self.health.tensors() if self.health else [])]
 
     def end_epoch(self, measured: Record, timing: Record) -> Record:
         """Close the epoch with what was measured (`test`, `validation`) and return its record."""
