@@ -67,7 +67,7 @@ def compare(
     """
     for group in groups(runs):
         first = _in_float32(group[0])
-        configure(first.training.threads, first.training.deterministic)
+        configure(first.training)
         prepared = prepare_data(first, place.data_root, place.device)
         teacher = find_teacher(first, place, prepared.data)
         epochs = first.training.epochs if fit_epochs is None else fit_epochs
