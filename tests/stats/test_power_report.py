@@ -39,7 +39,7 @@ def test_the_table_gives_the_references_numbers() -> None:
     assert table.columns[3] == "Power for 0.5"
     assert table.rows[0] == (3, "0.68", "0.92", "35 %", "0.52 to 6.28")
     assert table.notes[0] == (
-        "0.5 points need 7 seeds an arm for 80 % power at p < 0.05, "
+        "0.5 points need 7 seeds per arm for 80 % power at p < 0.05, "
         "11 seeds to hold among 6 methods (0.05 / 6)."
     )
 
@@ -59,7 +59,7 @@ def test_plan_tells_what_the_seeds_can_show(seeded: Bench, tmp_path: Path) -> No
     (fresh,) = plan_notes(Bench(tmp_path / "fresh", seeds=[0, 1, 2]).look())
     assert "differences of 3.3 standard deviations" in fresh
     (few,) = plan_notes(Bench(tmp_path / "few").look())
-    assert few.startswith("power: 2 seeds an arm: no standard deviation, interval or p-value")
+    assert few.startswith("power: 2 seeds per arm: no standard deviation, interval or p-value")
 
 
 def test_the_command(seeded: Bench, tmp_path: Path) -> None:

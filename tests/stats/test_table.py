@@ -75,7 +75,8 @@ def test_every_column_of_a_round_trained_here(full: Bench) -> None:
     assert column(table, "Verdict")["Logit KD"] == "helps"
     assert column(table, "Verdict")["RKD"].startswith("inconclusive (n = 1): needs about ")
     assert column(table, "Seeds")["Logit KD"] == "83.10 84.00 85.10"
-    assert column(table, "Δ teacher [95 % CI]")["Logit KD"].startswith("-6.93 [")
+    assert column(table, "Δ teacher [95 % CI]")["Logit KD"].startswith("-6.93 [-7.08")
+    assert column(table, "Δ teacher [95 % CI]")["Student pure (ResNetBaby)"] == "-10.00 [n/a]"
     assert column(table, "Best − last")["Logit KD"] == "0.50"
 
 

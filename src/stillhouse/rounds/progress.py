@@ -1,4 +1,4 @@
-"""What a person sees while a round trains: bars on a terminal, one line an epoch elsewhere."""
+"""What a person sees while a round trains: bars on a terminal, one line per epoch elsewhere."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ NOTES = (
     "Extra parameters: of the method's own modules, which are not in the trained student.",
     "Time: of an epoch of this run alone, evaluation included, over that of the pure student; "
     "the teacher's pass, which the students of a cohort share, is not in it.",
-    "Before: training a part on the teacher, once a teacher, in epochs of the pure student.",
+    "Before: training a part on the teacher, once per teacher, in epochs of the pure student.",
 )
 
 

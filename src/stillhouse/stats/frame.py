@@ -36,9 +36,9 @@ FAILED = ("failed", "unreadable", "unsound", "lost", "stopped")
 @dataclass(frozen=True)
 class Row:
     """One arm. Differences are in points; `agreement`, `excess` and `ece` in percent, each a mean
-    over the sound runs that recorded it. `sensitivity` is the difference to pure by the test that
-    was not predeclared, `images` in how many seeds (of how many) McNemar's mid-p is below 0.05,
-    `problems` what could not be read for them.
+    over the sound runs that recorded it. `sensitivity` is the difference to pure by the
+    alternative (sensitivity) test, `images` in how many seeds (of how many) McNemar's mid-p is
+    below 0.05, `problems` what could not be read for them.
     """
 
     arm: Arm

@@ -118,7 +118,7 @@ def hedges_g(a: Sequence[float], b: Sequence[float]) -> float | None:
     """Hedges' g: the difference of means in pooled standard deviations, corrected for small n.
 
     g = J (mean a - mean b) / s_p with J = Gamma(m / 2) / (sqrt(m / 2) Gamma((m - 1) / 2)) and
-    m = n_a + n_b - 2 (Hedges 1981, Eq. 6e). None below three runs a side or without spread.
+    m = n_a + n_b - 2 (Hedges 1981, Eq. 6e). None below three runs per side or without spread.
     """
     if min(len(a), len(b)) < MIN_SEEDS:
         return None

@@ -17,7 +17,7 @@ MAX_SEEDS = 1000
 def power(
     difference: float, sd: float, n: int, test: Test = "welch", alpha: float = ALPHA
 ) -> float:
-    """The chance that a two-sided t-test with `n` seeds an arm finds a true difference.
+    """The chance that a two-sided t-test with `n` seeds per arm finds a true difference.
 
     `sd` is of one arm for `welch` (both arms alike, 2n - 2 degrees of freedom), of the
     differences for `paired` (n - 1). From the noncentral t distribution.
@@ -33,7 +33,7 @@ def power(
 def seeds_needed(
     difference: float, sd: float, test: Test = "welch", alpha: float = ALPHA, wanted: float = POWER
 ) -> int | None:
-    """The fewest seeds an arm (at least three) with power `wanted`; None above a thousand."""
+    """The fewest seeds per arm (at least three) with power `wanted`; None above a thousand."""
     if difference == 0:
         return None
     low, high = MIN_SEEDS, MIN_SEEDS
@@ -53,7 +53,7 @@ def seeds_needed(
 def smallest_detectable(
     sd: float, n: int, test: Test = "welch", alpha: float = ALPHA, wanted: float = POWER
 ) -> float:
-    """The true difference that `n` seeds an arm (at least two) find with power `wanted`."""
+    """The true difference that `n` seeds per arm (at least two) find with power `wanted`."""
     if sd == 0:
         return 0.0
     found = optimize.brentq(lambda gap: power(gap, 1.0, n, test, alpha) - wanted, 1e-6, 1e3)

@@ -85,7 +85,7 @@ def notes(design: Design, difference: float) -> tuple[str, ...]:
     least = smallest_detectable(design.sd, MIN_SEEDS, design.test)
     low, high = spread_bounds(MIN_SEEDS)
     return (
-        f"{difference:g} points need {needed} an arm for 80 % power at p < 0.05{strict}.",
+        f"{difference:g} points need {needed} per arm for 80 % power at p < 0.05{strict}.",
         f"Three seeds find a true difference of {least:.2f} points with 80 % power; they know "
         f"their sd only to within × {low:.2f} to {high:.2f}, and a permutation of signs cannot "
         "get below p = 0.25.",
@@ -97,14 +97,14 @@ def plan_notes(seen: Survey, difference: float = 0.5) -> tuple[str, ...]:
     n = len(seen.round.seeds)
     if n < MIN_SEEDS:
         return (
-            f"power: {n} seed{'s' * (n > 1)} an arm: no standard deviation, interval or p-value; "
+            f"power: {n} seed{'s' * (n > 1)} per arm: no standard deviation, interval or p-value; "
             "three are the fewest that have one",
         )
     found = designs(seen)
     if not found:
         gap = smallest_detectable(1.0, n, "paired")
         return (
-            f"power: {n} seeds an arm find, with 80 % power, differences of {gap:.1f} standard "
+            f"power: {n} seeds per arm find, with 80 % power, differences of {gap:.1f} standard "
             "deviations of the paired differences; `stillhouse power --sd` tells in points",
         )
     return tuple(

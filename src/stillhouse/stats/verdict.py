@@ -16,7 +16,7 @@ MARGIN = 0.2
 
 @dataclass(frozen=True)
 class Verdict:
-    """`needs`: about how many seeds an arm this gap needs, None if not known or over a thousand.
+    """`needs`: about how many seeds per arm this gap needs, None if not known or over a thousand.
 
     `disputed`: whether a test that serves as a check does not confirm it.
     """
