@@ -49,7 +49,7 @@ def plan(
     seen = survey(workspace, loaded, only)
     shown = make_plan(seen, device)
     shown = replace(shown, notes=(*shown.notes, *plan_notes(seen)))
-    show(shown, format, again("run", round_, root))
+    show(shown, format, again("status" if loaded.imported else "run", round_, root))
 
 
 def status(

@@ -22,6 +22,7 @@ MATRIX = (
     "teachers_from",
 )
 LABELS = {"alpha": "loss weight alpha"}
+UNKNOWN = "unknown"
 TEXTS: dict[str, dict[str | None, str]] = {
     "teacher_seeds": {None: "the student's"},
     "teachers_from": {None: "trained here"},
@@ -107,6 +108,8 @@ def _override_rows(a: Round, b: Round) -> Iterator[_Row]:
 
 def _base(round_: Round, field: str) -> Any:
     """The value without overrides; None for a method's own parameter (its default)."""
+    if round_.imported and field in round_.imported.unknown:
+        return UNKNOWN
     if field in Training.model_fields:
         return getattr(round_.training, field)
     return getattr(round_.distillation, field) if field in Distillation.model_fields else None

@@ -61,6 +61,14 @@ def taught_by(method: str, files: Files = ()) -> str:
     return (kind.text("taught_by", inherit=True) if kind else None) or "teacher"
 
 
+def pretrains(method: str, files: Files = ()) -> bool:
+    """Whether a method trains a part once per teacher, before distillation."""
+    return any(
+        isinstance(node, ast.FunctionDef) and node.name == "pretraining"
+        for node in _class_body(method, files)
+    )
+
+
 @cache
 def summary(method: str, files: Files = ()) -> str:
     """The first line of a method's documentation: what it is and which paper it follows."""

@@ -104,10 +104,14 @@ class Overrides(Strict):
 
 
 class Imported(Strict):
-    """Where an imported round was read from, and which runs of its matrix it has, by path."""
+    """Where an imported round was read from, and which runs of its matrix it has, by path.
+
+    `unknown` are the fields of `training` that neither the records nor a recipe tell.
+    """
 
     source: str
     runs: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 class Round(Strict):

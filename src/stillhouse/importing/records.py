@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from stillhouse.config import names
 from stillhouse.config.expand import PURE
 from stillhouse.config.identity import identity
 from stillhouse.config.schema import RunConfig
@@ -24,17 +26,23 @@ def epoch_records(run: ScriptRun, config: RunConfig) -> list[Record]:
 
 
 def run_facts(
-    run: ScriptRun, config: RunConfig, found: Outcome, runs: dict[str, ScriptRun]
+    run: ScriptRun,
+    config: RunConfig,
+    found: Outcome,
+    runs: dict[str, ScriptRun],
+    untold: Iterable[str],
 ) -> Record:
     """The content of `run.json`; `imported` holds what has no field of ours, word for word.
 
-    `runs` are all the imported runs by path, in which the teacher is looked up.
+    `runs` are all the imported runs by path, in which the teacher is looked up; `untold` are the
+    fields of the recipe that nothing tells.
     """
     log = run.log
     return {
         "config": config.model_dump(mode="json"),
         "identity": identity(config),
         "teacher": teacher_facts(run, config, runs),
+        "unknown": unknown(run, config, untold),
         "imported": {
             "folder": run.found.relative,
             "config": run.config,
@@ -47,6 +55,17 @@ def run_facts(
             "problems": [*run.problems, *unlike(run, config)],
         },
     }
+
+
+def unknown(run: ScriptRun, config: RunConfig, untold: Iterable[str]) -> list[str]:
+    """The settings in `config` that are not recorded but stillhouse's defaults."""
+    found = [f"training.{name}" for name in untold]
+    if config.method != PURE:
+        told = {*run.config, *config.axes}
+        found += ["distillation.alpha"] if "alpha" not in told else []
+        own = names.parameters(config.method)
+        found += [f"parameters.{name}" for name in own if name not in told]
+    return found
 
 
 def result_facts(run: ScriptRun, config: RunConfig, attempts: int, metrics: str) -> Record:
@@ -84,7 +103,7 @@ def unlike(run: ScriptRun, config: RunConfig) -> list[str]:
         "teacher_model": config.teacher.model if config.teacher else None,
     }
     if config.method != PURE:
-        expected["alpha"] = config.distillation.alpha
+        expected |= {"alpha": config.distillation.alpha, **config.parameters}
     found = [
         f"recorded {name} {told[name]!r}, the round says {value!r}"
         for name, value in expected.items()
@@ -102,8 +121,13 @@ def unlike(run: ScriptRun, config: RunConfig) -> list[str]:
 
 
 def _seconds_an_epoch(run: ScriptRun) -> float | None:
-    """The mean over the epochs that the log covers, evaluation and start included."""
+    """The mean over the epochs that the log covers, evaluation and start included.
+
+    None where the time holds more: that of a method which trains a part before.
+    """
     log = run.log
+    if names.pretrains(run.found.place.method):
+        return None
     if log is None or log.seconds is None or not log.epochs:
         return None
     return round(log.seconds / len(log.epochs), 3)

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from stillhouse.config import names
 from stillhouse.config.expand import PURE
 from stillhouse.config.schema import Distillation, Imported, Overrides, Round, Training
 from stillhouse.errors import DataError
 from stillhouse.importing.script_run import ScriptRun, outcome
 
-ALPHA, TEMPERATURE = 0.5, 4.0
+ALPHA = 0.5
 TEACHER_SEED = re.compile(r"/pure/[^/]+/(\d+)/")
-UNTOLD = "the recipe is not in the records: what stands under `training` is stillhouse's default"
 
 
 def make_round(
@@ -36,8 +36,6 @@ def make_round(
     weighing, overrides, sweep = _weights(runs, levels, notes)
     training = described.training if described else Training()
     fields: dict[str, Any] = described.model_dump(exclude_unset=True) if described else {}
-    if described is None:
-        fields["known_issues"] = (UNTOLD,)
     fields |= {
         "round": name,
         "status": "imported",
@@ -51,7 +49,7 @@ def make_round(
         "distillation": weighing,
         "overrides": overrides,
         "sweep": sweep,
-        "imported": Imported(source=source, runs=()),
+        "imported": Imported(source=source, runs=(), unknown=_unknown(runs, described)),
     }
     return Round.model_validate(fields), notes
 
@@ -76,34 +74,50 @@ def _ordered(first: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: [*first, *found].index(name)))
 
 
+def _unknown(runs: list[ScriptRun], described: Round | None) -> tuple[str, ...]:
+    """The fields of the recipe that nothing tells; a round file tells all of them."""
+    if described is not None:
+        return ()
+    known = {"epochs", *(name for run in runs for name in run.config)}
+    return tuple(name for name in Training.model_fields if name not in known)
+
+
 def _weights(
     runs: list[ScriptRun], levels: list[float], notes: list[str]
 ) -> tuple[Distillation, Overrides, dict[str, Any]]:
-    """Loss weight alpha and temperature: one value, or one per method, or a sweep."""
-    distilled = [run for run in runs if run.found.place.method != PURE]
-    alphas: dict[str, list[float]] = {}
-    temperatures = []
-    for run in distilled:
-        alphas.setdefault(run.found.place.method, []).append(run.config.get("alpha", ALPHA))
-        if run.found.place.method == "logit":
-            temperatures.append(float(run.config.get("temperature", TEMPERATURE)))
-    own: dict[str, dict[str, Any]] = {}
+    """Loss weight alpha, one value, one per method or a sweep; every recorded temperature."""
+    alphas, own = _recorded(runs, "alpha"), {}
     common = ALPHA
     if not levels:
         common = _commonest([value for values in alphas.values() for value in values], ALPHA)
-        for method, values in alphas.items():
-            alpha = _commonest(values, common)
-            if len(set(values)) > 1:
-                notes.append(f"{method}: its runs have several alphas: {sorted(set(values))}")
-            if alpha != common:
-                own.setdefault(method, {})["alpha"] = alpha
-    if len(set(temperatures)) > 1:
-        notes.append(f"logit: its runs have several temperatures: {sorted(set(temperatures))}")
-    if (temperature := _commonest(temperatures, TEMPERATURE)) != TEMPERATURE:
-        own.setdefault("logit", {})["temperature"] = temperature
+        own = {
+            method: {"alpha": alpha}
+            for method, values in alphas.items()
+            if (alpha := _commonest(values, common)) != common
+        }
+    for method, values in _recorded(runs, "temperature").items():
+        if "temperature" in names.parameters(method):
+            own.setdefault(method, {})["temperature"] = _commonest(values, None)
+            _several("temperature", method, values, notes)
+    for method, values in alphas.items() if not levels else ():
+        _several("alpha", method, values, notes)
     sweep: dict[str, Any] = {"alpha": tuple(levels)} if levels else {}
     weighing = Distillation(total="convex", alpha=None if levels else common)
     return weighing, Overrides(methods=own), sweep
+
+
+def _recorded(runs: list[ScriptRun], field: str) -> dict[str, list[float]]:
+    """By distillation method, the values of a setting that its runs recorded."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        if run.found.place.method != PURE and field in run.config:
+            found.setdefault(run.found.place.method, []).append(float(run.config[field]))
+    return found
+
+
+def _several(field: str, method: str, values: list[float], notes: list[str]) -> None:
+    if len(set(values)) > 1:
+        notes.append(f"{method}: its runs have several {field}s: {sorted(set(values))}")
 
 
 def _teacher_seeds(

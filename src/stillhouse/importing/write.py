@@ -14,7 +14,7 @@ import yaml
 
 from stillhouse.config.expand import expand
 from stillhouse.config.load import load_round
-from stillhouse.config.schema import Imported, Round, RunConfig
+from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.importing.records import attempt_status, epoch_records, result_facts, run_facts
 from stillhouse.importing.round_file import make_round
@@ -66,7 +66,8 @@ def import_round(source: Path, name: str, root: Path, recipe: Path | None = None
     described = load_round(recipe) if recipe else None
     round_, remarks = make_round(runs, name, str(source), described)
     matched, left = _match(runs, round_)
-    imported = Imported(source=str(source), runs=tuple(matched))
+    assert round_.imported is not None
+    imported = round_.imported.model_copy(update={"runs": tuple(matched)})
     file = _write_round(round_.model_copy(update={"imported": imported}), root)
     round_ = load_round(file)
     workspace.activate(round_, file)
@@ -75,7 +76,9 @@ def import_round(source: Path, name: str, root: Path, recipe: Path | None = None
     configs = {config.path: config for config in expand(round_)}
     outcomes, notes = {}, [(name, remark) for remark in remarks]
     for path, config in configs.items():
-        outcomes[path], found = _write_run(workspace, config, matched[path], matched)
+        outcomes[path], found = _write_run(
+            workspace, config, matched[path], matched, imported.unknown
+        )
         notes += [(path, note) for note in found]
     unmapped = [*seen.strays, *((run.found.relative, _why(run, round_, matched)) for run in left)]
     for relative, _ in unmapped:
@@ -132,12 +135,16 @@ def _write_round(round_: Round, root: Path) -> Path:
 
 
 def _write_run(
-    workspace: Workspace, config: RunConfig, run: ScriptRun, runs: dict[str, ScriptRun]
+    workspace: Workspace,
+    config: RunConfig,
+    run: ScriptRun,
+    runs: dict[str, ScriptRun],
+    untold: tuple[str, ...],
 ) -> tuple[Outcome, list[str]]:
     """Write a run's folder; return its outcome and what deserves a remark."""
     folder, found = workspace.folder(config), outcome(run)
     folder.path.mkdir(parents=True)
-    facts = run_facts(run, config, found, runs)
+    facts = run_facts(run, config, found, runs, untold)
     facts["imported"]["files"] = _keep(run.found.folder, folder.path / VERBATIM)
     records = epoch_records(run, config)
     lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records).encode()

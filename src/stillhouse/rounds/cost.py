@@ -12,7 +12,9 @@ from torch import nn
 
 from stillhouse import data, models
 from stillhouse.config.schema import RunConfig
+from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs.records import Epoch
 from stillhouse.training.precision import configure, pick_device, settle
 
 PROBE_IMAGES = 8
@@ -24,7 +26,8 @@ def estimate(seen: Survey, device: str) -> dict[str, float]:
 
     A finished run of the same dataset, method and network gives its time per epoch; otherwise one
     training step of the network, and the teacher's forward pass, are timed here and now on
-    random images. What a method adds is then left out.
+    random images. What a method adds is then left out. Nothing is timed for an imported round,
+    which was trained on another machine: runs without a recorded time are left out.
     """
     recorded = _recorded(seen.cells)
     probes: dict[tuple[str, str], float] = {}
@@ -34,6 +37,8 @@ def estimate(seen: Survey, device: str) -> dict[str, float]:
             continue
         run = cell.config
         known = recorded.get((run.dataset, run.method, run.model))
+        if known is None and cell.imported:
+            continue
         costs[run.path] = cell.left * (known if known else _probed(run, probes, device))
     return costs
 
@@ -72,10 +77,24 @@ def _multiplications(network: nn.Module, image: torch.Tensor) -> int:
 def _recorded(cells: list[Cell]) -> dict[tuple[str, str, str], float]:
     times: dict[tuple[str, str, str], list[float]] = {}
     for cell in cells:
-        if cell.state.result is not None and "time" in cell.state.result["final"]:
+        newest = _newest(cell)
+        if newest is not None and "time" in newest:
             key = (cell.config.dataset, cell.config.method, cell.config.model)
-            times.setdefault(key, []).append(cell.state.result["final"]["time"]["seconds"])
+            times.setdefault(key, []).append(newest["time"]["seconds"])
     return {key: median(values) for key, values in times.items()}
+
+
+def _newest(cell: Cell) -> Epoch | None:
+    """The last epoch of a completed run; of an imported one that was cut off, too."""
+    if cell.state.result is not None:
+        return cell.state.result["final"]
+    if not cell.imported or cell.state.name != "lost":
+        return None
+    try:
+        records = cell.folder.records()
+    except RunError:  # `status` and `doctor` name the damaged file
+        return None
+    return records[-1] if records else None
 
 
 def _probed(run: RunConfig, probes: dict[tuple[str, str], float], device: str) -> float:

@@ -36,14 +36,27 @@ def plan(seen: Survey, device: str) -> Table:
     total = len(seen.cells)
     title = f"round {seen.round.round}: {total} runs, {done} done, {total - done} left"
     notes = (
-        f"cost: {_hours(sum(costs.values()))} of one {device} device for all that is left, by the "
-        "recorded epoch times where there are any, else by one step timed here; "
-        "students of one seed share their teacher's pass and need less",
+        _cost_note(seen, costs, device),
         "loss: coefficients of cross entropy and of each unweighted term, "
         "and in brackets the effective ratio to cross entropy",
     )
     table = tuple((*key, *_row(cells, costs)) for key, cells in rows.items())
     return Table(title, COLUMNS, table, notes)
+
+
+def _cost_note(seen: Survey, costs: dict[str, float], device: str) -> str:
+    total = _hours(sum(costs.values()))
+    if seen.round.imported:
+        left = sum(cell.state.name != "done" for cell in seen.cells)
+        return (
+            f"cost: {total} for {len(costs)} of the {left} runs that are left, by the epoch times "
+            "in the records; for the others they hold none"
+        )
+    return (
+        f"cost: {total} of one {device} device for all that is left, by the recorded epoch times "
+        "where there are any, else by one step timed here; students of one seed share their "
+        "teacher's pass and need less"
+    )
 
 
 def _row(cells: list[Cell], costs: dict[str, float]) -> tuple[str | int, ...]:
@@ -55,7 +68,8 @@ def _row(cells: list[Cell], costs: dict[str, float]) -> tuple[str | int, ...]:
         seeds = sorted({cell.config.teacher.seed for cell in waiting if cell.config.teacher})
         assert first.teacher is not None
         waits = f"{first.teacher.model} {','.join(map(str, seeds))}"
-    seconds = sum(costs.get(cell.config.path, 0.0) for cell in cells)
+    left = [cell.config.path for cell in cells if cell.state.name != "done"]
+    known = [costs[path] for path in left if path in costs]
     seeds_text = ",".join(str(cell.config.seed) for cell in cells)
     return (
         seeds_text,
@@ -64,7 +78,7 @@ def _row(cells: list[Cell], costs: dict[str, float]) -> tuple[str | int, ...]:
         len(cells) - done,
         waits,
         loss_text(first),
-        _hours(seconds) if done < len(cells) else "",
+        "" if not left else _hours(sum(known)) if len(known) == len(left) else "unknown",
     )
 
 

@@ -34,6 +34,7 @@ def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
         except RunError as error:
             damaged.append(f"Where this run comes from is not known: {error.message}.")
     return (
+        *_untold(seen),
         *damaged,
         *changed_teachers(done),
         *_adopted(done),
@@ -43,6 +44,13 @@ def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
         *_mixed("sets of packages", [[_packages(run)] for run in runs]),
         *_mixed("kinds of processor", [[_processor(run)] for run in runs]),
     )
+
+
+def _untold(seen: Survey) -> tuple[str, ...]:
+    """A note naming the recipe's fields that an imported round's records do not tell."""
+    fields = seen.round.imported.unknown if seen.round.imported else ()
+    shown = ", ".join(field.replace("_", " ") for field in fields)
+    return (f"Unknown, for the records do not tell: {shown}.",) if fields else ()
 
 
 def changed_teachers(cells: Iterable[Cell]) -> tuple[str, ...]:

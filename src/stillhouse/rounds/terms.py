@@ -51,17 +51,17 @@ def terms_table(
     """The comparison of every completed distillation run, and that no own loss is higher.
 
     What was recorded of the same weights is not measured again. `log` is told first what will be
-    measured and fitted, then the progress. Raises RunError if no distillation run is done.
+    measured and fitted, then the progress. Raises RunError if no distillation run is done, or if
+    the round was imported.
     """
-    cells = [cell for cell in seen.cells if cell.config.teacher and cell.state.name == "done"]
-    if not cells:
-        raise RunError(f"round {seen.round.round}: no distillation run is done", "train it first")
-    cells = [cell for cell in cells if cell.state.result and cell.state.result["weights"]]
-    if not cells:
+    if seen.round.imported:
         raise RunError(
             f"round {seen.round.round} was imported, and an imported run has no weights to measure",
             "train the round here",
         )
+    cells = [cell for cell in seen.cells if cell.config.teacher and cell.state.name == "done"]
+    if not cells:
+        raise RunError(f"round {seen.round.round}: no distillation run is done", "train it first")
     place = Place(experiments, teachers, data_root, pick_device(device))
     found: dict[str, OwnLoss] = {}
     missing: list[RunConfig] = []
