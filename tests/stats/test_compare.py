@@ -140,6 +140,39 @@ def test_alpha_beside_beta(alpha: Import) -> None:
     assert {row[-1] for row in table.rows} == {"not run yet", "new"}
 
 
+@pytest.mark.parametrize("swept", [0, 1])
+def test_an_arm_at_the_value_of_the_others_sweep_is_the_same_arm(
+    tmp_path: Path, swept: int
+) -> None:
+    """Logit at the round's alpha of 0.5 beside a sweep over alpha, in either order."""
+    weighing = {"total": "convex", "alpha": 0.5}
+    plain = Bench(tmp_path / "plain", round="plain", distillation=weighing)
+    levels = Bench(
+        tmp_path / "levels",
+        round="levels",
+        distillation={"total": "convex"},
+        sweep={"alpha": [0.25, 0.5]},
+    )
+    plain.finish(f"{LOGIT}/0", 83.0)
+    levels.finish("Digits/logit/alpha_0.5/ResNet20_to_ResNetBaby/0", 84.0)
+    sides = [plain.look(), levels.look()]
+    first, second = sides if swept else sides[::-1]
+    listed = {pair.arm.label: pair for pair in pairs(first, second) if pair.arm.method == "logit"}
+    assert set(listed) == {"Logit KD alpha=0.25", "Logit KD alpha=0.5"}
+    both = listed["Logit KD alpha=0.5"]
+    assert both.gap is not None and both.gap.value == pytest.approx(1.0 if swept else -1.0)
+    assert listed["Logit KD alpha=0.25"].change in ("new", "gone")
+
+
+def test_an_arm_at_a_parameters_default_is_a_point_of_its_sweep(tmp_path: Path) -> None:
+    plain = Bench(tmp_path / "plain", round="plain")
+    levels = Bench(tmp_path / "levels", round="levels", sweep={"temperature": [1.0, 4.0]})
+    plain.finish(f"{LOGIT}/0", 83.0)
+    levels.finish("Digits/logit/temperature_4/ResNet20_to_ResNetBaby/0", 84.0)
+    found = [pair for pair in pairs(plain.look(), levels.look()) if pair.gap]
+    assert [pair.arm.label for pair in found] == ["Logit KD temperature=4"]
+
+
 def test_the_command(rounds: tuple[Bench, Bench]) -> None:
     for bench in rounds:
         bench.workspace.activate(bench.round, bench.file)

@@ -108,7 +108,18 @@ def test_a_teacher_hardly_better_than_pure(records: Records) -> None:
 
 def test_students_above_their_teacher(records: Records) -> None:
     found = records.arms(L=[94.6, 94.9, 94.7]).texts("above-teacher")
-    assert len(found) == 1 and "Logit KD (94.73 %, n = 3) by 0.63" in found[0]
+    assert len(found) == 1 and "Logit KD (94.73 %, n = 3) by 0.63 over 94.10 %" in found[0]
+
+
+def test_one_student_is_compared_with_its_own_teacher(records: Records) -> None:
+    """Above the mean of all teachers, but below the one it had; and the other way round."""
+    below = records.arms(T=[96.0, 92.0, 92.0], L=[95.0]).texts("above-teacher")
+    assert not any("Logit KD" in text for text in below)
+
+
+def test_a_low_student_is_above_a_lower_teacher(records: Records) -> None:
+    (text,) = records.arms(T=[91.0, 97.0, 97.0], L=[92.5], R=[]).texts("above-teacher")
+    assert "Logit KD (92.50 %, n = 1) by 1.50 over 91.00 %" in text
 
 
 def test_a_failure_is_counted_by_its_reason(records: Records) -> None:
@@ -291,7 +302,8 @@ def test_round_alpha_shows_what_its_authors_saw_and_what_they_missed(alpha: Impo
         return any(all(part in text for part in parts) for text in texts)
 
     assert has("Cifar10", "weak-teacher", "+0.35 points")
-    assert has("Cifar10", "above-teacher", "Attention Transfer (94.12 %, n = 1) by 0.57", "0.89")
+    assert has("Cifar10", "above-teacher", "Attention Transfer (94.12 %, n = 1) by 1.58", "0.89")
+    assert has("Cifar10", "above-teacher", "Logit KD (93.37 %, n = 3) by 4.78 over 88.60 %")
     assert has("Cifar10", "seed-outlier", "Logit KD, seed 0 (92.35 %)", "below every pure seed")
     assert has("Cifar100", "wide-spread", "Logit KD spreads", "2.12")
     assert has("Cifar100", "below-pure", "FitNets (70.23 %, n = 1) is 0.94 points below")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from stillhouse.stats.frame import Frame, Row, frame
 from stillhouse.stats.images import chance_agreement
 from stillhouse.stats.inference import difference, holm
 from stillhouse.stats.table import statistics_numbers, statistics_table
-from stillhouse.stats.verdict import judge
+from stillhouse.stats.verdict import Verdict, judge
 from stillhouse.tables import Table, render
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
@@ -299,6 +300,30 @@ def test_verdicts(
 ) -> None:
     found = judge(gap(values, against), adjusted, 0.2, 1.0, 1, checks)
     assert found.text() == text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "label"),
+    [
+        (Verdict("helps", 3, disputed=True), "helps (tests disagree)"),
+        (Verdict("hurts", 3), "hurts"),
+        (Verdict("missing"), "no run yet"),
+        (Verdict("inconclusive", 3, needs=14), "inconclusive"),
+        (Verdict("equivalent", 3), "equivalent"),
+    ],
+)
+def test_a_csv_says_the_verdict_that_the_table_says(
+    full: Bench, verdict: Verdict, label: str
+) -> None:
+    """Its figures, as the seeds needed, have cells of their own."""
+    seen = full.look()
+    found = frame(seen, "Digits")
+    rows = tuple(replace(one, verdict=verdict) if one.verdict else one for one in found.rows)
+    shown = column(statistics_table(seen, replace(found, rows=rows)), "Verdict")["Logit KD"]
+    numbers = statistics_numbers(seen, replace(found, rows=rows))
+    told = {dict(zip(numbers.columns, row, strict=True))["verdict"] for row in numbers.rows}
+    assert told == {label, None}
+    assert str(shown).startswith(label)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

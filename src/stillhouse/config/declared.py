@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from stillhouse import methods
 from stillhouse.own import assigned
@@ -42,6 +44,24 @@ class Declared:
             if not node.target.id.startswith("_") and "ClassVar" not in ast.unparse(node.annotation)
         )
         return tuple(dict.fromkeys([*(f for fields in reversed(inherited) for f in fields), *own]))
+
+    def defaults(self) -> dict[str, Any]:
+        """The values of those fields that are plain values in the text, inherited ones too."""
+        found: dict[str, Any] = {}
+        for _, base in reversed(list(self.bases())):
+            found |= base.defaults() if base else {}
+        for node in self.node.body:
+            if isinstance(node, ast.AnnAssign) and node.value is not None:
+                with suppress(ValueError):  # computed when the class is made
+                    found[ast.unparse(node.target)] = ast.literal_eval(node.value)
+        return found
+
+    def defines(self, name: str) -> bool:
+        """Whether it, or a base other than `Method`, has a function of that name."""
+        if self.builtin == BASE:
+            return False
+        own = (isinstance(node, ast.FunctionDef) and node.name == name for node in self.node.body)
+        return any(own) or any(base.defines(name) for _, base in self.bases() if base)
 
     def text(self, name: str, inherit: bool) -> str | None:
         """The text that it, or else one of its bases, sets as `name = "..."`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from functools import cache
+from typing import Any
 
 from stillhouse import data, methods, models, own
 from stillhouse.config.declared import Declared, declared, module
@@ -48,6 +49,14 @@ def unread_base(method: str, files: Files = ()) -> str | None:
     return unread or (kind.unread() if kind else None)
 
 
+@cache
+def defaults(method: str, files: Files = ()) -> dict[str, Any]:
+    """The defaults of a method's own parameters, as far as they are plain values."""
+    kind = _class(method, files)
+    config = kind.inner("Config") if kind else None
+    return config.defaults() if config else {}
+
+
 def label(method: str, files: Files = ()) -> str:
     """The row name of a method in tables: its class's own `label`, or else its name."""
     kind = _class(method, files)
@@ -63,10 +72,8 @@ def taught_by(method: str, files: Files = ()) -> str:
 
 def pretrains(method: str, files: Files = ()) -> bool:
     """Whether a method trains a part once per teacher, before distillation."""
-    return any(
-        isinstance(node, ast.FunctionDef) and node.name == "pretraining"
-        for node in _class_body(method, files)
-    )
+    kind = _class(method, files)
+    return bool(kind and kind.defines("pretraining"))
 
 
 @cache

@@ -35,7 +35,7 @@ def teacher_facts(run: ScriptRun, config: RunConfig, runs: dict[str, ScriptRun])
     if teacher.status and "max_acc" in teacher.status:
         facts["accuracy"] = teacher.status["max_acc"]
     done = outcome(teacher).state == "finished"
-    lead, length = _lead(teacher, run), _seconds(teacher)
+    lead, length = _lead(teacher, run), teacher.seconds
     if lead is not None and lead >= 0 and length is not None:
         facts["finished_before"] = done and lead >= length
         if lead < length:
@@ -58,13 +58,6 @@ def _lead(teacher: ScriptRun, student: ScriptRun) -> float | None:
         return None
     gap = datetime.fromisoformat(second.started) - datetime.fromisoformat(first.started)
     return gap.total_seconds()
-
-
-def _seconds(run: ScriptRun) -> int | None:
-    """How long a run's logged call lasted."""
-    if run.log is not None and run.log.seconds is not None:
-        return run.log.seconds
-    return run.end.seconds if run.end else None
 
 
 def _at(teacher: ScriptRun, share: float) -> Record:

@@ -125,12 +125,9 @@ def _seconds_an_epoch(run: ScriptRun) -> float | None:
 
     None where the time holds more: that of a method which trains a part before.
     """
-    log = run.log
-    if names.pretrains(run.found.place.method):
+    if names.pretrains(run.found.place.method) or run.seconds is None:
         return None
-    if log is None or log.seconds is None or not log.epochs:
-        return None
-    return round(log.seconds / len(log.epochs), 3)
+    return round(run.seconds / len(run.log.epochs), 3) if run.log and run.log.epochs else None
 
 
 def attempt_status(found: Outcome) -> dict[str, Any]:

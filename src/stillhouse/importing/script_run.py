@@ -35,6 +35,13 @@ class ScriptRun:
         return told or (self.log.config if self.log else None) or {}
 
     @property
+    def seconds(self) -> int | None:
+        """How long its logged call lasted."""
+        if self.log is not None and self.log.seconds is not None:
+            return self.log.seconds
+        return self.end.seconds if self.end else None
+
+    @property
     def records(self) -> list[Record]:
         """One record per epoch that left a trace, in stillhouse's fields."""
         if self.metrics is not None:

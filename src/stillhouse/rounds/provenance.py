@@ -34,7 +34,6 @@ def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
         except RunError as error:
             damaged.append(f"Where this run comes from is not known: {error.message}.")
     return (
-        *_untold(seen),
         *damaged,
         *changed_teachers(done),
         *_adopted(done),
@@ -46,7 +45,7 @@ def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
     )
 
 
-def _untold(seen: Survey) -> tuple[str, ...]:
+def untold(seen: Survey) -> tuple[str, ...]:
     """A note naming the recipe's fields that an imported round's records do not tell."""
     fields = seen.round.imported.unknown if seen.round.imported else ()
     shown = ", ".join(field.replace("_", " ") for field in fields)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from stillhouse import data
+from stillhouse.config import names
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.schema import Round
 from stillhouse.errors import ConfigError
@@ -45,10 +46,9 @@ class Pair:
 
     @property
     def arm(self) -> Arm:
-        """Either of them, for its names."""
-        found = self.later or self.earlier
-        assert found is not None
-        return found
+        """Either of them, for its names: the later, unless only the earlier has an axis."""
+        known = [arm for arm in (self.later, self.earlier) if arm]
+        return max(known, key=lambda arm: bool(arm.axes))
 
     @property
     def change(self) -> Change:
@@ -72,10 +72,7 @@ def pairs(a: Survey, b: Survey, which: Which = "final") -> list[Pair]:
     """Every arm of either round, in the order of the tables; the datasets of A first."""
     found = []
     for dataset in dict.fromkeys([*a.round.datasets, *b.round.datasets]):
-        before, after = (
-            {(arm.method, arm.model, arm.axes): arm for arm in arms(side, dataset, which)}
-            for side in (a, b)
-        )
+        before, after = _keyed(arms(a, dataset, which), arms(b, dataset, which))
         for key in dict.fromkeys([*before, *after]):
             earlier, later = before.get(key), after.get(key)
             gap = None
@@ -83,6 +80,40 @@ def pairs(a: Survey, b: Survey, which: Which = "final") -> list[Pair]:
                 gap = difference(later.by_seed, earlier.by_seed, "welch", later.resolution)
             found.append(Pair(dataset, earlier, later, gap))
     return found
+
+
+Key = tuple[str, str, tuple[tuple[str, Any], ...]]
+
+
+def _keyed(*sides: list[Arm]) -> list[dict[Key, Arm]]:
+    """Each side's arms by method, network and the value of every axis that either side sweeps.
+
+    An arm that is not swept has the value of its settings: logit at alpha 0.5 is logit at the
+    point 0.5 of a sweep.
+    """
+    axes: dict[tuple[str, str], set[str]] = {}
+    for arm in (arm for side in sides for arm in side):
+        swept = axes.setdefault((arm.method, arm.model), set())
+        swept |= set(arm.cells[0].config.axes)
+    return [
+        {
+            (arm.method, arm.model, _point(arm, sorted(axes[arm.method, arm.model]))): arm
+            for arm in side
+        }
+        for side in sides
+    ]
+
+
+def _point(arm: Arm, axes: list[str]) -> tuple[tuple[str, Any], ...]:
+    """The value of some axes in an arm, swept or not."""
+    run = arm.cells[0].config
+    known = {
+        **names.defaults(run.method, run.files),
+        "alpha": run.distillation.alpha,
+        **run.parameters,
+        **run.axes,
+    }
+    return tuple((axis, known.get(axis)) for axis in axes)
 
 
 def results_table(a: Survey, b: Survey, which: Which = "final") -> Table:

@@ -8,7 +8,7 @@ from pathlib import Path
 from stillhouse import data
 from stillhouse.errors import ConfigError
 from stillhouse.published import Kind, PublishedResult, read_results
-from stillhouse.rounds.provenance import footnotes
+from stillhouse.rounds.provenance import footnotes, untold
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.arms import Arm, Which, accuracy_of, arms
 from stillhouse.stats.summary import Summary, summarise
@@ -68,7 +68,7 @@ def _notes(seen: Survey, found: Sequence[Arm]) -> tuple[str, ...]:
         if cell.config.dataset == dataset and cell.shown in ("failed", "unreadable", "unsound"):
             word = "unsound: " if cell.unsound else ""
             notes.append(f"{cell.config.path}: {word}{cell.why}")
-    return (*notes, *footnotes(seen, dataset))
+    return (*notes, *untold(seen), *footnotes(seen, dataset))
 
 
 def against_tables(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stillhouse import data
-from stillhouse.rounds.provenance import footnotes
+from stillhouse.rounds.provenance import footnotes, untold
 from stillhouse.rounds.survey import Survey
 from stillhouse.stats.frame import FAILED, Frame, Row
 from stillhouse.stats.inference import Difference, Test
@@ -100,7 +100,7 @@ def _numbers(row: Row, seen: Survey) -> dict[str, Cell]:
         "p_dunnett": row.dunnett,
         "mcnemar_below_0.05": images[0],
         "mcnemar_seeds": images[1],
-        "verdict": row.verdict.word if row.verdict else None,
+        "verdict": row.verdict.label if row.verdict else None,
         "seeds_needed": row.verdict.needs if row.verdict else None,
         "why": "; ".join(filter(None, (row.arm.why, unresolved(gap)))) or None,
     }
@@ -151,6 +151,7 @@ def notes(seen: Survey, frame: Frame) -> tuple[str, ...]:
         *_reading(frame),
         *_limits(seen, frame),
         *_left_out(frame),
+        *untold(seen),
         *footnotes(seen, frame.dataset),
     )
 

@@ -27,16 +27,21 @@ class Verdict:
     needs: int | None = None
     disputed: bool = False
 
+    @property
+    def label(self) -> str:
+        """The verdict without figures: `helps (tests disagree)`, `equivalent`, `no run yet`."""
+        doubt = " (tests disagree)" if self.disputed else ""
+        return {"missing": "no run yet"}.get(self.word, self.word) + doubt
+
     def text(self) -> str:
-        """`helps`, `equivalent (±0.2)`, `inconclusive (n = 1): about 14 seeds`, ..."""
+        """`helps`, `equivalent (±0.2)`, `inconclusive (n = 1): needs about 14 seeds`, ..."""
         if self.word == "equivalent":
-            return f"equivalent (±{self.margin:g})"
+            return f"{self.label} (±{self.margin:g})"
         if self.word != "inconclusive":
-            doubt = " (tests disagree)" if self.disputed else ""
-            return {"missing": "no run yet"}.get(self.word, self.word) + doubt
+            return self.label
         few = f" (n = {self.n})" if self.n < MIN_SEEDS else ""
         needs = f": needs about {self.needs} seeds" if self.needs else ""
-        return f"inconclusive{few}{needs}"
+        return f"{self.label}{few}{needs}"
 
 
 def judge(

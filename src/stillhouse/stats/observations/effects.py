@@ -8,6 +8,7 @@ from statistics import mean
 from stillhouse.stats.frame import Row, pure_of
 from stillhouse.stats.inference import Difference
 from stillhouse.stats.observations.base import Observation, Scene, listed, shown, value
+from stillhouse.stats.observations.teachers import teachers_had
 from stillhouse.stats.summary import MIN_SEEDS
 from stillhouse.stats.table import SHORT, interval, is_p, p_text
 from stillhouse.stats.verdict import MARGIN
@@ -82,23 +83,23 @@ def weak_teacher(scene: Scene) -> Iterator[Observation]:
 
 
 def above_teacher(scene: Scene) -> Iterator[Observation]:
-    """STUDENT>TEACHER with finished teachers: a note, with the margin beside their spread."""
-    teacher = scene.teacher
-    if teacher is None or not teacher.values:
+    """STUDENT>TEACHER: a note, by the teacher that each student had, as it was when it taught."""
+    above: list[tuple[float, Row, float]] = []
+    for row in scene.methods:
+        taught = teachers_had(scene, row.arm)
+        gaps = [row.arm.by_seed[seed] - accuracy for seed, accuracy in taught.items()]
+        if gaps and mean(gaps) > 0:
+            above.append((mean(gaps), row, mean(taught.values())))
+    if not above:
         return
-    level = mean(teacher.values)
-    rows = [row for row in scene.methods if row.arm.values and mean(row.arm.values) > level]
-    if not rows:
-        return
-    rows.sort(key=lambda row: -mean(row.arm.values))
-    parts = [f"{shown(row.arm)} by {mean(row.arm.values) - level:.2f}" for row in rows]
-    spread = teacher.summary.std if len(teacher.values) >= MIN_SEEDS else None
+    above.sort(key=lambda found: -found[0])
+    parts = [f"{shown(row.arm)} by {gap:.2f} over {level:.2f} %" for gap, row, level in above]
+    spread = scene.teacher.summary.std if scene.teacher else None
     beside = f"; the teacher's seeds alone spread by {spread:.2f} (sd)" if spread else ""
-    text = (
-        f"Above the teacher's mean ({level:.2f} %, n = {len(teacher.values)}): {listed(parts)} "
-        f"points{beside}"
+    text = f"Above the teacher that each student had, in points: {listed(parts)}{beside}"
+    yield scene.say(
+        "note", "above-teacher", text, [c for _, row, _ in above for c in row.arm.sound]
     )
-    yield scene.say("note", "above-teacher", text, [cell for r in rows for cell in r.arm.sound])
 
 
 def above_unfinished_teacher(scene: Scene) -> Iterator[Observation]:

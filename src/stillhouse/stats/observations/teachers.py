@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from stillhouse.config.expand import teacher_seed
+from stillhouse.config.expand import teacher_path, teacher_seed
 from stillhouse.rounds.survey import Cell
 from stillhouse.stats.arms import Arm
 from stillhouse.stats.frame import recorded_teachers
@@ -156,6 +156,25 @@ def _at_hand_over(scene: Scene, arm: Arm) -> str:
         return ""
     r = correlation([pair[0] for pair in pairs], [pair[1] for pair in pairs])
     return "" if r is None else f" (r = {r:.3f} with its accuracy when it was loaded)"
+
+
+def teachers_had(scene: Scene, arm: Arm) -> dict[int, float]:
+    """By student seed, the accuracy of the teacher it had, as it was when it was loaded.
+
+    A teacher still in training then has its best until then; if that is not known, and where
+    there is no teacher, the seed is left out.
+    """
+    own = {cell.config.path: cell for other in scene.arms for cell in other.sound}
+    recorded, found = recorded_teachers(arm), {}
+    for cell in arm.sound:
+        seed, early = cell.config.seed, handed(cell)
+        teacher = own.get(str(teacher_path(cell.config)))
+        known = recorded.get(seed) if teacher is None else value(teacher, scene.which)
+        if known is not None and early is None:
+            found[seed] = known
+        elif early is not None and early.accuracy is not None:
+            found[seed] = early.accuracy
+    return found
 
 
 def _follows(scene: Scene, arm: Arm) -> float | None:
