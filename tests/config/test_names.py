@@ -65,3 +65,9 @@ def test_a_sweep_of_a_method_without_a_teacher_keeps_its_runs_apart() -> None:
         "Digits/ce_scaled/alpha_0.25/ResNetBaby/0",
         "Digits/ce_scaled/alpha_0.5/ResNetBaby/0",
     ]
+
+
+def test_defaults_and_pretraining_are_read_without_torch() -> None:
+    assert names.defaults("logit") == names.defaults("self") == {"temperature": 4.0}
+    assert names.defaults("pure") == {}
+    assert [name for name in names.distillers() if names.pretrains(name)] == ["factor_transfer"]
