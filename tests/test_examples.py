@@ -9,10 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from stillhouse.config.expand import expand
 from stillhouse.config.load import check_parameters, load_round
+from stillhouse.contract.file import METHOD_CHECKS
+from stillhouse.contract.stand import MethodCase
+from stillhouse.methods.logit import kd_loss
+from stillhouse.models.base import Outputs
+from stillhouse.own import own_file
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.stats.results import seed_tables
@@ -34,6 +40,42 @@ def test_the_example_is_short_and_expands() -> None:
     assert len(expand(round_)) == 24
     lines = (EXAMPLES / "own_method.py").read_text().splitlines()
     assert sum(bool(line.strip()) for line in lines) <= 25
+
+
+def own_memory() -> MethodCase:
+    return MethodCase("own_memory", (own_file(EXAMPLES / "own_memory.py"),))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "label and taught_by are literals",
+        "Config has defaults and survives JSON",
+        "weights name exactly the terms",
+        "its state survives a file",
+        "finite gradients: duplicate images",
+        "a resumed run is the uninterrupted one",
+    ],
+)
+def test_the_memory_keeps_the_contract(check: str) -> None:
+    """One check of each kind: `stillhouse check` runs all of them."""
+    METHOD_CHECKS[check](own_memory())
+
+
+def test_the_memory_holds_the_mean_of_what_the_teacher_said_of_an_image() -> None:
+    stand = own_memory().stand()
+    student = stand.look(stand.student)
+    taught = stand.look(stand.teacher)
+    plain = kd_loss(student.logits, taught.logits, 4.0)
+    changed = Outputs(taught.logits * 3, {})
+    mean = kd_loss(student.logits, taught.logits * 2, 4.0)
+    first, second = (stand.method.terms(student, t, stand.batch)["kd"] for t in (taught, changed))
+    torch.testing.assert_close(torch.stack([first, second]), torch.stack([plain, mean]))
+    answers = stand.method.get_buffer("answers")
+    assert torch.equal(answers.any(dim=1).nonzero().flatten(), stand.batch.ids)
+    torch.testing.assert_close(answers[stand.batch.ids], taught.logits * 2)
+    stand.method.eval().terms(student, taught, stand.batch)
+    assert int(stand.method.get_buffer("views").max()) == 2
 
 
 @pytest.mark.slow

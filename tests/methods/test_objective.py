@@ -7,7 +7,7 @@ import pytest
 from stillhouse import methods
 from stillhouse.errors import ConfigError
 from stillhouse.methods.base import Reference
-from stillhouse.methods.objective import coefficients, effective_ratio
+from stillhouse.methods.objective import Total, coefficients, effective_ratio
 
 PUBLISHED = [
     ("pure", {}, 1.0, {}),
@@ -93,3 +93,11 @@ def test_own_weights_replace_the_published() -> None:
     assert reference("fitnets", variant="two_stage", weight=3.0).weights["hint"] == 3.0
     assert reference("factor_transfer", weight=3.0).weights == {"factor": 3.0}
     assert reference("rkd", angle_weight=1.0).weights == {"distance": 25.0, "angle": 1.0}
+
+
+@pytest.mark.parametrize("total", ["convex", "additive"])
+def test_a_total_without_cross_entropy_has_the_published_form_alone(total: Total) -> None:
+    alone = Reference(ce=0.0, weights={"match": 1.0})
+    assert coefficients(alone, "reference", None) == {"ce": 0.0, "match": 1.0}
+    with pytest.raises(ConfigError, match=f"'{total}' keeps .*has no cross entropy\n.*reference"):
+        coefficients(alone, total, 0.5)

@@ -10,7 +10,7 @@ from stillhouse.config import names
 from stillhouse.contract.stand import EPOCHS, MethodCase
 from stillhouse.contract.verdict import Broken, require
 from stillhouse.methods.base import Card, MethodConfig, Need, TaughtBy
-from stillhouse.methods.objective import coefficients
+from stillhouse.methods.objective import Total, coefficients
 
 
 def label_and_taught_by_are_literals(case: MethodCase) -> None:
@@ -70,7 +70,8 @@ def weights_name_exactly_the_terms(case: MethodCase) -> None:
     stand = case.stand()
     terms = stand.terms(stand.look(stand.student)).keys()
     reference = case.kind.reference(stand.method.config)
-    for total in ("reference", "convex", "additive"):
+    totals: tuple[Total, ...] = ("reference", "convex", "additive")
+    for total in totals if reference.ce else totals[:1]:
         chosen = coefficients(reference, total, None)
         for epochs in (1, 2, EPOCHS):
             for epoch in range(epochs):

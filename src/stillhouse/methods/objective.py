@@ -16,7 +16,8 @@ def coefficients(reference: Reference, total: Total, alpha: float | None) -> dic
     `reference` is the published total. `convex` is `(1 - alpha) CE + alpha w L`, with w set so
     that at `reference.alpha` the ratio L : CE is the published one. `additive` is the convex
     form divided by (1 - alpha): the same ratio, with CE (and so the effective learning rate)
-    unscaled. `alpha=None` means `reference.alpha`.
+    unscaled. `alpha=None` means `reference.alpha`. Raises ConfigError for an alpha out of range,
+    and for a published total without CE in another form, as it has no ratio L : CE to keep.
     """
     if total == "reference":
         return {"ce": reference.ce, **reference.weights}
@@ -24,6 +25,12 @@ def coefficients(reference: Reference, total: Total, alpha: float | None) -> dic
         alpha = reference.alpha
     if not 0 <= alpha < 1:
         raise ConfigError(f"loss weight alpha is {alpha}", "expected 0 <= alpha < 1")
+    if not reference.ce:
+        raise ConfigError(
+            f"the total '{total}' keeps the published ratio to cross entropy, but the published "
+            "total has no cross entropy",
+            "set `total: reference`",
+        )
     odds = (1 - reference.alpha) / reference.alpha
     unit = {name: weight / reference.ce * odds for name, weight in reference.weights.items()}
     if total == "convex":
