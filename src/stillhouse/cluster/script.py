@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stillhouse.cluster.jobs import Request
 from stillhouse.cluster.site import Site
+from stillhouse.runs.environment import KEEP_MEMORY
 
 OUTPUT = "output.txt"
 
@@ -59,7 +60,7 @@ def body(request: Request, site: Site, place: Workplace, folder: Path) -> list[s
 
 def set_up(site: Site) -> list[str]:
     """What a job does before it calls Python."""
-    lines = []
+    lines = [f'export {name}="${{{name}:-{value}}}"' for name, value in KEEP_MEMORY.items()]
     if site.environment.modules:
         lines.append("command -v module > /dev/null || source /etc/profile")
     lines += [f"module load {shlex.quote(module)}" for module in site.environment.modules]

@@ -19,6 +19,7 @@ from stillhouse.errors import StillhouseError
 from stillhouse.rounds.progress import Progress
 from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
 from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs import environment
 from stillhouse.runs.process import stop_signals
 
 POLL_SECONDS = 0.5
@@ -117,16 +118,16 @@ class Local:
         return self.waiting and not self.stopping
 
     def _start(self, slot: int, cells: list[Cell]) -> None:
-        environment = dict(os.environ)
+        variables = environment.of_worker()
         if self.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = str(slot % self.gpus)
+            variables["CUDA_VISIBLE_DEVICES"] = str(slot % self.gpus)
         complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the worker is reaped
         process = subprocess.Popen(
             self.command(cells),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=complaints,
-            env=environment,
+            env=variables,
         )
         for cell in cells:
             self.tries[cell.config.path] = self.tries.get(cell.config.path, 0) + 1
