@@ -20,6 +20,7 @@ from benchmarks.gpu.page import page
 from benchmarks.gpu.workload import MODES, Setting, load_images
 
 from stillhouse.data.base import Dataset
+from stillhouse.errors import StillhouseError
 
 FORMAT = 1
 IMAGES, FEW_IMAGES = 50_000, 256
@@ -68,6 +69,7 @@ def make(options: argparse.Namespace) -> int:
     work = Work(options.out, images, device, options.budget, options.dry_run, report)
     wanted = options.only.split(",") if options.only else ["checks", "timings", "processes"]
     steps: list[tuple[str, Callable[[Work], None]]] = [
+        ("smoke", smoke),
         ("checks", waiting_checks),
         ("timings", first_timings),
         ("checks", all_checks),
@@ -113,6 +115,19 @@ def _driver() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
         return f"unknown ({error})"
+
+
+def smoke(work: Work) -> None:
+    """Within a minute: whether CUDA graphs work here at all, and what they are worth."""
+    base = checks.TINY if work.tiny else checks.SMALL
+    _collect(work, checks.modes_agree(base, work.images, work.device))
+    mode = [*MODES][-1]
+    half = replace(base, mode=mode, precision="fp32" if work.tiny else "fp16")
+    _collect(work, checks.same_bits(half, work.images, work.device))
+    _collect(work, checks.synchronisations(replace(base, mode=mode), work.images, work.device))
+    _collect(work, checks.bad_step(replace(base, mode=mode), work.images, work.device))
+    for pair, precision in (("large", "bf16"), ("small", "bf16"), ("large", "fp32")):
+        _time(work, timing.settings(mode, precision, pair, 7, _batch(work)))
 
 
 def waiting_checks(work: Work) -> None:
@@ -199,7 +214,7 @@ def _time(work: Work, setting: Setting, textbook: bool = False) -> None:
     try:
         row = measure(setting, work.images, work.device, share)
         work.say(f"{name}: {row['ms']:.2f} ms, {_extra(row)}")
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, StillhouseError) as error:
         text = " ".join(str(error).split())[:600]
         row = timing.described(setting, len(setting.students)) | {"failed": text}
         work.say(f"{name}: failed: {text}")
