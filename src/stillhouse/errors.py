@@ -90,7 +90,14 @@ def code_of(error: BaseException) -> Cause:
 
 def printable(text: str) -> str:
     """The text in one line, without the control characters that would steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return printable_lines(" ".join(text.split()))
+
+
+def printable_lines(text: str) -> str:
+    """The text with its lines and tabs, and "?" for every other character that is not printed."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
 def one_line(error: BaseException) -> str:

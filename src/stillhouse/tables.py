@@ -7,9 +7,11 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from stillhouse.errors import printable_lines
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -86,6 +88,20 @@ class Table:
         """The most characters in a column, its name included."""
         return max(len(_text(cell)) for cell in (self.columns[column], *self._cells(column)))
 
+    def printable(self) -> Table:
+        """The table without the characters that would steer a terminal, which records may hold."""
+
+        def clean(cell: Cell) -> Cell:
+            return printable_lines(cell) if isinstance(cell, str) else cell
+
+        return replace(
+            self,
+            title=printable_lines(self.title),
+            columns=tuple(map(printable_lines, self.columns)),
+            rows=tuple(tuple(map(clean, row)) for row in self.rows),
+            notes=tuple(map(printable_lines, self.notes)),
+        )
+
     def _cells(self, column: int) -> list[Cell]:
         return [row[column] for row in self.rows]
 
@@ -120,8 +136,9 @@ def render(
 
     `rich` is for people: `width` columns of a terminal (None: no limit), `color` with styles.
     `csv` holds the columns and rows alone; `json` is {title, columns, rows, notes}. Every format
-    writes a number with fraction to six significant digits.
+    writes a number with fraction to six significant digits, and no control character.
     """
+    table = table.printable()
     match Format(format):
         case Format.rich:
             return _rich(table, width, color)

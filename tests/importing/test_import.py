@@ -239,7 +239,7 @@ def test_what_cannot_be_read_is_said(scripts: ScriptRounds) -> None:
     ("file", "field", "value", "said"),
     [
         ("status.json", "epoch", "sixty", "epoch is 'sixty', expected a whole number"),
-        ("status.json", "max_acc", None, "max_acc is None, expected a percentage"),
+        ("status.json", "max_acc", None, "max_acc is null, expected a percentage"),
         ("status.json", "status", 3, "status is 3, expected a text"),
         ("status.json", "config", [], "config is [], expected an object"),
         ("metrics.json", "test_acc", [50.0, 160.0], "test_acc has values that are no percentage"),

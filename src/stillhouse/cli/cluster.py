@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stillhouse.cli.common import HERE, OnlyOption, RootOption, RoundArgument, again
-from stillhouse.cli.output import Format, show
+from stillhouse.cli.output import Format, say, show
 from stillhouse.errors import RunError, unknown_name
 
 if TYPE_CHECKING:
@@ -48,22 +48,22 @@ def submit(
     from stillhouse.cluster.store import Locked
 
     cohorts = group is Group.cohort
-    submitter = open_submitter(root, round_, site, cohorts, runs_per_gpu, dry_run, typer.echo)
+    submitter = open_submitter(root, round_, site, cohorts, runs_per_gpu, dry_run, say)
     if dry_run:
         decision, scripts = submitter.scripts()
         for script in scripts:
-            typer.echo(script)
+            say(script)
         _left(decision.left)
-        typer.echo(f"next: {again('submit', round_, root)} --site {site}")
+        say(f"next: {again('submit', round_, root)} --site {site}")
         return
     try:
         with submitter.store.lock() as prolong:
             done = submitter.run(prolong)
     except Locked as busy:
-        typer.echo(f"nothing done: {busy.message}")
+        say(f"nothing done: {busy.message}")
         return
     _tell(submitter, done)
-    typer.echo(f"next: {again('status', round_, root)}")
+    say(f"next: {again('status', round_, root)}")
     raise typer.Exit(1 if done.decision.halt else 0)
 
 
@@ -102,10 +102,10 @@ def logs(
     numbers = [number for number in store.numbers() if run in store.job(number).request.paths]
     files += [store.folder(number) / OUTPUT for number in numbers[-1:]]
     for file in [file for file in files if file.exists()]:
-        typer.echo(f"\n{file}:")
+        say(f"\n{file}:")
         for line in file.read_text(errors="replace").splitlines()[-lines:]:
-            typer.echo(f"  {line}")
-    typer.echo(f"next: {again('status', round_, root)}")
+            say(f"  {line}")
+    say(f"next: {again('status', round_, root)}")
 
 
 def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = None) -> None:
@@ -123,10 +123,10 @@ def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = No
     chosen = {one.path for one in select(expand(loaded), only)} if only else None
     with store.lock() as prolong:
         ids, complaints = control.cancel(store, scheduler, chosen, prolong)
-    typer.echo(f"cancelled {len(ids)} jobs: {', '.join(ids)}" if ids else "there was no job")
+    say(f"cancelled {len(ids)} jobs: {', '.join(ids)}" if ids else "there was no job")
     for complaint in complaints:
-        typer.echo(complaint, err=True)
-    typer.echo(f"next: {again('retry' if only is None else 'status', round_, root)}")
+        say(complaint, err=True)
+    say(f"next: {again('retry' if only is None else 'status', round_, root)}")
     raise typer.Exit(1 if complaints else 0)
 
 
@@ -147,9 +147,9 @@ def retry(
     with store.lock():
         tried = control.retry(store, survey(workspace, loaded), failed)
     for path in tried:
-        typer.echo(f"{path}: will be tried again")
+        say(f"{path}: will be tried again")
     site = _noted(store)["site"]
-    typer.echo(f"next: {again('submit', round_, root)} --site {site}")
+    say(f"next: {again('submit', round_, root)} --site {site}")
 
 
 def _store(root: Path, round_: str) -> Store:
@@ -171,23 +171,23 @@ def _tell(submitter: Submitter, done: Pass) -> None:
     for job, ending in done.closed:
         gained = sum(gain.gained for gain in ending.runs.values())
         reason = f": {ending.reason}" if ending.reason else ""
-        typer.echo(f"{job.name} ({job.id}) is over, {gained} epochs gained{reason}")
+        say(f"{job.name} ({job.id}) is over, {gained} epochs gained{reason}")
     for job in done.submitted:
         more = f" and {len(job.request.paths) - 1} more" if len(job.request.paths) > 1 else ""
-        typer.echo(f"submitted {job.name} ({job.id}): {job.request.paths[0]}{more}")
+        say(f"submitted {job.name} ({job.id}): {job.request.paths[0]}{more}")
     cap = submitter.terms.site.cap
-    typer.echo(
+    say(
         f"{len(done.submitted)} jobs submitted; {done.live + len(done.submitted)} of yours in the "
         f"queue, cap {cap}"
     )
     if done.full:
-        typer.echo(f"the queue takes no more: {done.full}")
+        say(f"the queue takes no more: {done.full}")
     _left(done.decision.left)
     if done.decision.halt:
-        typer.echo(f"nothing is submitted: {done.decision.halt}")
-        typer.echo("mend the cause, then: stillhouse retry ROUND (--failed: failed runs too)")
+        say(f"nothing is submitted: {done.decision.halt}")
+        say("mend the cause, then: stillhouse retry ROUND (--failed: failed runs too)")
 
 
 def _left(left: dict[str, str]) -> None:
     for why, count in Counter(left.values()).most_common():
-        typer.echo(f"left: {count} {'run' if count == 1 else 'runs'}: {why}")
+        say(f"left: {count} {'run' if count == 1 else 'runs'}: {why}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stillhouse.cli.common import again
-from stillhouse.cli.output import Format, show
+from stillhouse.cli.output import Format, say, show
 
 
 def import_(
@@ -37,5 +37,5 @@ def import_(
     home = root or Path(name)
     done = import_round(source, name, home, recipe)
     if recipe:
-        typer.echo(f"recipe and legacy notes: {recipe}", err=True)
+        say(f"recipe and legacy notes: {recipe}", err=True)
     show(import_table(done), format, again("status", name, home))

@@ -16,6 +16,7 @@ from stillhouse.cli.doctor import doctor
 from stillhouse.cli.figure import figure
 from stillhouse.cli.importing import import_
 from stillhouse.cli.observe import observe
+from stillhouse.cli.output import say
 from stillhouse.cli.power import power
 from stillhouse.cli.preflight import preflight
 from stillhouse.cli.unlock import unlock
@@ -82,18 +83,18 @@ def main() -> None:
     try:
         app()
     except StillhouseError as error:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
         if (reason := describe(error)) is None:
             raise
-        typer.echo(f"error: {reason}", err=True)
+        say(f"error: {reason}", err=True)
         sys.exit(1)
 
 
 def print_notice(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """Print a notice of stillhouse in one line; other warnings as Python prints them."""
     if issubclass(category, Notice):
-        typer.echo(f"note: {message}", err=True)
+        say(f"note: {message}", err=True)
     else:
         typer.echo(warnings.formatwarning(message, category, *where[:2]), err=True, nl=False)

@@ -7,9 +7,15 @@ import sys
 
 import typer
 
+from stillhouse.errors import printable_lines
 from stillhouse.tables import Format, Table, render
 
-__all__ = ["Format", "show"]
+__all__ = ["Format", "say", "show"]
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print text of files and other programs without characters that would steer a terminal."""
+    typer.echo(printable_lines(text), err=err)
 
 
 def show(table: Table, format: Format, next_command: str = "") -> None:
@@ -21,4 +27,4 @@ def show(table: Table, format: Format, next_command: str = "") -> None:
     width = shutil.get_terminal_size().columns if terminal else None
     typer.echo(render(table, format, width, color=terminal), nl=False)
     if next_command:
-        typer.echo(f"next: {next_command}", err=format not in (Format.rich, Format.md))
+        say(f"next: {next_command}", err=format not in (Format.rich, Format.md))

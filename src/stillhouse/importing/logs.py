@@ -5,20 +5,21 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from stillhouse.causes import OUT_OF_MEMORY, cause_of
+from stillhouse.errors import printable
 
 Record = dict[str, Any]
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-DATE = re.compile(r"^[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d:\d\d:\d\d) (\S+) (\d{4})$")
-EPOCH = re.compile(r"^Epoch (\d+)$")
-PART = re.compile(r"^(TRAIN|TEST) \| Loss: (\S+) \| Acc: (\S+) \|")
-RESUMED = re.compile(r"^Resuming from epoch (\d+)")
-RESUMED_BEST = re.compile(r"^Resuming from epoch \d+, max_acc=([\d.]+)%")
-SECONDS = re.compile(r"^Total execution time: (\d+) seconds")
-LIMIT = re.compile(r"walltime (\d+) exceeded")
+MAX_EPOCHS, MAX_SECONDS = 10_000, 10**9
+MAX_LINE, MAX_SHOWN, MAX_PROBLEMS = 10_000, 300, 20
+EPOCH = re.compile(r"Epoch (\d+)$")
+PART = re.compile(r"(TRAIN|TEST) \| Loss: (\S+) \| Acc: (\S+) \|")
+LIMIT = re.compile(r"walltime (\d{1,9}) exceeded")
 KILLED = OUT_OF_MEMORY | {"walltime", "killed"}
 TRACEBACK = "Traceback (most recent call last):"
 
@@ -71,25 +72,24 @@ class End:
 
 
 def read_log(text: str) -> Log:
-    """Read `logs`; what is missing is None, an unfinished last epoch is left out."""
-    lines = [line.strip() for line in text.splitlines()]
-    started, zone = _date(lines)
-    epochs, problems = _epochs(lines)
-    command = next((line[8:] for line in lines if line.startswith("Running ")), None)
-    resumed, best = _first(RESUMED, lines), _first(RESUMED_BEST, lines)
-    seconds = _first(SECONDS, lines)
+    """Read `logs`; what is missing is None, an unfinished last epoch is left out.
+
+    A line that looks like one of FIELDS and cannot be read is a problem, and the next is tried.
+    """
+    lines = [line.strip()[:MAX_LINE] for line in text.splitlines()]
+    problems: list[str] = []
+    found = {name: _first(name, lines, problems) for name in FIELDS}
+    epochs = _epochs(lines, problems)
+    if len(problems) > MAX_PROBLEMS:
+        more = len(problems) - MAX_PROBLEMS
+        problems[MAX_PROBLEMS:] = [f"logs: {more:,} more lines that cannot be read"]
+    started, zone = found.pop("started") or (None, None)
     return Log(
+        **{**found, "already": bool(found["already"]), "completed": bool(found["completed"])},
         started=started,
         zone=zone,
-        command=command,
-        config=_config(lines),
-        resumed_at=None if resumed is None else int(resumed),
-        best_before=None if best is None else float(best),
-        already=any(line.startswith("Training already completed") for line in lines),
-        completed=any(line.startswith("Training completed!") for line in lines),
-        seconds=None if seconds is None else int(seconds),
         epochs=epochs,
-        problems=problems,
+        problems=tuple(problems),
     )
 
 
@@ -100,13 +100,14 @@ def read_errors(text: str) -> End | None:
     if starts:
         for number, line in enumerate(lines[starts[-1] + 1 :], start=starts[-1] + 2):
             if line and not line[0].isspace():
-                return End("failed", line, number)
+                return End("failed", _short(line), number)
         return End("failed", "a traceback that breaks off", starts[-1] + 1)
     written = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if written and cause_of(written[-1][1]) in KILLED:
-        limit = LIMIT.search(written[-1][1])
-        seconds = int(limit[1]) if limit else None
-        return End("lost", written[-1][1].strip(" =>"), written[-1][0], seconds)
+    if written:
+        number, line = written[-1][0], printable(written[-1][1][-MAX_SHOWN:]).strip(" =>")
+        if cause_of(line) in KILLED:
+            limit = LIMIT.search(line)
+            return End("lost", line, number, int(limit[1]) if limit else None)
     return None
 
 
@@ -126,41 +127,96 @@ def epoch_record(epoch: int, train: dict[str, float], test: dict[str, float]) ->
     return {"epoch": epoch, **kept, **({"not_finite": lost} if lost else {})}
 
 
-def _date(lines: list[str]) -> tuple[str | None, str | None]:
-    for line in lines:
-        if found := DATE.match(line):
-            month, day, clock, zone, year = found.groups()
-            if month in MONTHS:
-                return f"{year}-{MONTHS.index(month) + 1:02d}-{int(day):02d}T{clock}", zone
-    return None, None
+def _short(line: str) -> str:
+    """A line as it may be shown: without control characters, and not endless."""
+    return printable(line[:MAX_LINE])[:MAX_SHOWN]
 
 
-def _config(lines: list[str]) -> Record | None:
-    for line in lines:
-        if line.startswith("{'"):
+def _date(found: re.Match[str]) -> tuple[str, str]:
+    day, zone, year = found.groups()
+    return datetime.strptime(f"{day} {year}", "%b %d %H:%M:%S %Y").isoformat(), zone
+
+
+def _up_to(highest: int) -> Callable[[re.Match[str]], int]:
+    def convert(found: re.Match[str]) -> int:
+        if (number := int(found[1])) > highest:
+            raise ValueError(f"expected at most {highest:,}")
+        return number
+
+    return convert
+
+
+def _percentage(found: re.Match[str]) -> float:
+    if not 0 <= (number := float(found[1])) <= 100:
+        raise ValueError("expected 0 to 100")
+    return number
+
+
+def _settings(found: re.Match[str]) -> Record:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        value = ast.literal_eval(found[1][: found[1].rindex("}") + 1])
+    if not isinstance(value, dict):
+        raise ValueError("expected a dictionary")
+    return value
+
+
+FIELDS: dict[str, tuple[str, str, Callable[[re.Match[str]], Any]]] = {
+    "started": (
+        r"[A-Z][a-z]{2} ([A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d) (\S+) (\d{4})$",
+        "a date",
+        _date,
+    ),
+    "command": (r"Running (.*)", "a command", lambda found: found[1]),
+    "config": (r"(\{'.*)", "a dictionary of settings", _settings),
+    "resumed_at": (
+        r"Resuming from epoch (\d+)",
+        f"an epoch up to {MAX_EPOCHS:,}",
+        _up_to(MAX_EPOCHS),
+    ),
+    "best_before": (r"Resuming from epoch \d+, max_acc=([^%]*)%", "a percentage", _percentage),
+    "already": (r"Training already completed", "", bool),
+    "completed": (r"Training completed!", "", bool),
+    "seconds": (
+        r"Total execution time: (\d+) seconds",
+        f"a number of seconds up to {MAX_SECONDS:,}",
+        _up_to(MAX_SECONDS),
+    ),
+}
+"""Of every field of Log that a line tells: the line's pattern, what it should hold, its value."""
+
+
+def _first(field: str, lines: list[str], problems: list[str]) -> Any:
+    """The value on the first line of a field that can be read, else None."""
+    form, expected, convert = FIELDS[field]
+    pattern = re.compile(form)
+    for number, line in enumerate(lines, start=1):
+        if found := pattern.match(line):
             try:
-                found = ast.literal_eval(line[: line.rindex("}") + 1])
-            except (ValueError, SyntaxError):
-                continue
-            if isinstance(found, dict):
-                return found
+                return convert(found)
+            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+                problems.append(f"logs:{number}: not {expected}: {_short(line)}")
     return None
 
 
-def _epochs(lines: list[str]) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+def _epochs(lines: list[str], problems: list[str]) -> tuple[Record, ...]:
     records: list[Record] = []
-    problems: list[str] = []
     epoch, train = None, None
-    for line_number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines, start=1):
         if found := EPOCH.match(line):
-            epoch, train = int(found[1]), None
+            epoch, train = None, None
+            try:
+                epoch = _up_to(MAX_EPOCHS - 1)(found)
+            except ValueError:
+                problems.append(f"logs:{number}: not an epoch up to {MAX_EPOCHS:,}: {_short(line)}")
         elif epoch is not None and (part := PART.match(line)):
             try:
                 loss, accuracy = float(part[2]), float(part[3])
             except ValueError:
                 accuracy = -1.0
             if not 0 <= accuracy <= 100:
-                problems.append(f"logs:{line_number}: not a loss and an accuracy: {line}")
+                problems.append(f"logs:{number}: not a loss and an accuracy: {_short(line)}")
                 continue
             if part[1] == "TRAIN":
                 train = {"total": loss, "accuracy": accuracy}
@@ -168,8 +224,7 @@ def _epochs(lines: list[str]) -> tuple[tuple[Record, ...], tuple[str, ...]]:
                 test = {"accuracy": accuracy, "ce": loss}
                 records.append(epoch_record(epoch + 1, train, test))
                 epoch = None
-    return tuple(records), tuple(problems)
-
-
-def _first(pattern: re.Pattern[str], lines: list[str]) -> str | None:
-    return next((found[1] for line in lines if (found := pattern.match(line))), None)
+    if len(records) > MAX_EPOCHS:
+        problems.insert(0, f"logs: more than {MAX_EPOCHS:,} epochs: none of them is used")
+        return ()
+    return tuple(records)

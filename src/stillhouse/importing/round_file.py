@@ -14,7 +14,7 @@ from stillhouse.errors import DataError
 from stillhouse.importing.script_run import ScriptRun, outcome
 
 ALPHA = 0.5
-TEACHER_SEED = re.compile(r"/pure/[^/]+/(\d+)/")
+TEACHER_SEED = re.compile(r"/pure/[^/]+/(\d{1,9})/")
 
 
 def make_round(

@@ -1,17 +1,23 @@
-"""Finding the run folders of the earlier script layout."""
+"""Finding the run folders of the earlier script layout, and reading their files within bounds."""
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stillhouse.config import names
 from stillhouse.config.expand import PURE
+from stillhouse.errors import RunError
+from stillhouse.runs.files import MAX_BYTES
 
-FILES = ("status.json", "metrics.json", "logs", "errors")
 WEIGHTS = (".pth", ".pt", ".ckpt")
 ALPHA = re.compile(r"alpha_(\d+(?:\.\d+)?)")
+SEED = re.compile(r"[0-9]{1,9}")
+MAX_DEPTH, MAX_PATH = 32, 1000
 
 
 @dataclass(frozen=True)
@@ -27,46 +33,81 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """What lies below a folder; `problem` says why it cannot be read, or entered."""
+
+    path: Path
+    relative: str
+    folder: bool = False
+    size: int = 0
+    problem: str = ""
+
+    def read(self) -> bytes:
+        """All of the file. Raises RunError with `problem`, or if it changed meanwhile.
+
+        A link is not followed, and a pipe or a device is neither opened nor waited for.
+        """
+        if self.problem or self.folder:
+            raise RunError(self.problem or "a folder, expected a file")
+        try:
+            handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(handle, "rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise RunError(f"not readable ({error.strerror})") from error
+        if len(content) > MAX_BYTES:
+            raise RunError(f"grew to more than {MAX_BYTES:,} bytes while it was read")
+        return content
+
+
+@dataclass(frozen=True)
 class Found:
-    """A run's folder; `relative` is its path below the folder that was searched."""
+    """A run's folder and all below it; `relative` is its path below the searched folder.
+
+    The names in `entries` are relative to the run's folder.
+    """
 
     place: Place
-    folder: Path
     relative: str
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True)
 class Scan:
-    """The runs below `base`, and what is not a run's: (relative path, why) each."""
+    """The runs below `base`, and what is not a run's: (entry, why) each."""
 
     base: Path
     runs: tuple[Found, ...]
-    strays: tuple[tuple[str, str], ...]
+    strays: tuple[tuple[Entry, str], ...]
 
 
 def scan(source: Path) -> Scan:
     """Look through `source/experiments`, or `source` itself if there is none.
 
     A folder named by a number is a run's, whatever it holds; a folder that no run can be read
-    from, and each file outside of the runs, is a stray.
+    from, and each file outside of the runs, is a stray. Raises RunError for a linked
+    `experiments`: no link is followed.
     """
-    base = source / "experiments" if (source / "experiments").is_dir() else source
-    runs: list[Found] = []
-    strays: list[tuple[str, str]] = []
-    for folder in sorted(path for path in base.rglob("*") if path.is_dir()):
-        if folder.name.isdecimal() and not _inside(folder, runs):
-            relative = folder.relative_to(base).as_posix()
-            place = read_place(relative)
+    base = source / "experiments"
+    if base.is_symlink():
+        raise RunError(
+            f"{base} is a link, which is not followed", "give the folder that it links to as PATH"
+        )
+    base = base if base.is_dir() else source
+    strays: list[tuple[Entry, str]] = []
+    runs: list[tuple[Place, str, list[Entry]]] = []
+    for entry in _walk(base):
+        if runs and entry.relative.startswith(f"{runs[-1][1]}/"):
+            runs[-1][2].append(replace(entry, relative=entry.relative[len(runs[-1][1]) + 1 :]))
+        elif entry.problem or not entry.folder:
+            strays.append((entry, entry.problem or "a file outside of the run folders"))
+        elif entry.path.name.isdecimal():
+            place = read_place(entry.relative)
             if isinstance(place, Place):
-                runs.append(Found(place, folder, relative))
+                runs.append((place, entry.relative, []))
             else:
-                strays.append((relative, place))
-    strays += [
-        (path.relative_to(base).as_posix(), "a file outside of the run folders")
-        for path in sorted(base.rglob("*"))
-        if path.is_file() and not _inside(path, runs)
-    ]
-    return Scan(base, tuple(runs), tuple(strays))
+                strays.append((entry, place))
+    return Scan(base, tuple(Found(p, r, tuple(entries)) for p, r, entries in runs), tuple(strays))
 
 
 def read_place(relative: str) -> Place | str:
@@ -86,9 +127,42 @@ def read_place(relative: str) -> Place | str:
     for name, among in known:
         if name not in among:
             return f"stillhouse knows no '{name}' (known: {', '.join(among)})"
+    if not SEED.fullmatch(seed):
+        return "expected a seed of at most 9 digits"
     value = float(alpha[1]) if alpha else None
+    if value is not None and not (value < 1 and float(f"{value:g}") == value):
+        return f"'{level[0]}': expected alpha from 0 to below 1, with at most six digits"
     return Place(dataset, method, value, teacher or None, model, int(seed))
 
 
-def _inside(path: Path, runs: list[Found]) -> bool:
-    return any(run.folder in path.parents for run in runs)
+def _walk(base: Path) -> Iterator[Entry]:
+    """All below a folder in the order of names, each folder before what is in it."""
+    waiting = [(base, "", 0)]
+    while waiting:
+        path, relative, depth = waiting.pop()
+        try:
+            found = path.lstat()
+            folder = stat.S_ISDIR(found.st_mode)
+            fits = depth <= MAX_DEPTH and len(os.fsencode(relative)) <= MAX_PATH
+            inside = sorted(os.listdir(path)) if folder and fits else []
+        except OSError as error:
+            yield Entry(path, relative, problem=f"not readable ({error.strerror})")
+            continue
+        problem = "" if folder else _problem(found)
+        if not fits:
+            problem = f"more than {MAX_DEPTH} folders deep, or {MAX_PATH:,} characters: not read"
+        if relative or problem:
+            yield Entry(path, relative, folder, found.st_size, problem)
+        prefix = f"{relative}/" if relative else ""
+        waiting += [(path / name, prefix + name, depth + 1) for name in reversed(inside)]
+
+
+def _problem(found: os.stat_result) -> str:
+    """Why a file is not read, from its state; empty if it is."""
+    if stat.S_ISLNK(found.st_mode):
+        return "a link, which is not followed"
+    if not stat.S_ISREG(found.st_mode):
+        return "not a plain file"
+    if found.st_size > MAX_BYTES:
+        return f"{found.st_size:,} bytes, expected at most {MAX_BYTES:,}: not read, not copied"
+    return ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
+from stillhouse.errors import RunError
 from stillhouse.importing import clean
 from stillhouse.importing.logs import End, Log, Record, epoch_record, read_errors, read_log
 from stillhouse.importing.scan import Found
 
+FILES = ("status.json", "metrics.json", "logs", "errors")
 State = Literal["finished", "failed", "lost", "missing"]
 COMPLETED = "completed"
 OPEN = "unfinished"
@@ -71,12 +72,13 @@ class Outcome:
 
 def read_run(found: Found) -> ScriptRun:
     """Read whatever a run's folder holds."""
-    problems: list[str] = []
-    status = _json(found.folder / "status.json", problems)
-    metrics = _json(found.folder / "metrics.json", problems)
+    problems = [f"{entry.relative}: {entry.problem}" for entry in found.entries if entry.problem]
+    files = {name: _read(found, name, problems) for name in FILES}
+    status = _json("status.json", files, problems)
+    metrics = _json("metrics.json", files, problems)
     status = clean.status(status, problems) if status is not None else None
     metrics = clean.metrics(metrics, problems) if metrics is not None else None
-    log, errors = _text(found.folder / "logs"), _text(found.folder / "errors")
+    log, errors = ((files[name] or b"").decode(errors="replace") for name in ("logs", "errors"))
     read = read_log(log) if log.strip() else None
     problems += read.problems if read else ()
     if read and read.config:
@@ -171,19 +173,27 @@ def _record(epoch: int, loss: Any, accuracy: Any, test_loss: Any, test_accuracy:
     return {**epoch_record(epoch, train, test), "source": "metrics.json"}
 
 
-def _json(path: Path, problems: list[str]) -> Record | None:
-    if not path.exists():
+def _read(found: Found, name: str, problems: list[str]) -> bytes | None:
+    """What one of a run's files holds; None if there is none, or it cannot be read."""
+    entry = next((entry for entry in found.entries if entry.relative == name), None)
+    if entry is None or entry.problem:
         return None
     try:
-        value = json.loads(path.read_bytes())
-    except ValueError as error:
-        problems.append(f"{path.name}: not readable as JSON ({error})")
+        return entry.read()
+    except RunError as error:
+        problems.append(f"{name}: {error.message}")
+        return None
+
+
+def _json(name: str, files: dict[str, bytes | None], problems: list[str]) -> Record | None:
+    if (content := files[name]) is None:
+        return None
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        problems.append(f"{name}: not readable as JSON ({error})")
         return None
     if isinstance(value, dict):
         return value
-    problems.append(f"{path.name}: expected a JSON object, found {type(value).__name__}")
+    problems.append(f"{name}: expected a JSON object, found {type(value).__name__}")
     return None
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

@@ -24,8 +24,10 @@ def import_table(done: Import) -> Table:
     counts = Counter(outcome.state for outcome in done.runs.values())
     told = ", ".join(f"{counts[state]} {word}" for state, word in WORDS.items() if counts[state])
     notes = [f"{path}: {note}" for path, note in done.notes]
+    if remarked := {path for path, _ in done.notes} & set(done.runs):
+        notes.insert(0, f"{len(remarked)} of {len(done.runs)} runs have remarks:")
     if done.unmapped:
-        notes.append(f"Not mapped ({len(done.unmapped)}), kept unchanged in {done.kept}:")
+        notes.append(f"Not mapped ({len(done.unmapped)}); what can be read is kept in {done.kept}:")
         notes += [f"{path}: {why}" for path, why in done.unmapped]
     else:
         notes.append("Everything in the source was mapped.")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,15 +21,15 @@ from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.importing.records import attempt_status, epoch_records, result_facts, run_facts
 from stillhouse.importing.round_file import make_round
-from stillhouse.importing.scan import WEIGHTS, scan
+from stillhouse.importing.scan import WEIGHTS, Entry, scan
 from stillhouse.importing.script_run import Outcome, ScriptRun, outcome, read_run
 from stillhouse.published import results_file
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.runs.files import file_hash, write_atomic
+from stillhouse.runs.files import sweep, temporary, write_atomic
 from stillhouse.runs.folder import Attempt
 from stillhouse.runs.records import dump, dump_sealed
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 VERBATIM = "imported"
 """The folder, in a run's folder and in the workspace, that holds the source's files unchanged."""
 
@@ -48,42 +51,97 @@ class Import:
 
 
 def import_round(source: Path, name: str, root: Path, recipe: Path | None = None) -> Import:
-    """Read `source` and write it as round `name` into the workspace `root`.
+    """Read `source` and write it as round `name` into the workspace `root`, whole or not at all.
 
     The round file `recipe` gives what the records lack; tables of published results that lie
-    beside it come along. The source is only read. Raises RunError if the workspace already holds
-    runs, DataError if the source holds none, ConfigError for a name that is none.
+    beside it come along. The source is only read. Raises RunError if `root` holds anything or
+    lies in the records, DataError if the source holds no runs, ConfigError for a bad name.
     """
     if not NAME.fullmatch(name):
-        raise ConfigError(f"--as {name}", "letters, digits, '.', '_' and '-', as in --as alpha")
-    workspace = Workspace(root)
-    if workspace.experiments.exists() and any(workspace.experiments.iterdir()):
-        raise RunError(f"{workspace.experiments} is not empty", "give another folder with --root")
+        hint = "at most 100 letters, digits, '.', '_' and '-', as in --as alpha"
+        raise ConfigError(f"--as {name}", hint)
     if not source.is_dir():
         raise RunError(f"{source} is not a folder", "give the folder above experiments/")
     seen = scan(source)
+    target = _target(root, seen.base)
     runs = [read_run(found) for found in seen.runs]
+    unfit = [run for run in runs if _unfit(run)]
+    runs = [run for run in runs if not _unfit(run)]
     described = load_round(recipe) if recipe else None
-    round_, remarks = make_round(runs, name, str(source), described)
+    told = os.fsencode(source).decode(errors="replace")
+    round_, remarks = make_round(runs, name, told, described)
     matched, left = _match(runs, round_)
     assert round_.imported is not None
     imported = round_.imported.model_copy(update={"runs": tuple(matched)})
-    file = _write_round(round_.model_copy(update={"imported": imported}), root)
+    round_ = round_.model_copy(update={"imported": imported})
+    unmapped = [(entry.relative, why) for entry, why in seen.strays]
+    unmapped += [(run.found.relative, _unfit(run)) for run in unfit]
+    unmapped += [(run.found.relative, _why(run, round_, matched)) for run in left]
+    with _staged(target) as staged:
+        round_, outcomes, notes = _write(staged, round_, recipe, matched)
+        for entry, _ in seen.strays:
+            _copy(entry, staged / VERBATIM / entry.relative)
+        for run in [*unfit, *left]:
+            for entry in run.found.entries:
+                _copy(entry, staged / VERBATIM / run.found.relative / entry.relative)
+    notes = [*((name, remark) for remark in remarks), *notes]
+    file = root / f"{round_.round}.yaml"
+    return Import(round_, file, outcomes, tuple(notes), tuple(unmapped), root / VERBATIM)
+
+
+def _target(root: Path, base: Path) -> Path:
+    """Where the workspace comes. Raises RunError unless that is free, and not in the records."""
+    target, cure = root.resolve(), "give a folder that does not exist yet with --root"
+    if target.exists() and not target.is_dir():
+        raise RunError(f"{root} is a file", cure)
+    if target.exists() and any(target.iterdir()):
+        raise RunError(f"{root} is not empty", cure)
+    if target == Path.cwd():
+        raise RunError(f"{root} is the current folder, which is to be replaced", cure)
+    if target.is_relative_to(base.resolve()):
+        raise RunError(f"{root} lies in {base}, which is only read", cure)
+    return target
+
+
+@contextmanager
+def _staged(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its place if all goes well, and is removed otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sweep(target.parent)
+    staged = temporary(target)
+    try:
+        staged.mkdir()
+        yield staged
+        staged.rename(target)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _write(
+    staged: Path, round_: Round, recipe: Path | None, matched: dict[str, ScriptRun]
+) -> tuple[Round, dict[str, Outcome], list[tuple[str, str]]]:
+    """Write the round file and every run; the round as read back, outcomes and remarks."""
+    file = _write_round(round_, staged)
     round_ = load_round(file)
+    workspace = Workspace(staged)
     workspace.activate(round_, file)
     if recipe:
         _copy_published(recipe, file)
-    configs = {config.path: config for config in expand(round_)}
-    outcomes, notes = {}, [(name, remark) for remark in remarks]
-    for path, config in configs.items():
-        outcomes[path], found = _write_run(
-            workspace, config, matched[path], matched, imported.unknown
-        )
+    unknown = round_.imported.unknown if round_.imported else ()
+    outcomes, notes = {}, []
+    for config in expand(round_):
+        path = config.path
+        outcomes[path], found = _write_run(workspace, config, matched[path], matched, unknown)
         notes += [(path, note) for note in found]
-    unmapped = [*seen.strays, *((run.found.relative, _why(run, round_, matched)) for run in left)]
-    for relative, _ in unmapped:
-        _copy(seen.base / relative, root / VERBATIM / relative)
-    return Import(round_, file, outcomes, tuple(notes), tuple(unmapped), root / VERBATIM)
+    return round_, outcomes, notes
+
+
+def _unfit(run: ScriptRun) -> str:
+    """Why a run cannot be of any round; empty if it can."""
+    alpha = run.config.get("alpha", 0)
+    if run.found.place.teacher and run.found.place.alpha is None and alpha >= 1:
+        return f"recorded alpha {alpha:g}, a round file takes 0 to below 1"
+    return ""
 
 
 def path_of(run: ScriptRun, round_: Round) -> str:
@@ -126,7 +184,6 @@ def _why(run: ScriptRun, round_: Round, matched: dict[str, ScriptRun]) -> str:
 
 
 def _write_round(round_: Round, root: Path) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
     fields = round_.model_dump(mode="json", exclude_defaults=True)
     text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100)
     file = root / f"{round_.round}.yaml"
@@ -145,7 +202,7 @@ def _write_run(
     folder, found = workspace.folder(config), outcome(run)
     folder.path.mkdir(parents=True)
     facts = run_facts(run, config, found, runs, untold)
-    facts["imported"]["files"] = _keep(run.found.folder, folder.path / VERBATIM)
+    facts["imported"]["files"] = _keep(run.found.entries, folder.path / VERBATIM)
     records = epoch_records(run, config)
     lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records).encode()
     if found.earlier:
@@ -153,8 +210,8 @@ def _write_run(
     if found.state != "missing":
         newest = folder.attempt(2 if found.earlier else 1)
         _write_attempt(newest, attempt_status(found))
-        if (run.found.folder / "logs").exists():
-            shutil.copyfile(run.found.folder / "logs", newest.log)
+        if (log := folder.path / VERBATIM / "logs").is_file():
+            shutil.copyfile(log, newest.log)
         if records and found.state != "finished":
             write_atomic(newest.metrics, lines)
     if found.state == "finished":
@@ -185,23 +242,25 @@ def _write_attempt(attempt: Attempt, status: dict[str, Any]) -> None:
     write_atomic(attempt.status, dump(status))
 
 
-def _keep(source: Path, target: Path) -> dict[str, Any]:
+def _keep(entries: tuple[Entry, ...], target: Path) -> dict[str, Any]:
     """Copy a run's files unchanged; weights stay where they are, with their hash noted."""
     kept: dict[str, Any] = {}
-    for path in sorted(path for path in source.rglob("*") if path.is_file()):
-        relative = path.relative_to(source).as_posix()
-        copied = path.suffix not in WEIGHTS
-        if copied:
-            _copy(path, target / relative)
-        size = path.stat().st_size
-        kept[relative] = {"sha256": file_hash(path), "bytes": size, "copied": copied}
+    for entry in entries:
+        if not entry.folder:
+            kept[entry.relative] = {"bytes": entry.size, "copied": False}
+        if (content := _copy(entry, target / entry.relative)) is not None:
+            digest, copied = sha256(content).hexdigest(), entry.path.suffix not in WEIGHTS
+            kept[entry.relative] = {"sha256": digest, "bytes": len(content), "copied": copied}
     return kept
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file or a folder's files, weights left out."""
-    for path in [source] if source.is_file() else sorted(source.rglob("*")):
-        if path.is_file() and path.suffix not in WEIGHTS:
-            to = target if path == source else target / path.relative_to(source)
-            to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, to)
+def _copy(entry: Entry, target: Path) -> bytes | None:
+    """Copy a file unless it holds weights; what it holds, or None if it cannot be read."""
+    try:
+        content = entry.read()
+    except RunError:
+        return None
+    if entry.path.suffix not in WEIGHTS:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return content
