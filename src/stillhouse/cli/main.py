@@ -19,6 +19,7 @@ from stillhouse.cli.observe import observe
 from stillhouse.cli.output import say
 from stillhouse.cli.power import power
 from stillhouse.cli.preflight import preflight
+from stillhouse.cli.reset import reset
 from stillhouse.cli.unlock import unlock
 from stillhouse.cli.verify import verify
 from stillhouse.cli.version import print_versions
@@ -63,6 +64,7 @@ app.command()(cluster.jobs)
 app.command()(cluster.logs)
 app.command()(cluster.cancel)
 app.command()(cluster.retry)
+app.command()(reset)
 app.command()(unlock)
 app.command()(verify)
 app.command()(explain.methods)

@@ -18,6 +18,7 @@ from stillhouse.cluster.view import outline, standing
 from stillhouse.errors import RunError
 from stillhouse.rounds.status import Word
 from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.rounds.workspace import TRASH
 from stillhouse.runs.files import read_json
 from stillhouse.tables import Table
 
@@ -50,6 +51,8 @@ def age_of_copy(store: Store, noted: dict[str, Any]) -> float | None:
         return None
     newest = noted["time"]
     for status in store.path.parent.rglob("attempts/*/status.json"):
+        if TRASH in status.parts:
+            continue
         try:
             newest = max(newest, read_json(status).get("heartbeat", 0.0))
         except RunError:

@@ -23,11 +23,11 @@ def locate(root: Path, name: str) -> tuple[Workspace, Round, Path]:
             active = workspace.active()
             assert active is not None
             file = workspace.find(active["round"])
-            return workspace, load_round(file), file
+            return Workspace(folder, file.parent), load_round(file), file
     workspace = Workspace(root)
     try:
         file = workspace.find(name)
     except ConfigError as error:
         looked = ", ".join(str(folder / "experiments") for folder in folders)
         raise ConfigError(error.message, f"{error.hint}; and as workspaces: {looked}") from None
-    return workspace, load_round(file), file
+    return Workspace(root, file.parent), load_round(file), file

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stillhouse import data, methods, models
-from stillhouse.config.identity import counted, difference
 from stillhouse.config.load import check_parameters
-from stillhouse.config.recorded import recorded
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import RunError
-from stillhouse.rounds.resolve import resolve
+from stillhouse.rounds.reset import changed_runs
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
 
@@ -35,19 +33,24 @@ def check_round(
     for dataset in sorted(unfinished):
         data.check(dataset, data_root, round_.files)
     try_own_files(cell.config for cell in seen.cells if cell.state.name != "done")
-    changed = []
-    for cell in seen.cells:
-        if cell.state.name != "unreadable" and (was := recorded(cell.folder)):
-            found = difference(counted(was), counted(resolve(cell.config)))
-            changed += [f"{cell.config.path}: {field}: {a!r} -> {b!r}" for field, a, b in found]
+    changed = [
+        f"{cell.config.path}: {field}: {was!r} -> {now!r}"
+        for cell, fields in changed_runs(seen.cells)
+        for field, was, now in fields
+    ]
     if changed:
         more = f"\n    and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise RunError(
             "runs were started with another configuration:\n    "
             + "\n    ".join(changed[:SHOWN])
             + more,
-            "restore the round file, or move these run folders away to train them anew",
+            f"restore the round file, or train them anew after: {_reset(workspace, file)}",
         )
+
+
+def _reset(workspace: Workspace, file: Path) -> str:
+    root = "" if workspace.root == Path() else f" --root {workspace.root}"
+    return f"stillhouse reset {file}{root} --changed"
 
 
 def try_own_files(runs: Iterable[RunConfig]) -> None:

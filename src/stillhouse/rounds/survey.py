@@ -143,12 +143,18 @@ def select(runs: list[RunConfig], only: str | None) -> list[RunConfig]:
     """
     if only is None:
         return runs
+    chosen = choose(runs, only)
+    needed = {run.path for run in chosen} | {own_teacher(run) for run in chosen}
+    return [run for run in runs if run.path in needed]
+
+
+def choose(runs: list[RunConfig], only: str) -> list[RunConfig]:
+    """The runs that a filter selects, without their teachers. Raises ConfigError for none."""
     wanted = _parse(only)
     chosen = [r for r in runs if all(str(getattr(r, key)) in wanted[key] for key in wanted)]
     if not chosen:
         raise ConfigError(f"--only {only} selects no run", "see the matrix with: stillhouse plan")
-    needed = {run.path for run in chosen} | {own_teacher(run) for run in chosen}
-    return [run for run in runs if run.path in needed]
+    return chosen
 
 
 def _parse(only: str) -> dict[str, set[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stillhouse.config.load import load_round
@@ -18,12 +18,18 @@ from stillhouse.runs.files import sweep, write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import ACTIVE, Active, dump
 
+TRASH = ".trash"
+
 
 @dataclass(frozen=True)
 class Workspace:
-    """All paths of a workspace; only `activate` and `tidy` write."""
+    """All paths of a workspace; only `activate` and `tidy` write.
+
+    `beside` is the folder of the round file, to which its `teachers_from` is relative.
+    """
 
     root: Path
+    beside: Path | None = field(default=None, compare=False)
 
     @property
     def experiments(self) -> Path:
@@ -52,7 +58,9 @@ class Workspace:
         for path in (folder_of(self.experiments, name).path, Path(name)):
             if (path / "run.json").is_file():
                 return RunFolder(path)
-        known = [file.parent for file in self.experiments.rglob("run.json")]
+        known = [
+            file.parent for file in self.experiments.rglob("run.json") if TRASH not in file.parts
+        ]
         raise unknown_name("run", name, [str(one.relative_to(self.experiments)) for one in known])
 
     def find(self, name: str) -> Path:
@@ -129,10 +137,15 @@ class Workspace:
             return self.experiments
         if is_pattern(source):
             return self.experiments / "adopted"
+        homes = [self.root, *([self.beside] if self.beside else [])]
         tried = [
-            self.root / source / "experiments",
-            self.root / source,
-            self.root / "analysis" / f"experiment_{source}" / "experiments",
+            place
+            for home in homes
+            for place in (
+                home / source / "experiments",
+                home / source,
+                home / "analysis" / f"experiment_{source}" / "experiments",
+            )
         ]
         for path in tried:
             if path.is_dir():
@@ -145,4 +158,4 @@ def open_round(root: Path, name: str) -> tuple[Workspace, Round, Path]:
     """The workspace at `root`, and a round found in it by path or name."""
     workspace = Workspace(root)
     file = workspace.find(name)
-    return workspace, load_round(file), file
+    return Workspace(root, file.parent), load_round(file), file

@@ -1,0 +1,163 @@
+"""Move runs aside, so that they are trained anew, and back. Imports no torch.
+
+A run that is reset lies in `experiments/.trash/TIME/` under its own path. `reset.json` there is
+written before anything is moved and says which runs were moved and why.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stillhouse.config.expand import teacher_path
+from stillhouse.config.identity import counted, difference
+from stillhouse.config.recorded import recorded
+from stillhouse.errors import RunError
+from stillhouse.rounds.survey import Cell, Survey, own_teacher
+from stillhouse.rounds.workspace import TRASH, Workspace
+from stillhouse.runs.files import read_json, write_atomic
+from stillhouse.runs.records import dump
+
+BAD = ("failed", "unsound", "unreadable")
+
+
+@dataclass(frozen=True)
+class Heap:
+    """What one reset moved aside."""
+
+    path: Path
+    record: dict[str, Any]
+
+    @property
+    def runs(self) -> list[str]:
+        """The runs that are still in it."""
+        paths = (entry["run"] for entry in self.record["runs"])
+        return [run for run in paths if (self.path / run).is_dir()]
+
+    @property
+    def bytes(self) -> int:
+        """The space it takes."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+
+def to_reset(seen: Survey, named: set[str] | None) -> list[Cell]:
+    """The runs that were named and have begun; without names the failed and invalid ones.
+
+    Raises RunError if one of them is being trained.
+    """
+    cells = [
+        cell
+        for cell in seen.cells
+        if cell.state.name != "missing"
+        and (cell.shown in BAD if named is None else cell.config.path in named)
+    ]
+    for cell in cells:
+        if cell.state.name == "running":
+            raise RunError(
+                f"{cell.config.path} is being trained by {cell.state.reason}",
+                "end that process first, or choose other runs with --only",
+            )
+    return cells
+
+
+def changed_runs(cells: Iterable[Cell]) -> Iterator[tuple[Cell, list[tuple[str, Any, Any]]]]:
+    """The runs that were started with other settings than the round file has now, and which."""
+    from stillhouse.rounds.resolve import resolve  # needs torch
+
+    for cell in cells:
+        if cell.state.name != "unreadable" and (was := recorded(cell.folder)):
+            found = difference(counted(was), counted(resolve(cell.config)))
+            if found:
+                yield cell, found
+
+
+def dependents(cells: Iterable[Cell], seen: Survey) -> dict[str, list[str]]:
+    """For each teacher among `cells`, the students that have begun and are not reset with it."""
+    moved = {cell.config.path for cell in cells}
+    found: dict[str, list[str]] = {}
+    for cell in seen.cells:
+        teacher = own_teacher(cell.config)
+        begun = cell.state.name != "missing" and cell.config.path not in moved
+        if teacher in moved and begun:
+            found.setdefault(str(teacher_path(cell.config)), []).append(cell.config.path)
+    return found
+
+
+def move_aside(workspace: Workspace, round_: str, cells: list[Cell]) -> Heap:
+    """Move the folders of some runs into a new heap.
+
+    Raises RunError if two resets happen within one second.
+    """
+    stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
+    heap = workspace.experiments / TRASH / stamp
+    try:
+        heap.mkdir(parents=True)
+    except FileExistsError:
+        raise RunError(f"{heap} exists", "wait a second and repeat the command") from None
+    entries = [
+        {
+            "run": cell.folder.path.relative_to(workspace.experiments).as_posix(),
+            "state": cell.shown,
+            "reason": cell.unsound or cell.state.reason,
+        }
+        for cell in cells
+    ]
+    record = {"round": round_, "time": time.time(), "runs": entries}
+    write_atomic(heap / "reset.json", dump(record))
+    for entry in entries:
+        _move(workspace.experiments / entry["run"], heap / entry["run"])
+    return Heap(heap, record)
+
+
+def heaps(workspace: Workspace) -> list[Heap]:
+    """What was moved aside and is still there, oldest first."""
+    files = sorted((workspace.experiments / TRASH).glob("*/reset.json"))
+    return [Heap(file.parent, read_json(file)) for file in files]
+
+
+def move_back(workspace: Workspace, heap: Heap) -> list[str]:
+    """Put the runs of a heap back; return their paths.
+
+    Raises RunError, and moves nothing, if one of them has been started anew.
+    """
+    runs = heap.runs
+    for run in runs:
+        if (workspace.experiments / run).exists():
+            raise RunError(
+                f"{run} has been started anew since it was reset",
+                f"reset it again, or move it back by hand from {heap.path / run}",
+            )
+    for run in runs:
+        _move(heap.path / run, workspace.experiments / run)
+    shutil.rmtree(heap.path)
+    return runs
+
+
+def purge(found: Iterable[Heap]) -> None:
+    """Delete heaps for good."""
+    for heap in found:
+        shutil.rmtree(heap.path)
+
+
+def copy_of_round(text: str, old: str, new: str, teachers: str) -> str:
+    """A round file's text under a new name, with the teachers of the old round's workspace."""
+    lines = text.splitlines()
+    for index, line in enumerate(lines):
+        if line.startswith("round:"):
+            lines[index] = f"round: {new}"
+            lines.insert(index + 1, f"compares_to: {old}")
+            lines.insert(index + 2, f"teachers_from: {teachers}")
+            break
+    else:
+        raise RunError("the round file has no line `round: NAME`", "write it on a line of its own")
+    return "\n".join(lines) + "\n"
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(source, target)
