@@ -186,3 +186,14 @@ def test_a_run_that_fails_says_why_and_the_others_complete(
     assert any(line.startswith(path) and "not finite" in line for line in table.notes)
     others = {f"Digits/logit/{PAIR}/0", "Digits/pure/ResNetBaby/0"}
     assert desk.outcomes() == {k: v for k, v in first[0].outcomes().items() if k in others}
+
+
+def test_a_round_that_stays_at_chance_is_no_failure(tmp_path: Path) -> None:
+    recipe = {**RECIPE, "epochs": 1, "learning_rate": 1e-9, "warmup_epochs": 0}
+    desk = Desk(tmp_path, methods=["pure"], seeds=[0], training=recipe)
+    done = desk.run()
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("1 of 1 runs trained to the end") for line in lines)
+    assert "1 of them are not above chance and count in no table:" in lines
+    assert lines[-1] == f"next: stillhouse doctor {desk.file} --root {desk.workspace.root}"

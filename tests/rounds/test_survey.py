@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse.errors import ConfigError
-from stillhouse.rounds.status import status_table
+from stillhouse.rounds.status import status_table, summary
 from stillhouse.rounds.survey import failures, select
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
@@ -50,6 +50,20 @@ def test_a_completed_run_that_learned_nothing_is_unsound(bench: Bench) -> None:
     notes = status_table(seen).notes
     assert notes == (f"{PURE}/0: unsound: {failures(seen.cells)[0].unsound}",)
     assert "10.00 % is what guessing reaches" in notes[0]
+
+
+def test_a_round_at_chance_is_trained_and_says_what_to_change(bench: Bench) -> None:
+    assert summary(bench.look(), Path("there")) == "0 of 8 runs done; they are in there"
+    for cell in bench.look().cells:
+        bench.finish(cell.config.path, 90.0 if cell.config.path.startswith(TEACHER) else 10.0)
+    seen = bench.look()
+    assert seen.trained
+    first, count, reason, cure = summary(seen, Path("there")).splitlines()
+    assert first == "8 of 8 runs trained to the end; they are in there"
+    assert count == "6 of them are not above chance and count in no table:"
+    assert reason.startswith(f"    {PURE}/0: after ")
+    assert "steps test accuracy 10.00 % is what guessing reaches" in reason
+    assert "more epochs or train_images" in cure
 
 
 def test_a_student_is_queued_once_its_teacher_is_done(bench: Bench) -> None:

@@ -74,8 +74,10 @@ def status(
     seen = survey(workspace, loaded, only, made)
     noted = store.noted()
     joined = join(store, noted, seen, bool(age)) if noted else Joined({}, [])
-    finished = seen.count("done") == len(seen.cells) or loaded.imported is not None
+    finished = seen.trained or loaded.imported is not None
     following = "table" if finished else "jobs" if noted else "run"
+    if seen.trained and seen.count("unsound"):
+        following = "doctor"
     notes = [*joined.notes, *([age] if age else [])]
     show(status_table(seen, joined.words, notes), format, again(following, round_, root))
 

@@ -45,6 +45,7 @@ def run(
     from stillhouse.rounds.local import Local, worker_command
     from stillhouse.rounds.preflight import check_round
     from stillhouse.rounds.progress import Progress
+    from stillhouse.rounds.status import summary
     from stillhouse.rounds.survey import select, survey
     from stillhouse.rounds.workspace import open_round
 
@@ -70,11 +71,10 @@ def run(
         )
         seen = local.run()
     workspace.tidy(cell.folder for cell in seen.cells)
-    done = seen.count("done")
-    typer.echo(f"{done} of {len(seen.cells)} runs done; they are in {workspace.experiments}")
-    finished = done == len(seen.cells)
-    typer.echo(f"next: {again('table' if finished else 'status', round_, root)}")
-    raise typer.Exit(0 if finished else 1)
+    typer.echo(summary(seen, workspace.experiments))
+    following = "status" if not seen.trained else "doctor" if seen.count("unsound") else "table"
+    typer.echo(f"next: {again(following, round_, root)}")
+    raise typer.Exit(0 if seen.trained else 1)
 
 
 def train(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
+from stillhouse import data
 from stillhouse.rounds.provenance import changed_teachers
 from stillhouse.rounds.survey import Cell, Survey, failures
 from stillhouse.tables import Table
@@ -60,6 +62,25 @@ def status_table(
     notes += [*changed_teachers(seen.cells), *more]
     columns = ("Dataset", "Method", "Network", *(f"Seed {seed}" for seed in seeds))
     return Table(f"round {seen.round.round}: {counts}", columns, grid, tuple(notes))
+
+
+def summary(seen: Survey, place: Path) -> str:
+    """How many runs are done, and what to change if trained ones are not above chance."""
+    trained = sum(cell.state.name == "done" for cell in seen.cells)
+    of = f"{trained} of {len(seen.cells)} runs"
+    chance = [cell for cell in seen.cells if cell.unsound]
+    if not chance:
+        return f"{of} done; they are in {place}"
+    run, recipe = chance[0].config, chance[0].config.training
+    images = data.spec(run.dataset, run.files).train_images - recipe.validation
+    steps = (recipe.train_images or images) // recipe.batch_size * recipe.epochs
+    return (
+        f"{of} trained to the end; they are in {place}\n"
+        f"{len(chance)} of them are not above chance and count in no table:\n"
+        f"    {run.path}: after {steps:,} steps {chance[0].unsound}\n"
+        "Train longer (more epochs or train_images, or a smaller batch_size); if that does not "
+        "help, change learning_rate."
+    )
 
 
 def _word(cell: Cell) -> Word:

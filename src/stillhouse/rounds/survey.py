@@ -88,6 +88,11 @@ class Survey:
     round: Round
     cells: list[Cell] = field(default_factory=list)
 
+    @property
+    def trained(self) -> bool:
+        """Whether every run was trained to the end, above chance or not."""
+        return all(cell.state.name == "done" for cell in self.cells)
+
     def count(self, name: str) -> int:
         """How many runs are in a state (see `Cell.shown`)."""
         return sum(cell.shown == name for cell in self.cells)
