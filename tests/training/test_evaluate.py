@@ -10,7 +10,9 @@ import safetensors.numpy
 import torch
 
 from lab import Lab
-from stillhouse.training.evaluate import calibration_error
+from stillhouse import models
+from stillhouse.data.base import Batch
+from stillhouse.training.evaluate import Evaluation, calibration_error, evaluate, summarise
 
 
 def slow(logits: torch.Tensor, labels: torch.Tensor, bins: int = 15) -> float:
@@ -46,6 +48,35 @@ def test_labels_drawn_from_the_predicted_probabilities_are_calibrated() -> None:
     labels = torch.multinomial(torch.softmax(logits, dim=1), 1, generator=generator).flatten()
     assert calibration_error(logits, labels) < 0.6
     assert calibration_error(2 * logits, labels) > 5
+
+
+def test_a_summary_is_of_rows_counted_and_averaged_one_by_one() -> None:
+    logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 1.0, 3.0], [0.5, 0.0, 0.0], [1.0, 4.0, 0.0]])
+    taught = torch.tensor([[1.0, 0.0, 0.0], [0.0, 2.0, 1.0], [3.0, 0.0, 1.0], [5.0, 1.0, 0.0]])
+    labels = torch.tensor([0, 2, 1, 1])
+    found = summarise(Evaluation(logits, labels), Evaluation(taught, labels))
+    p, q = (torch.softmax(one.double(), dim=1) for one in (logits, taught))
+    rows = range(len(labels))
+    assert found["accuracy"] == 75.0
+    assert found["agreement"] == 50.0
+    assert found["classes_predicted"] == 3
+    assert found["ce"] == pytest.approx(-sum(math.log(p[i, labels[i]]) for i in rows) / 4)
+    pairs = [(q[i, c], p[i, c]) for i in rows for c in range(3)]
+    kl = sum(float(a) * math.log(a / b) for a, b in pairs) / 4
+    assert found["kl"] == pytest.approx(kl)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_network_is_measured_in_eval_mode_and_left_in_its_own(training: bool) -> None:
+    torch.manual_seed(0)
+    network = models.build("ResNetBaby", 10, 1, ()).train(training)
+    images, labels = torch.randn(6, 1, 8, 8), torch.arange(6)
+    batches = [Batch(images[rows], labels[rows], labels[rows]) for rows in (slice(4), slice(4, 6))]
+    statistics = {name: value.clone() for name, value in network.named_buffers()}
+    found = evaluate(network, batches)
+    assert network.training is training
+    assert all(torch.equal(value, statistics[name]) for name, value in network.named_buffers())
+    torch.testing.assert_close(found.logits, network.eval()(images).logits.detach())
 
 
 def test_the_predictions_kept_are_those_of_the_final_epoch(lab: Lab) -> None:

@@ -1,0 +1,81 @@
+"""What a step does with its recipe: smoothing, weights of terms, rate; which epoch is the best."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lab import Lab
+from stillhouse.training.loop import Cohort
+from stillhouse.training.optim import learning_rate
+
+
+def step(cohort: Cohort) -> None:
+    (member,) = cohort.members
+    trainee, batch = member.trainee, cohort.batches.batch(0, 0)
+    taught = cohort.teacher(batch) if cohort.teacher else None
+    trainee.step(batch, taught)
+
+
+def test_the_loop_smooths_labels_as_the_recipe_says(lab: Lab) -> None:
+    cohort = lab.open(lab.run("pure", label_smoothing=0.3))
+    trainee, batch = cohort.members[0].trainee, cohort.batches.batch(0, 0)
+    before = copy.deepcopy(trainee.network)
+    step(cohort)
+    logits = before(batch.images).logits
+    expected = F.cross_entropy(logits, 0.7 * F.one_hot(batch.labels, 10) + 0.3 / 10)
+    assert trainee.tally.means()["ce"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_total_is_the_weighted_sum_of_the_terms(lab: Lab) -> None:
+    cohort = lab.open(lab.run("logit"))
+    step(cohort)
+    found = cohort.members[0].trainee.tally.means()
+    assert found["total"] == pytest.approx(0.1 * found["ce"] + 0.9 * found["kd"], rel=1e-5)
+    assert found["kd"] > 0
+
+
+def test_a_term_of_weight_0_leaves_the_parameters_that_only_it_reaches_alone(lab: Lab) -> None:
+    two_stage = {"parameters": {"variant": "two_stage"}}
+    cohort = lab.open(lab.run("fitnets", epochs=4).model_copy(update=two_stage))
+    network = cohort.members[0].trainee.network
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    step(cohort)
+    after = dict(network.named_parameters())
+    unmoved = {name for name, value in before.items() if torch.equal(value, after[name])}
+    assert unmoved == {name for name in before if name.startswith(("layer3", "head"))}
+
+
+def test_every_step_has_the_learning_rate_of_the_schedule(lab: Lab) -> None:
+    recipe = lab.run("pure", warmup_epochs=1)
+    cohort = lab.open(recipe)
+    step(cohort)
+    rates = {group["lr"] for group in cohort.members[0].trainee.optimizer.param_groups}
+    assert rates == {learning_rate(recipe.training, 0, 0, cohort.batches.steps)}
+    assert rates.pop() == pytest.approx(0.1 * recipe.training.learning_rate)
+
+
+def record(epoch: int, test: float, **validation: float) -> dict[str, Any]:
+    measured = {"validation": validation} if validation else {}
+    return {"epoch": epoch, "test": {"accuracy": test}, **measured}
+
+
+@pytest.mark.parametrize(
+    ("records", "epoch", "chosen_on"),
+    [
+        ([record(1, 50.0), record(2, 60.0), record(3, 60.0), record(4, 55.0)], 2, "test"),
+        ([record(1, 50.0, accuracy=70.0), record(2, 60.0, accuracy=65.0)], 1, "validation"),
+    ],
+)
+def test_the_best_epoch_is_the_first_of_the_best_by_validation_if_there_is_any(
+    lab: Lab, records: list[dict[str, Any]], epoch: int, chosen_on: str
+) -> None:
+    trainee = lab.open(lab.run("pure")).members[0].trainee
+    for one in records:
+        trainee._keep_best(one)
+    assert (trainee.best["epoch"], trainee.best["chosen_on"]) == (epoch, chosen_on)
+    assert trainee.best["test_accuracy"] == records[epoch - 1]["test"]["accuracy"]
