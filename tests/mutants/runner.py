@@ -88,7 +88,7 @@ def _try(project: Project, mutant: Mutant) -> tuple[Outcome, str]:
     code, output = _test(project, mutant, mutant.tests, stop=True)
     if code == 0:
         return "SURVIVED", ""
-    found = re.search(r"^(?:FAILED|ERROR) (\S+)", output, flags=re.MULTILINE)
+    found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", output, flags=re.MULTILINE)
     if code == TESTS_FAILED and found:
         return "killed", found[1].removeprefix("tests/")
     lines = output.strip().splitlines() or [""]
