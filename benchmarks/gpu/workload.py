@@ -94,7 +94,9 @@ class Cohort:
         taught = self.inputs.teach(batch)
         for trainee in self.trainees:
             trainee.position = (EPOCH, step)
-            trainee.step(batch, taught)
+            trainee.step(batch, taught, join=False)
+        for trainee in self.trainees:
+            trainee.join()
 
     def run(self, steps: int) -> None:
         """So many steps."""

@@ -90,6 +90,8 @@ OTHER_TRAINING = {
     "precision": "bf16",
     "threads": 7,
     "deterministic": False,
+    "tf32": "everywhere",
+    "cuda_graphs": True,
 }
 
 

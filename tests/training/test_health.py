@@ -160,7 +160,7 @@ def test_a_scaler_that_skips_every_step_is_caught(
 class FakeGraph:
     """A graph that does its steps anew, after the same warm-up."""
 
-    captured = 0
+    captured, draws = 0, False
 
     def __init__(self, run: Any, changed: Any, read: Any) -> None:
         type(self).captured += 1

@@ -42,7 +42,7 @@ def run(
     from stillhouse import data
     from stillhouse.config.expand import expand
     from stillhouse.rounds.adopt import adopt_teachers
-    from stillhouse.rounds.local import Local, worker_command
+    from stillhouse.rounds.local import Local, visible_gpus, worker_command
     from stillhouse.rounds.preflight import check_round
     from stillhouse.rounds.progress import Progress
     from stillhouse.rounds.status import summary
@@ -55,7 +55,7 @@ def run(
     workspace.activate(loaded, file)
     runs = select(expand(loaded), only)
     adopt_teachers(workspace, runs, images, device, say=typer.echo)
-    gpus = _gpus(device)
+    found = _cuda_devices(device)
 
     def look() -> Survey:
         workspace.refuse_vanished()
@@ -65,9 +65,9 @@ def run(
         local = Local(
             look=look,
             command=worker_command(file, root, images, device, keep_going),
-            jobs=jobs or gpus or max(1, (os.cpu_count() or 1) // loaded.training.threads),
+            jobs=jobs or found or max(1, (os.cpu_count() or 1) // loaded.training.threads),
             progress=progress,
-            gpus=gpus,
+            gpus=visible_gpus(device, found, os.environ),
         )
         seen = local.run()
     workspace.tidy(cell.folder for cell in seen.cells)
@@ -133,9 +133,10 @@ def train(
     raise typer.Exit(work(configs, place, parent, until, say=typer.echo, complain=complain))
 
 
-def _gpus(device: str) -> int:
-    if device not in ("auto", "cuda"):
+def _cuda_devices(device: str) -> int:
+    """How many GPUs a device option gives to workers; 0 on a CPU."""
+    if device.partition(":")[0] not in ("auto", "cuda"):
         return 0
     import torch
 
-    return torch.cuda.device_count()
+    return min(1, torch.cuda.device_count()) if ":" in device else torch.cuda.device_count()

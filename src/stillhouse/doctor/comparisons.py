@@ -10,7 +10,7 @@ from stillhouse.config.identity import counted, difference
 from stillhouse.doctor.case import Case, Finding
 
 # A recipe's field that says how a run is computed, not what is learned.
-FREE = {"threads", "deterministic"}
+FREE = {"threads", "deterministic", "cuda_graphs"}
 OF_THE_TERM = {"method", "distillation", "parameters", "teacher"}
 CURVES = ("train.accuracy", "test.accuracy", "test.ce")
 

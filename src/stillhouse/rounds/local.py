@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -41,7 +41,8 @@ class Worker:
 class Local:
     """Keeps `jobs` workers busy until nothing is left that can be trained.
 
-    `look` surveys the round; `command` makes a worker's command line for some runs. What another
+    `look` surveys the round; `command` makes a worker's command line for some runs. Workers take
+    `gpus` in turn, so that with more jobs than GPUs some share one. What another
     command is training is waited for, and taken over should that one end before.
     """
 
@@ -49,7 +50,7 @@ class Local:
     command: Callable[[list[Cell]], list[str]]
     jobs: int
     progress: Progress
-    gpus: int = 0
+    gpus: Sequence[str] = ()
     workers: list[Worker] = field(default_factory=list)
     tries: dict[str, int] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
@@ -120,7 +121,7 @@ class Local:
     def _start(self, slot: int, cells: list[Cell]) -> None:
         variables = environment.of_worker()
         if self.gpus:
-            variables["CUDA_VISIBLE_DEVICES"] = str(slot % self.gpus)
+            variables["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the worker is reaped
         process = subprocess.Popen(
             self.command(cells),
@@ -153,6 +154,17 @@ class Local:
         self.stopping = True
         for worker in self.workers:
             worker.process.terminate()
+
+
+def visible_gpus(device: str, count: int, variables: Mapping[str, str]) -> list[str]:
+    """What to name to CUDA, one each, the GPUs that workers share; none for a device by number.
+
+    `count` are those that torch finds, which $CUDA_VISIBLE_DEVICES may limit and number anew.
+    """
+    if device not in ("auto", "cuda"):
+        return []
+    named = [name.strip() for name in variables.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return [name for name in named if name][:count] or [str(number) for number in range(count)]
 
 
 def worker_command(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,28 +24,32 @@ Read = tuple[Batch, Outputs | None, dict[str, float]]
 
 
 class Graph(Generic[T]):
-    """The launches of `run`, on the current CUDA device, and its result, which they fill anew.
+    """The launches of `run` and its result, which they fill anew.
 
-    `run` is called some times before; `changed`, called after the first, names every tensor that
-    it changes, and these are put back.
+    Recorded on the current CUDA stream, which must not be the default one. `run` is called some
+    times before; `changed`, called after the first, names every tensor that it changes, and these
+    are put back.
     """
 
     def __init__(self, run: Callable[[], T], changed: Callable[[], Sequence[Tensor]]) -> None:
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         with put_back(changed()):
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                for _ in range(WARM_UP):
-                    run()
-            torch.cuda.current_stream().wait_stream(stream)
+            for _ in range(WARM_UP):
+                run()
         self.kept = changed()  # their memory must not be given to others while it is written here
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        with torch.cuda.graph(self.graph, stream=torch.cuda.current_stream()):
             self.result = run()
+        self.draws: bool | None = None
 
     def replay(self) -> T:
-        """Do it again; the result holds the new values until the next time."""
+        """Do it again; the result holds the new values until the next time.
+
+        `draws` tells from the first time on whether it takes random numbers.
+        """
+        before = torch.cuda.get_rng_state() if self.draws is None else None
         self.graph.replay()
+        if before is not None:
+            self.draws = not torch.equal(before, torch.cuda.get_rng_state())
         return self.result
 
 
@@ -61,6 +65,29 @@ class StepGraph(Graph[Values]):
     def fits(self, batch: Batch, taught: Outputs | None, weights: dict[str, float]) -> bool:
         """Whether a step with these is the one recorded."""
         return batch is self.read[0] and taught is self.read[1] and weights == self.read[2]
+
+
+class Lane:
+    """A CUDA stream of its own: what is given to it runs beside what others give to theirs.
+
+    Entering waits for what the current stream was given before; `join` lets the current stream
+    wait for the lane. Each graph is recorded on its own, so that no two share cuBLAS's workspace.
+    """
+
+    def __init__(self) -> None:
+        self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> None:
+        self.stream.wait_stream(torch.cuda.current_stream())
+        self._context = torch.cuda.stream(self.stream)
+        self._context.__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *raised: Any) -> None:
+        self._context.__exit__(*raised)
+
+    def join(self) -> None:
+        """Let the current stream wait for all that the lane was given."""
+        torch.cuda.current_stream().wait_stream(self.stream)
 
 
 @contextmanager
@@ -101,8 +128,10 @@ class Inputs:
         if self.teacher is None or not self.graphs:
             return self.teacher(batch) if self.teacher else None
         if self._graph is None:
-            teacher = self.teacher
-            self._graph = Graph(lambda: teacher(batch), list)
+            teacher, lane = self.teacher, Lane()
+            with lane:
+                self._graph = Graph(lambda: teacher(batch), list)
+            lane.join()
         return self._graph.replay()
 
 

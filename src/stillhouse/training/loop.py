@@ -84,6 +84,8 @@ def _train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) 
         for member in active:
             with _isolated(cohort, member):
                 _step(member, batch, taught)
+        for member in active:
+            member.trainee.join()
         if position[1] + 1 == cohort.batches.steps:
             if cohort.teacher:
                 cohort.teacher.check_unchanged()
@@ -96,7 +98,7 @@ def _train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) 
 
 
 def _step(member: Member, batch: Batch, taught: Outputs | None) -> None:
-    member.trainee.step(batch, taught)
+    member.trainee.step(batch, taught, join=False)
     member.recorder.step(member.trainee)
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from stillhouse.models.base import Network, Outputs
 from stillhouse.seeding import reseed
 from stillhouse.training import guard
 from stillhouse.training.fingerprint import fingerprint
-from stillhouse.training.graphs import StepGraph, graphed
+from stillhouse.training.graphs import Lane, StepGraph, graphed
 from stillhouse.training.health import LOOK_STEPS, DeviceHealth
 from stillhouse.training.optim import learning_rate, load_optimizer, make_optimizer, set_rate
 from stillhouse.training.precision import autocast, full_precision, make_scaler, waits_for
@@ -69,6 +70,7 @@ class Trainee:
         self.health = None if waits else DeviceHealth(device, limit)
         self.clock = StepClock(device)
         self.graph: StepGraph | None = None
+        self.lane: Lane | None = None
         self._terms_seen: tuple[str, ...] = ()
         self._balance: dict[str, Tensor] = {}
 
@@ -77,19 +79,24 @@ class Trainee:
         """Whether all epochs are done."""
         return self.position[0] >= self.config.training.epochs
 
-    def step(self, batch: Batch, taught: Outputs | None) -> None:
+    def step(self, batch: Batch, taught: Outputs | None, join: bool = True) -> None:
         """One optimizer step. Draws made by the network or the method depend on the position.
+
+        Without `join` a GPU may still be at it beside other work, until `join` or `look`.
 
         Raises TrainingError if a term or a gradient is not finite: at once, or on a GPU in the
         next `look`, which is due every 50 steps and at the end of an epoch.
         """
         epoch, step = self.position
         taught = taught if self.needs_teacher else None
-        with self.clock:
+        graph = step > 0 and self.method.capturable and graphed(self.config.training, self.device)
+        if graph and self.lane is None and self.device.type == "cuda":
+            self.lane = Lane()
+        with (graph and self.lane) or nullcontext(), self.clock:
             self._mark()
             set_rate(self.optimizer, self.config.training, epoch, step, self.steps)
             reseed("forward", self.config.seed, epoch, step)
-            if self._graphed and step > 0:
+            if graph:
                 names, weighted = self._replay(batch, taught)
             else:
                 names, weighted = self._advance(batch, taught)
@@ -98,11 +105,19 @@ class Trainee:
                 self.health.positions.append((epoch, step))
             self.position = (epoch, step + 1)
             self._mark()
+        if join or (self.graph is not None and self.graph.draws):
+            self.join()
         if self.health is None or step + 1 == self.steps or (step + 1) % LOOK_STEPS == 0:
             self.look()
 
+    def join(self) -> None:
+        """Let what the device is given next wait for this trainee's steps."""
+        if self.lane is not None:
+            self.lane.join()
+
     def look(self) -> None:
         """Take over what the device kept since the last look. Raises TrainingError if it is bad."""
+        self.join()
         if self.health is not None and self.health.positions:
             seen = self.health.look(self._terms_seen, self._graded())
             self.tally.skipped += seen.skipped
@@ -147,10 +162,6 @@ class Trainee:
         right = (outputs.logits.argmax(dim=1) == batch.labels).double().mean() * 100
         values = {**terms, "total": total, "accuracy": right, "gradient_norm": norm}
         return tuple(values), weigh(values.values(), len(batch.labels))
-
-    @property
-    def _graphed(self) -> bool:
-        return graphed(self.config.training, self.device) and self.method.capturable
 
     def _replay(self, batch: Batch, taught: Outputs | None) -> tuple[tuple[str, ...], Tensor]:
         """What `_advance` does, from its CUDA graph, which is captured where none fits."""
