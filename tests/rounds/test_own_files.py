@@ -66,6 +66,18 @@ def test_plan_table_and_explain_know_own_names(mine: Bench) -> None:
     assert told["own_dataset, ResNet20 to own_model: extra parameters"] == "0 trained"
 
 
+def test_a_method_that_asks_for_training_images_is_explained_without_the_dataset(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(EXAMPLES, tmp_path / "rounds")
+    bench = Bench(
+        tmp_path, files=["own_memory.py"], datasets=["Cifar10"], methods=["own_memory"], seeds=[0]
+    )
+    told = dict(explain("own_memory", bench.round).rows)
+    assert told["parameters"] == "temperature = 4.0"
+    assert str(told["Cifar10, ResNet20 to ResNetBaby: time"]).startswith("teacher ")
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
