@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -88,18 +88,17 @@ class Table:
         """The most characters in a column, its name included."""
         return max(len(_text(cell)) for cell in (self.columns[column], *self._cells(column)))
 
-    def printable(self) -> Table:
-        """The table without the characters that would steer a terminal, which records may hold."""
-
-        def clean(cell: Cell) -> Cell:
-            return printable_lines(cell) if isinstance(cell, str) else cell
-
+    def mapped(self, change: Callable[[str], str]) -> Table:
+        """The table with every text changed."""
         return replace(
             self,
-            title=printable_lines(self.title),
-            columns=tuple(map(printable_lines, self.columns)),
-            rows=tuple(tuple(map(clean, row)) for row in self.rows),
-            notes=tuple(map(printable_lines, self.notes)),
+            title=change(self.title),
+            columns=tuple(map(change, self.columns)),
+            rows=tuple(
+                tuple(change(cell) if isinstance(cell, str) else cell for cell in row)
+                for row in self.rows
+            ),
+            notes=tuple(map(change, self.notes)),
         )
 
     def _cells(self, column: int) -> list[Cell]:
@@ -138,7 +137,7 @@ def render(
     `csv` holds the columns and rows alone; `json` is {title, columns, rows, notes}. Every format
     writes a number with fraction to six significant digits, and no control character.
     """
-    table = table.printable()
+    table = table.mapped(printable_lines)  # records may hold what steers a terminal
     match Format(format):
         case Format.rich:
             return _rich(table, width, color)

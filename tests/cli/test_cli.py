@@ -163,8 +163,8 @@ def test_table_shows_the_accuracy_asked_for(call: Call, bench: Bench) -> None:
         (("status", "tiny", "--nonsense"), "No such option"),
         (("run", "tiny", "--jobs", "0"), "--jobs"),
         (("distil", "tiny"), "No such command 'distil'"),
-        (("plan", "tiny", "--device", "toaster"), "torch knows no such device"),
-        (("run", "tiny", "--device", "toaster"), "torch knows no such device"),
+        (("plan", "tiny", "--device", "toaster"), "stillhouse trains on a CPU or a CUDA GPU"),
+        (("run", "tiny", "--device", "toaster"), "stillhouse trains on a CPU or a CUDA GPU"),
     ],
 )
 def test_wrong_use_is_2_with_a_message(call: Call, words: tuple[str, ...], message: str) -> None:

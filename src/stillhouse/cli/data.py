@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stillhouse.cli.common import DataRootOption
-from stillhouse.cli.output import Format, show
+from stillhouse.cli.output import Format, say, show
 from stillhouse.errors import DataError
 from stillhouse.tables import Table
 
@@ -27,8 +27,8 @@ def fetch(
         data.spec(name)
     for name in names:
         data.fetch(name, root)
-        typer.echo(f"{name}: ready")
-    typer.echo("next: stillhouse plan ROUND")
+        say(f"{name}: ready")
+    say("next: stillhouse plan ROUND")
 
 
 @app.command()

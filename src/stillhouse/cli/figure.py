@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stillhouse.cli.common import HERE, RootOption, RoundArgument, again
+from stillhouse.cli.output import say
 
 
 def figure(
@@ -17,6 +19,7 @@ def figure(
     kind: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
 ) -> None:
     """Draw the test accuracies: every seed, mean and sample standard deviation per method."""
+    os.environ["MPLBACKEND"] = "agg"  # with an unknown one matplotlib is not even imported
     from stillhouse import data
     from stillhouse.errors import ConfigError
     from stillhouse.figures.accuracy import accuracy_figure
@@ -34,5 +37,5 @@ def figure(
         path = out / f"{loaded.round}-{dataset}-accuracy.{kind}"
         title = f"{data.spec(dataset, loaded.files).label}, round {loaded.round}"
         save(accuracy_figure(title, arms(seen, dataset)), path)
-        typer.echo(str(path))
-    typer.echo(f"next: {again('table', round_, root)}")
+        say(str(path))
+    say(f"next: {again('table', round_, root)}")

@@ -17,7 +17,7 @@ from stillhouse.cli.common import (
     RoundArgument,
     again,
 )
-from stillhouse.cli.output import Format, show
+from stillhouse.cli.output import Format, say, show
 
 FormatOption = Annotated[Format, typer.Option(help="How the table is written.")]
 
@@ -163,7 +163,7 @@ def terms(
 
     workspace, loaded, _ = open_round(root, round_)
     place = (workspace.experiments, workspace.teachers(loaded), data.data_root(data_root), device)
-    log = partial(typer.echo, err=True)
+    log = partial(say, err=True)
     found, kept = terms_table(survey(workspace, loaded, only), *place, fit_epochs, log)
     show(found, format, again("table", round_, root))
     raise typer.Exit(0 if kept else 1)

@@ -16,7 +16,7 @@ from stillhouse.cli.doctor import doctor
 from stillhouse.cli.figure import figure
 from stillhouse.cli.importing import import_
 from stillhouse.cli.observe import observe
-from stillhouse.cli.output import say
+from stillhouse.cli.output import open_streams, say
 from stillhouse.cli.power import power
 from stillhouse.cli.preflight import preflight
 from stillhouse.cli.reset import reset
@@ -82,6 +82,7 @@ def main() -> None:
     Known are also a full disk, a missing permission, a vanished folder, and too little memory.
     """
     warnings.showwarning = print_notice
+    open_streams()
     try:
         app()
     except StillhouseError as error:
@@ -99,4 +100,4 @@ def print_notice(message: Warning | str, category: type[Warning], *where: Any, *
     if issubclass(category, Notice):
         say(f"note: {message}", err=True)
     else:
-        typer.echo(warnings.formatwarning(message, category, *where[:2]), err=True, nl=False)
+        say(warnings.formatwarning(message, category, *where[:2]).rstrip(), err=True)

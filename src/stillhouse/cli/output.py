@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
 import shutil
 import sys
-
-import typer
 
 from stillhouse.errors import printable_lines
 from stillhouse.tables import Format, Table, render
 
-__all__ = ["Format", "say", "show"]
+__all__ = ["Format", "open_streams", "say", "show"]
+
+ERRORS = "stillhouse.plain"
+PLAIN = {
+    **dict.fromkeys("—–−─━", "-"),
+    **{"×": "x", "±": "+/-", "≥": ">=", "≤": "<=", "→": "->", "Δ": "diff", "…": "...", "│": "|"},
+}
+
+
+def open_streams() -> None:
+    """Let stdout and stderr take any text, and discard what is written to a closed one.
+
+    A character that the terminal's encoding lacks is written in plain characters. A closed
+    descriptor is opened on the null device, so that no file of ours is given its number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)
+            null = open(os.devnull, "w" if number else "r", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, null)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ERRORS)
 
 
 def say(text: str, err: bool = False) -> None:
     """Print text of files and other programs without characters that would steer a terminal."""
-    typer.echo(printable_lines(text), err=err)
+    _write(printable_lines(text) + "\n", err)
 
 
 def show(table: Table, format: Format, next_command: str = "") -> None:
@@ -23,8 +49,38 @@ def show(table: Table, format: Format, next_command: str = "") -> None:
 
     For csv, latex and json the suggestion goes to stderr, so that piped data stays clean.
     """
+    if format is Format.rich:
+        table = table.mapped(_encodable)
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else None
-    typer.echo(render(table, format, width, color=terminal), nl=False)
+    _write(render(table, format, width, color=terminal and _styled()))
     if next_command:
         say(f"next: {next_command}", err=format not in (Format.rich, Format.md))
+
+
+def _write(text: str, err: bool = False) -> None:
+    stream = sys.stderr if err else sys.stdout
+    stream.write(text)
+    stream.flush()
+
+
+def _styled() -> bool:
+    """Whether the terminal understands bold, and the user wants it (no-color.org)."""
+    known = os.environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
+    return known and not os.environ.get("NO_COLOR")
+
+
+def _encodable(text: str) -> str:
+    """The text as stdout will show it: columns are measured by it."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, ERRORS).decode(encoding)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """The characters that an encoding lacks, in ones that it has."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(ERRORS, _plain)

@@ -16,7 +16,7 @@ from stillhouse.cli.common import (
     RoundArgument,
     again,
 )
-from stillhouse.cli.output import Format, show
+from stillhouse.cli.output import Format, say, show
 
 
 def preflight(
@@ -41,7 +41,7 @@ def preflight(
     workspace, loaded, file = open_round(root, round_)
     images = data.data_root(data_root)
     check_round(workspace, loaded, file, only, images)
-    complain = partial(typer.echo, err=True)
+    complain = partial(say, err=True)
     adopt_teachers(workspace, select(expand(loaded), only), images, device, say=complain)
     teachers = workspace.teachers(loaded)
     place = Place(workspace.experiments, teachers, images, pick_device(device))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stillhouse.cli.common import HERE, OnlyOption, RootOption, RoundArgument, again
-from stillhouse.cli.output import Format, show
+from stillhouse.cli.output import Format, say, show
 from stillhouse.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def reset(
     workspace, loaded, file = open_round(root, round_)
     if as_:
         new = _copy(workspace, loaded, file, as_)
-        typer.echo(f"{new} takes its teachers from {workspace.root}; change its settings there")
-        typer.echo(f"next: {again('plan', str(new), Path('WORKSPACE'))}")
+        say(f"{new} takes its teachers from {workspace.root}; change its settings there")
+        say(f"next: {again('plan', str(new), Path('WORKSPACE'))}")
     elif undo or list_ or purge:
         _past(workspace, undo, purge, yes, format)
-        typer.echo(f"next: {again('status', round_, root)}", err=format not in (Format.rich,))
+        say(f"next: {again('status', round_, root)}", err=format not in (Format.rich,))
     else:
         _reset(workspace, loaded, only, changed, dry_run, yes, format)
-        typer.echo(f"next: {again('run', round_, root)}", err=format not in (Format.rich,))
+        say(f"next: {again('run', round_, root)}", err=format not in (Format.rich,))
 
 
 def _reset(
@@ -93,14 +93,14 @@ def _reset(
     cells = to_reset(seen, named)
     if not cells:
         kind = "selected" if only or changed else "failed or invalid"
-        typer.echo(f"nothing to reset: no {kind} run has begun", err=format is not Format.rich)
+        say(f"nothing to reset: no {kind} run has begun", err=format is not Format.rich)
         return
     _show(cells, seen, round_, format)
     if dry_run:
         return
     _ask(f"Move {len(cells)} runs aside?", yes)
     heap = move_aside(workspace, round_.round, cells)
-    typer.echo(
+    say(
         f"{len(cells)} runs moved to {heap.path}; --undo puts them back",
         err=format is not Format.rich,
     )
@@ -128,10 +128,10 @@ def _past(workspace: Workspace, undo: bool, purge_: bool, yes: bool, format: For
 
     found: list[Heap] = heaps(workspace)
     if not found:
-        typer.echo("nothing has been moved aside", err=format is not Format.rich)
+        say("nothing has been moved aside", err=format is not Format.rich)
     elif undo:
         runs = move_back(workspace, found[-1])
-        typer.echo(f"{len(runs)} runs put back: {', '.join(runs[:SHOWN])}")
+        say(f"{len(runs)} runs put back: {', '.join(runs[:SHOWN])}")
     else:
         rows = tuple((heap.path.name, len(heap.runs), f"{heap.bytes / 1e6:.1f}") for heap in found)
         title = f"moved aside in {workspace.experiments}"
@@ -139,7 +139,7 @@ def _past(workspace: Workspace, undo: bool, purge_: bool, yes: bool, format: For
         if purge_:
             _ask(f"Delete {sum(len(heap.runs) for heap in found)} runs for good?", yes)
             purge(found)
-            typer.echo("deleted", err=format is not Format.rich)
+            say("deleted", err=format is not Format.rich)
 
 
 def _ask(question: str, yes: bool) -> None:

@@ -19,6 +19,7 @@ from stillhouse.cli.common import (
     RoundArgument,
     again,
 )
+from stillhouse.cli.output import say
 from stillhouse.errors import ConfigError, Notice
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def run(
     check_round(workspace, loaded, file, only, images)
     workspace.activate(loaded, file)
     runs = select(expand(loaded), only)
-    adopt_teachers(workspace, runs, images, device, say=typer.echo)
+    adopt_teachers(workspace, runs, images, device, say=say)
     found = _cuda_devices(device)
 
     def look() -> Survey:
@@ -71,9 +72,9 @@ def run(
         )
         seen = local.run()
     workspace.tidy(cell.folder for cell in seen.cells)
-    typer.echo(summary(seen, workspace.experiments))
+    say(summary(seen, workspace.experiments))
     following = "status" if not seen.trained else "doctor" if seen.count("unsound") else "table"
-    typer.echo(f"next: {again(following, round_, root)}")
+    say(f"next: {again(following, round_, root)}")
     raise typer.Exit(0 if seen.trained else 1)
 
 
@@ -129,8 +130,8 @@ def train(
         pick_device(device),
         keep_going,
     )
-    complain = partial(typer.echo, err=True)
-    raise typer.Exit(work(configs, place, parent, until, say=typer.echo, complain=complain))
+    complain = partial(say, err=True)
+    raise typer.Exit(work(configs, place, parent, until, say=say, complain=complain))
 
 
 def _cuda_devices(device: str) -> int:

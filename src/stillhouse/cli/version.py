@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 import stillhouse
+from stillhouse.cli.output import say
 
 
 def print_versions(wanted: bool) -> None:
@@ -17,7 +18,7 @@ def print_versions(wanted: bool) -> None:
 
     device = pick_device("auto")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU is used"
-    typer.echo(f"stillhouse {stillhouse.__version__}")
-    typer.echo(f"torch {torch.__version__}, CUDA {torch.version.cuda or 'not in this build'}")
-    typer.echo(f"device {device} ({name})")
+    say(f"stillhouse {stillhouse.__version__}")
+    say(f"torch {torch.__version__}, CUDA {torch.version.cuda or 'not in this build'}")
+    say(f"device {device} ({name})")
     raise typer.Exit

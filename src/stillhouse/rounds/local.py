@@ -119,7 +119,7 @@ class Local:
         return self.waiting and not self.stopping
 
     def _start(self, slot: int, cells: list[Cell]) -> None:
-        variables = environment.of_worker()
+        variables = environment.of_worker() | {"PYTHONIOENCODING": "utf-8"}
         if self.gpus:
             variables["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the worker is reaped

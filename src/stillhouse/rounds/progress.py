@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from stillhouse.errors import RunError
+from stillhouse.errors import RunError, printable_lines
 from stillhouse.rounds.survey import Cell, Survey
 
 
@@ -24,7 +24,7 @@ class Progress:
         self._reported: set[tuple[str, int]] = set()
         self._tasks: dict[str, TaskID] = {}
         self._bars: Bars | None = None
-        if console.is_terminal:
+        if console.is_terminal and not console.is_dumb_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             self._bars = Bars(*columns, TextColumn("{task.fields[note]}"), console=console)
 
@@ -39,7 +39,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a message above the bars."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable_lines(text), markup=False, highlight=False, soft_wrap=True)
 
     def update(self, seen: Survey) -> None:
         """Show what has changed since the last call."""

@@ -51,7 +51,7 @@ def settle(network: nn.Module, device: torch.device) -> None:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; any torch device name works too."""
+    """`auto` is CUDA where there is one, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
