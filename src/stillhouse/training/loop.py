@@ -16,6 +16,7 @@ import torch
 from stillhouse.causes import Cause
 from stillhouse.data.base import Batch, Dataset, Split
 from stillhouse.data.loader import TrainBatches, plain_batches
+from stillhouse.errors import one_line
 from stillhouse.models.base import Outputs
 from stillhouse.runs.claim import Superseded
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
@@ -41,7 +42,8 @@ class Cohort:
 
     `data.train` is what is trained on; `validation` is held out of it. `chance` is the test
     accuracy (%) of guessing. `failures` counts the members that left with an error; `complain` is
-    told those that their folder does not tell.
+    told those that their folder does not tell. `crowded` is what the device said where its memory
+    does not hold them all.
     """
 
     members: list[Member]
@@ -53,6 +55,7 @@ class Cohort:
     complain: Callable[[str], None]
     inputs: Inputs
     failures: int = field(default=0)
+    crowded: str = field(default="")
 
 
 def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -> str | None:
@@ -60,10 +63,13 @@ def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -
 
     The members furthest behind step first, so a resumed member catches up with the others.
     `tell` is called with each finished epoch's record. What fails in a part that all share, as
-    the teacher does, fails every member.
+    the teacher does, fails every member. Out of the device's memory the members stay, `crowded`.
     """
     try:
         return _train(cohort, stop, tell)
+    except torch.OutOfMemoryError as error:
+        cohort.crowded = one_line(error)
+        return None
     except Exception as error:  # noqa: BLE001 - as in `_isolated`
         for member in list(cohort.members):
             _fail(cohort, member, error)
@@ -152,6 +158,8 @@ def _isolated(cohort: Cohort, member: Member) -> Iterator[None]:
     except Superseded as error:
         cohort.members.remove(member)
         member.recorder.give_way(error)
+    except torch.OutOfMemoryError:
+        raise  # a matter of all members: see `train`
     except Exception as error:  # noqa: BLE001 - a method is foreign code and may raise anything
         _fail(cohort, member, error)
 

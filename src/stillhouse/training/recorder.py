@@ -101,6 +101,11 @@ class Recorder:
         self.log.info("stopped: %s", reason)
         self._end("stopped", reason, code)
 
+    def pause(self, reason: str, code: Cause) -> None:
+        """Leave as the last checkpoint has it, to be resumed."""
+        self.log.warning("paused: %s", reason)
+        self._end("stopped", reason, code)
+
     def leave(self) -> None:
         """Leave a run that turned out to be completed."""
         self._end("finished", "")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import suppress
+
+import torch
 
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.runs.claim import Claim
 from stillhouse.training.cohort import Place, open_cohort
-from stillhouse.training.loop import train
+from stillhouse.training.loop import Cohort, train
 from stillhouse.training.recorder import Recorder, epoch_line
 from stillhouse.training.stop import Stop
 from stillhouse.training.trainee import Record, Trainee
@@ -26,25 +29,57 @@ def work(
     say: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> int:
-    """Train resolved configurations as one cohort.
+    """Train resolved configurations as one cohort, or in parts where a GPU does not hold it.
 
     Returns 0 if all finished, 1 if one failed, 3 if asked to stop before the end.
     """
     stop = Stop(parent, until)
     stop.listen()
-    try:
-        cohort = open_cohort(configs, place, complain)
-    except Exception as error:
-        _record(error, configs, place)
-        raise
 
     def tell(trainee: Trainee, record: Record) -> None:
         say(f"{trainee.config.path}: {epoch_line(record, trainee.config.training.epochs)}")
 
-    reason = train(cohort, stop, tell)
-    if cohort.failures:
+    failures, parts, reason = 0, [configs], None
+    while parts and not reason:
+        part = parts.pop(0)
+        try:
+            cohort = open_cohort(part, place, complain)
+        except Exception as error:
+            _record(error, part, place)
+            raise
+        reason = train(cohort, stop, tell)
+        if cohort.crowded:
+            parts[:0] = _disperse(cohort, complain)
+        failures += cohort.failures
+        del cohort  # frees the device's memory
+        if place.device.type == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()
+    if failures:
         return 1
     return STOPPED if reason else 0
+
+
+def _disperse(cohort: Cohort, complain: Callable[[str], None]) -> list[list[RunConfig]]:
+    """Let the members leave as their last checkpoints have them; returns two smaller cohorts.
+
+    A run that had the device to itself fails.
+    """
+    left = [member.trainee.config for member in cohort.members]
+    if len(left) == 1:
+        error = RunError(
+            f"out of GPU memory, alone in its process ({cohort.crowded})",
+            "fewer workers on this GPU (--jobs), or a GPU with more memory",
+            code="oom-gpu",
+        )
+        cohort.failures += 1
+        cohort.members[0].recorder.fail(error)
+        return []
+    reason = f"out of GPU memory in a cohort of {len(left)}"
+    complain(f"{reason}: trained on in two smaller ones, each from its last checkpoints")
+    for member in cohort.members:
+        member.recorder.pause(reason, "oom-gpu")
+    return [left[::2], left[1::2]]
 
 
 def _record(error: Exception, configs: list[RunConfig], place: Place) -> None:
