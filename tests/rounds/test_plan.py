@@ -50,6 +50,20 @@ def test_a_plan_follows_what_is_done(bench: Bench) -> None:
     assert rows["rkd", "ResNetBaby"] == (2, 0, 2, "ResNet20 1")
 
 
+@pytest.mark.usefixtures("unmeasured")
+def test_programs_get_one_number_per_cell(bench: Bench) -> None:
+    bench.finish(f"{TEACHER}/0", 90.0)
+    bench.finish(f"{LOGIT}/0", 80.0)
+    table = plan(bench.look(), "cpu", numbers=True)
+    rows = {row[1:3]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    logit, pure = rows["logit", "ResNetBaby"], rows["pure", "ResNetBaby"]
+    counts = [logit[name] for name in ("planned", "done", "left", "waiting")]
+    assert (counts, logit["teacher"], pure["teacher"]) == ([2, 1, 1, 1], "ResNet20", None)
+    weights = [logit[name] for name in ("weight_ce", "weight_kd", "weight_angle")]
+    assert weights == [0.1, 0.9, None]
+    assert pure["seconds"] == pytest.approx(2 * 2 * (200 + 355 / 3) * 1e-3)
+
+
 @pytest.mark.parametrize(
     ("path", "alpha", "expected"),
     [

@@ -47,7 +47,7 @@ def plan(
     workspace, loaded, file = open_round(root, round_)
     check_parameters(loaded, file)
     seen = survey(workspace, loaded, only)
-    shown = make_plan(seen, device)
+    shown = make_plan(seen, device, format in (Format.csv, Format.json))
     shown = replace(shown, notes=(*shown.notes, *plan_notes(seen)))
     show(shown, format, again("status" if loaded.imported else "run", round_, root))
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from stillhouse import methods
 from stillhouse.config.schema import RunConfig
 from stillhouse.methods.objective import coefficients, effective_ratio
 from stillhouse.rounds.cost import estimate
 from stillhouse.rounds.resolve import resolve
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.tables import Table
+from stillhouse.tables import Cell as Value
+from stillhouse.tables import Table, from_rows
 
 COLUMNS = (
     "Dataset",
@@ -24,8 +27,11 @@ COLUMNS = (
 )
 
 
-def plan(seen: Survey, device: str) -> Table:
-    """One row per dataset, method, sweep point and network. Validates every method's parameters."""
+def plan(seen: Survey, device: str, numbers: bool = False) -> Table:
+    """One row per dataset, method, sweep point and network. Validates every method's parameters.
+
+    `numbers`: for programs, one number per cell.
+    """
     costs = estimate(seen, device)
     rows: dict[tuple[str, ...], list[Cell]] = {}
     for cell in seen.cells:
@@ -40,6 +46,8 @@ def plan(seen: Survey, device: str) -> Table:
         "loss: coefficients of cross entropy and of each unweighted term, "
         "and in brackets the effective ratio to cross entropy",
     )
+    if numbers:
+        return from_rows(title, _records(list(rows.values()), seen.round.sweep, costs), notes)
     table = tuple((*key, *_row(cells, costs)) for key, cells in rows.items())
     return Table(title, COLUMNS, table, notes)
 
@@ -68,8 +76,7 @@ def _row(cells: list[Cell], costs: dict[str, float]) -> tuple[str | int, ...]:
         seeds = sorted({cell.config.teacher.seed for cell in waiting if cell.config.teacher})
         assert first.teacher is not None
         waits = f"{first.teacher.model} {','.join(map(str, seeds))}"
-    left = [cell.config.path for cell in cells if cell.state.name != "done"]
-    known = [costs[path] for path in left if path in costs]
+    seconds = _seconds(cells, costs)
     seeds_text = ",".join(str(cell.config.seed) for cell in cells)
     return (
         seeds_text,
@@ -78,21 +85,58 @@ def _row(cells: list[Cell], costs: dict[str, float]) -> tuple[str | int, ...]:
         len(cells) - done,
         waits,
         loss_text(first),
-        "" if not left else _hours(sum(known)) if len(known) == len(left) else "unknown",
+        "" if done == len(cells) else "unknown" if seconds is None else _hours(seconds),
     )
+
+
+def _seconds(cells: list[Cell], costs: dict[str, float]) -> float | None:
+    """What the unfinished of some runs still need; None if that is not known of every one."""
+    left = [cell.config.path for cell in cells if cell.state.name != "done"]
+    known = [costs[path] for path in left if path in costs]
+    return sum(known) if len(known) == len(left) else None
+
+
+def _records(
+    rows: list[list[Cell]], axes: Iterable[str], costs: dict[str, float]
+) -> list[dict[str, Value]]:
+    weights = [_weights(resolve(cells[0].config)) for cells in rows]
+    terms = dict.fromkeys(term for own in weights for term in own)
+    found: list[dict[str, Value]] = []
+    for cells, own in zip(rows, weights, strict=True):
+        run, done = cells[0].config, sum(cell.state.name == "done" for cell in cells)
+        found.append(
+            {
+                "dataset": run.dataset,
+                "method": run.method,
+                "model": run.model,
+                **{f"axis_{name}": run.axes.get(name) for name in axes},
+                "planned": len(cells),
+                "done": done,
+                "left": len(cells) - done,
+                "teacher": run.teacher.model if run.teacher else None,
+                "waiting": sum(not cell.ready for cell in cells),
+                **{f"weight_{term}": own.get(term) for term in terms},
+                "seconds": _seconds(cells, costs),
+            }
+        )
+    return found
 
 
 def loss_text(run: RunConfig) -> str:
     """`0.1 ce + 0.9 kd (kd : ce = 9)` for a resolved run."""
-    kind = methods.load(run.method, run.files)
-    reference = kind.reference(kind.Config(**run.parameters))
-    weighing = run.distillation
-    weights = coefficients(reference, weighing.total, weighing.alpha)
+    weights = _weights(run)
     text = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
     ratios = effective_ratio(weights)
     if not ratios:
         return text
     return f"{text} ({', '.join(f'{name} : ce = {r:g}' for name, r in ratios.items())})"
+
+
+def _weights(run: RunConfig) -> dict[str, float]:
+    """The coefficient of cross entropy and of each unweighted term of a resolved run."""
+    kind = methods.load(run.method, run.files)
+    reference = kind.reference(kind.Config(**run.parameters))
+    return coefficients(reference, run.distillation.total, run.distillation.alpha)
 
 
 def _hours(seconds: float) -> str:
