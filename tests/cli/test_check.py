@@ -46,7 +46,7 @@ def test_a_broken_file_exits_with_1_and_says_why(tmp_path: Path) -> None:
     table = json.loads(answer.stdout)
     assert table["title"] == "dataset own_dataset: 4 of 5 checks passed"
     (row,) = [row for row in table["rows"] if row[1] == "FAILED"]
-    assert "mean is specified as (0.5,), the images have (0.3052,)" in row[2]
+    assert row[2].startswith(f"{file}: mean is specified as (0.5,), the images have (0.3052,)")
     assert answer.stderr.splitlines()[-1] == f"next: stillhouse check {file}"
 
 

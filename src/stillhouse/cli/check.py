@@ -33,7 +33,9 @@ def check(
     verdicts = list(check_file(own, data.data_root(data_root), images))
     found = {bug.checks[0]: bug for bug in bugs(verdicts)}
     rows = tuple(
-        _broken(found[verdict.check]) if verdict.reason else (verdict.check, "passed", None)
+        _broken(found[verdict.check], own.path)
+        if verdict.reason
+        else (verdict.check, "passed", None)
         for verdict in verdicts
         if not verdict.reason or verdict.check in found
     )
@@ -44,9 +46,9 @@ def check(
     raise typer.Exit(1 if failed else 0)
 
 
-def _broken(bug: Bug) -> tuple[str, str, str]:
+def _broken(bug: Bug, path: Path) -> tuple[str, str, str]:
     """The row of a bug: the first check that it breaks and how many more, where it is and what."""
     more = len(bug.checks) - 1
     check = bug.checks[0] + (f" and {more} more" if more else "")
-    where = f"{bug.line}: " if bug.line and not bug.reason.startswith(bug.line) else ""
+    where = "" if bug.reason.startswith(str(path)) else f"{bug.line or path}: "
     return check, "FAILED", where + bug.reason
