@@ -9,7 +9,7 @@ import pytest
 
 from lab import Lab
 from stillhouse.data import specs
-from stillhouse.importing.write import Import, import_round
+from stillhouse.exchange.scripts.write import Import, import_round
 
 Shrink = Callable[[str, int, int], specs.DatasetSpec]
 

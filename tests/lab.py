@@ -12,9 +12,9 @@ import torch
 from stillhouse import methods
 from stillhouse.causes import Cause
 from stillhouse.config import names
+from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig, Teacher, Training
 from stillhouse.own import Files
-from stillhouse.rounds.resolve import resolve
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.cohort import Place, open_cohort
 from stillhouse.training.loop import Cohort, train

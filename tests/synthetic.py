@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.config.schema import RunConfig, Teacher, Training
-from stillhouse.doctor.case import Case, Line
-from stillhouse.doctor.diagnose import diagnose
+from stillhouse.diagnosis.case import Case, Line
+from stillhouse.diagnosis.diagnose import diagnose
 from stillhouse.runs.state import RunState
 
 RISING = (40.0, 55.0, 65.0, 72.0, 77.0, 80.0, 82.0, 83.0, 83.5, 83.6)

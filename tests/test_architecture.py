@@ -13,17 +13,16 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "stillhouse"
 ROOT = SOURCE.parents[1]
 LAYERS = [
-    {"causes", "errors", "own", "seeding", "tables", "published"},
+    {"causes", "errors", "own", "seeding", "tables"},
     {"data", "models", "runs"},
     {"methods"},
     {"config"},
     {"training"},
-    {"contract"},
     {"rounds"},
-    {"importing"},
-    {"cluster"},
-    {"stats", "doctor"},
-    {"figures"},
+    {"cluster", "exchange", "represent"},
+    {"stats"},
+    {"diagnosis"},
+    {"show"},
     {"cli"},
     {"__main__"},
 ]

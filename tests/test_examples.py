@@ -14,14 +14,14 @@ import yaml
 
 from stillhouse.config.expand import expand
 from stillhouse.config.load import check_parameters, load_round
-from stillhouse.contract.file import METHOD_CHECKS
-from stillhouse.contract.stand import MethodCase
 from stillhouse.methods.logit import kd_loss
 from stillhouse.models.base import Outputs
 from stillhouse.own import own_file
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.stats.results import seed_tables
+from stillhouse.show.results import seed_tables
+from stillhouse.training.contract.file import METHOD_CHECKS
+from stillhouse.training.contract.stand import MethodCase
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ROUND = EXAMPLES / "own_round.yaml"

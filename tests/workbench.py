@@ -13,8 +13,8 @@ import yaml
 from stillhouse.config.expand import expand
 from stillhouse.config.identity import identity
 from stillhouse.config.load import load_round
+from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig
-from stillhouse.rounds.resolve import resolve
 from stillhouse.rounds.survey import Survey, survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.claim import Claim

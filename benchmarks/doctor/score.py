@@ -10,9 +10,9 @@ from benchmarks.doctor.worlds import Scene, World
 from scipy.stats import beta
 
 from stillhouse.config.schema import Round
-from stillhouse.doctor.case import Case
-from stillhouse.doctor.diagnose import diagnose
-from stillhouse.doctor.read import read_round
+from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.diagnose import diagnose
+from stillhouse.diagnosis.read import read_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.tables import Cell, Table
 

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 
 from stillhouse import data
 from stillhouse.config.expand import expand
+from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.data import fashion_mnist, specs
 from stillhouse.data.base import Dataset, Split, make_dataset
 from stillhouse.data.split import stratified
 from stillhouse.errors import StillhouseError
-from stillhouse.rounds.resolve import resolve
 from stillhouse.rounds.schedule import cohorts
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stillhouse.cli.main import app
-from stillhouse.contract import dataset, model
-from stillhouse.contract.file import METHOD_CHECKS
 from stillhouse.errors import ConfigError
+from stillhouse.training.contract import dataset, model
+from stillhouse.training.contract.file import METHOD_CHECKS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -265,7 +265,7 @@ def test_loading_and_expanding_import_no_torch(write: Write) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from stillhouse.config import diff, expand, identity, load\n"
-        "import stillhouse.tables, stillhouse.published\n"
+        "import stillhouse.tables, stillhouse.exchange.published\n"
         f"round_ = load.load_round(Path({str(path.resolve())!r}))\n"
         f"load.check_parameters(round_, Path({str(path)!r}))\n"
         "expand.expand(round_)\n"

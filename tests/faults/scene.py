@@ -11,8 +11,8 @@ from typing import Any
 
 from desk import Desk
 from stillhouse.config.load import load_round
-from stillhouse.doctor.diagnose import diagnose
-from stillhouse.doctor.read import read_round
+from stillhouse.diagnosis.diagnose import diagnose
+from stillhouse.diagnosis.read import read_round
 from stillhouse.runs.files import file_hash, read_lines
 
 HERE = Path(__file__).parent

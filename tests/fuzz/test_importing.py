@@ -17,12 +17,12 @@ import pytest
 
 from hostile import Content, another_kind, damaged, edited, fuzz, replaced
 from script_rounds import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
-from stillhouse.importing.summary import import_table
-from stillhouse.importing.write import Import, import_round
-from stillhouse.rounds.status import status_table
+from stillhouse.exchange.scripts.summary import import_table
+from stillhouse.exchange.scripts.write import Import, import_round
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.stats.results import seed_tables
+from stillhouse.show.results import seed_tables
+from stillhouse.show.status import status_table
 from stillhouse.tables import render
 
 TEACHER = "Cifar10/pure/ResNet112"

@@ -12,10 +12,10 @@ from hostile import VALUES, Content, another_kind, damaged, fuzz, replaced
 from stillhouse.config.expand import expand
 from stillhouse.config.load import check_parameters, load_round
 from stillhouse.errors import ConfigError, DataError, StillhouseError
-from stillhouse.published import read_results
-from stillhouse.rounds.status import status_table
+from stillhouse.exchange.published import read_results
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
+from stillhouse.show.status import status_table
 from workbench import write_round
 
 ROUNDS = Path(__file__).parents[2] / "rounds"

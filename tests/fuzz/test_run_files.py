@@ -14,11 +14,11 @@ from rich.console import Console
 
 from hostile import Content, another_kind, clear, damaged, edited, fuzz, replaced
 from stillhouse.errors import RunError
-from stillhouse.rounds.preflight import check_round
-from stillhouse.rounds.progress import Progress
-from stillhouse.rounds.status import status_table
+from stillhouse.rounds.check import check_round
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.stats.results import seed_tables
+from stillhouse.show.progress import Progress
+from stillhouse.show.results import seed_tables
+from stillhouse.show.status import status_table
 from stillhouse.tables import render
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 

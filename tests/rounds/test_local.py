@@ -10,9 +10,9 @@ from rich.console import Console
 
 from stillhouse.cli.train import _cuda_devices
 from stillhouse.rounds.local import Local, visible_gpus
-from stillhouse.rounds.progress import Progress
 from stillhouse.rounds.survey import Survey
 from stillhouse.runs.environment import KEEP_MEMORY
+from stillhouse.show.progress import Progress
 
 WRITE = "import json, os, sys; open(sys.argv[1], 'w').write(json.dumps(dict(os.environ)))"
 

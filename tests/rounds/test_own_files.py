@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from stillhouse.cli.main import app
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, RunError
-from stillhouse.rounds.explain import explain
+from stillhouse.rounds.check import check_round
 from stillhouse.rounds.local import worker_command
-from stillhouse.rounds.plan import plan
-from stillhouse.rounds.preflight import check_round
 from stillhouse.rounds.survey import survey
-from stillhouse.stats.results import seed_tables
+from stillhouse.show.explain import explain
+from stillhouse.show.plan import plan
+from stillhouse.show.results import seed_tables
 from workbench import Bench
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from stillhouse.rounds.provenance import footnotes
-from stillhouse.rounds.status import status_table
-from stillhouse.stats.results import seed_tables
+from stillhouse.show.results import seed_tables
+from stillhouse.show.status import status_table
 from workbench import LOGIT, RKD, TEACHER, Bench, edit
 
 ACCURACIES = [90.0, 90.0, 80.0, 81.0, 82.0, 83.0, 84.0, 85.0]

@@ -14,7 +14,7 @@ from desk import Desk
 from stillhouse.cli.main import main
 from stillhouse.config.load import load_round
 from stillhouse.errors import RunError
-from stillhouse.rounds.locate import locate
+from stillhouse.rounds.find import locate
 from stillhouse.rounds.reset import (
     changed_runs,
     dependents,

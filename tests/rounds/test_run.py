@@ -19,9 +19,9 @@ import pytest
 import torch
 
 from desk import LIMIT, RECIPE, Desk, kill_group, wait_until
-from stillhouse.rounds.resolve import resolve
-from stillhouse.rounds.status import status_table
-from stillhouse.stats.results import seed_tables
+from stillhouse.config.resolve import resolve
+from stillhouse.show.results import seed_tables
+from stillhouse.show.status import status_table
 from stillhouse.training.cohort import Place, open_cohort
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from stillhouse.errors import ConfigError
-from stillhouse.rounds.status import status_table, summary
 from stillhouse.rounds.survey import failures, select
+from stillhouse.show.status import status_table, summary
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from stillhouse.doctor.read import read_round
-from stillhouse.doctor.report import report
+from stillhouse.config.resolve import resolve
+from stillhouse.diagnosis.read import read_round
+from stillhouse.diagnosis.report import report
 from stillhouse.errors import RunError
-from stillhouse.rounds import terms
-from stillhouse.rounds.resolve import resolve
-from stillhouse.rounds.terms import terms_table
 from stillhouse.runs.own_loss import OwnLoss, read, write
+from stillhouse.show import own_loss as terms
+from stillhouse.show.own_loss import terms_table
 from stillhouse.training.cohort import Place, open_cohort
 from stillhouse.training.loop import train
 from workbench import Bench, edit

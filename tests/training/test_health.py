@@ -15,7 +15,7 @@ from stillhouse.errors import TrainingError
 from stillhouse.methods import rkd
 from stillhouse.models.base import Outputs
 from stillhouse.runs.state import state_of
-from stillhouse.training import guard
+from stillhouse.training import health_checks as guard
 from stillhouse.training import trainee as trainee_module
 from stillhouse.training.graphs import WARM_UP, put_back
 from stillhouse.training.loop import Cohort, train

@@ -15,7 +15,7 @@ from stillhouse.config.schema import RunConfig
 from stillhouse.own import OwnFile, own_file
 from stillhouse.runs.own_files import kept
 from stillhouse.training.cohort import open_cohort
-from stillhouse.training.verify import verify
+from stillhouse.training.replay import verify
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TRANSLATED = '''"""Matched embeddings, through a translator that is fitted to the teacher first."""

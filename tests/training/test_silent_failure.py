@@ -19,7 +19,7 @@ from stillhouse.data.base import Batch
 from stillhouse.methods.rkd import Rkd, angle_loss, distance_loss
 from stillhouse.models.base import Outputs
 from stillhouse.runs.state import state_of
-from stillhouse.training.guard import STUCK_STEPS
+from stillhouse.training.health_checks import STUCK_STEPS
 from stillhouse.training.loop import train
 from stillhouse.training.trainee import Trainee
 

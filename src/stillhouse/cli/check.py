@@ -12,7 +12,7 @@ from stillhouse.cli.output import Format, show
 from stillhouse.tables import Table
 
 if TYPE_CHECKING:
-    from stillhouse.contract.verdict import Bug
+    from stillhouse.training.contract.verdict import Bug
 
 
 def check(
@@ -25,9 +25,9 @@ def check(
 ) -> None:
     """Check a file of your own by running it: a method, a model or a dataset."""
     from stillhouse import data
-    from stillhouse.contract.file import check_file
-    from stillhouse.contract.verdict import bugs
     from stillhouse.own import own_file
+    from stillhouse.training.contract.file import check_file
+    from stillhouse.training.contract.verdict import bugs
 
     own = own_file(file)
     verdicts = list(check_file(own, data.data_root(data_root), images))

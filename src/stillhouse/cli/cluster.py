@@ -71,7 +71,7 @@ def jobs(
     round_: RoundArgument, root: RootOption = HERE, format: FormatOption = Format.rich
 ) -> None:
     """Show every job that was submitted, and what became of it."""
-    from stillhouse.cluster.status import jobs_table
+    from stillhouse.show.cluster import jobs_table
 
     show(jobs_table(_store(root, round_)), format, again("status", round_, root))
 
@@ -85,10 +85,10 @@ def logs(
 ) -> None:
     """Show a run's jobs, the end of its log and the end of its last job's output."""
     from stillhouse.cluster.script import OUTPUT
-    from stillhouse.cluster.status import jobs_table
     from stillhouse.config.expand import expand
     from stillhouse.config.renamed import current_path, folder_of
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.show.cluster import jobs_table
 
     workspace, loaded, _ = open_round(root, round_)
     run = current_path(run)

@@ -21,10 +21,10 @@ def compare(
 
     For csv and json only the results are written; `stillhouse diff` writes the settings.
     """
-    from stillhouse.rounds.locate import locate
+    from stillhouse.rounds.find import locate
     from stillhouse.rounds.survey import survey
-    from stillhouse.stats.compare import results_numbers, results_table, settings_table
-    from stillhouse.stats.results import which_epoch
+    from stillhouse.show.compare import results_numbers, results_table, settings_table
+    from stillhouse.show.results import which_epoch
 
     (first, earlier, _), (second, later, file) = locate(root, a), locate(root, b)
     write = results_numbers

@@ -23,9 +23,9 @@ def doctor(
     format: Annotated[Format, typer.Option(help="How the table is written.")] = Format.rich,
 ) -> None:
     """Name the cause of every failed, stuck, unsound or invalid run, with evidence and cure."""
-    from stillhouse.doctor.read import read_round
-    from stillhouse.doctor.report import report
-    from stillhouse.doctor.target import find
+    from stillhouse.diagnosis.read import read_round
+    from stillhouse.diagnosis.report import report
+    from stillhouse.diagnosis.target import find
 
     workspace, round_, file, run = find(root, target)
     cases = [case for case in read_round(workspace, round_) if run in (None, case.path)]

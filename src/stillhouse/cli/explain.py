@@ -94,8 +94,8 @@ def explain(
 ) -> None:
     """Explain a method: formula, source, layers, weights, extra parameters, cost, hazards."""
     from stillhouse.config.load import check_parameters
-    from stillhouse.rounds.explain import explain as make
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.show.explain import explain as make
 
     loaded = None
     if round_ is not None:

@@ -22,10 +22,10 @@ def figure(
     os.environ["MPLBACKEND"] = "agg"  # with an unknown one matplotlib is not even imported
     from stillhouse import data
     from stillhouse.errors import ConfigError
-    from stillhouse.figures.accuracy import accuracy_figure
-    from stillhouse.figures.style import save
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.show.figures.accuracy import accuracy_figure
+    from stillhouse.show.figures.style import save
     from stillhouse.stats.arms import arms
 
     if kind not in ("png", "svg", "pdf"):

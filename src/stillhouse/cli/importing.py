@@ -29,8 +29,8 @@ def import_(
     format: Annotated[Format, typer.Option(help="How the table is written.")] = Format.rich,
 ) -> None:
     """Read what earlier scripts left, unfinished runs included; the source stays as it is."""
-    from stillhouse.importing.summary import import_table
-    from stillhouse.importing.write import import_round
+    from stillhouse.exchange.scripts.summary import import_table
+    from stillhouse.exchange.scripts.write import import_round
 
     shipped = Path("rounds") / f"{name}.yaml"
     recipe = recipe or (shipped if shipped.is_file() else None)

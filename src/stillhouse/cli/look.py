@@ -39,10 +39,10 @@ def plan(
 ) -> None:
     """Show a round's matrix: what is done, what waits for which teacher, cost and power."""
     from stillhouse.config.load import check_parameters
-    from stillhouse.rounds.plan import plan as make_plan
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
-    from stillhouse.stats.power_report import plan_notes
+    from stillhouse.show.plan import plan as make_plan
+    from stillhouse.show.power import plan_notes
 
     workspace, loaded, file = open_round(root, round_)
     check_parameters(loaded, file)
@@ -62,11 +62,11 @@ def status(
 
     For a submitted round the states are joined with one listing of the queue.
     """
-    from stillhouse.cluster.status import Joined, copy_note, join
     from stillhouse.cluster.store import Store
-    from stillhouse.rounds.status import status_table
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.show.cluster import Joined, copy_note, join
+    from stillhouse.show.status import status_table
 
     workspace, loaded, _ = open_round(root, round_)
     store = Store(workspace.experiments / "jobs")
@@ -101,14 +101,14 @@ def table(
     format: FormatOption = Format.rich,
 ) -> None:
     """Show test accuracies: differences to pure with intervals, a verdict, and the extra cost."""
-    from stillhouse.cluster.status import copy_note
     from stillhouse.cluster.store import Store
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.show.cluster import copy_note
+    from stillhouse.show.results import against_tables, join, seed_tables, which_epoch
+    from stillhouse.show.table import statistics_numbers, statistics_table
     from stillhouse.stats.cost import cost_table
     from stillhouse.stats.frame import frame
-    from stillhouse.stats.results import against_tables, join, seed_tables, which_epoch
-    from stillhouse.stats.table import statistics_numbers, statistics_table
 
     workspace, loaded, file = open_round(root, round_)
     made, age = copy_note(Store(workspace.experiments / "jobs"))
@@ -158,8 +158,8 @@ def terms(
 
     from stillhouse import data
     from stillhouse.rounds.survey import survey
-    from stillhouse.rounds.terms import terms_table
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.show.own_loss import terms_table
 
     workspace, loaded, _ = open_round(root, round_)
     place = (workspace.experiments, workspace.teachers(loaded), data.data_root(data_root), device)

@@ -18,14 +18,11 @@ def observe(
 ) -> None:
     """List what the numbers say and what they do not, each with its rule and its runs."""
     from stillhouse import data
+    from stillhouse.diagnosis.observations.rules import observation_records, observation_table
+    from stillhouse.diagnosis.observations.rules import observe as find
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
-    from stillhouse.stats.observations.rules import (
-        observation_records,
-        observation_table,
-    )
-    from stillhouse.stats.observations.rules import observe as find
-    from stillhouse.stats.results import which_epoch
+    from stillhouse.show.results import which_epoch
 
     workspace, loaded, _ = open_round(root, round_)
     found = find(survey(workspace, loaded), which_epoch(accuracy))

@@ -12,7 +12,7 @@ from stillhouse.cli.output import Format, show
 from stillhouse.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stillhouse.stats.power_report import Design
+    from stillhouse.show.power import Design
 
 
 def power(
@@ -33,7 +33,7 @@ def power(
     format: Annotated[Format, typer.Option(help="How the table is written.")] = Format.rich,
 ) -> None:
     """Say how many seeds a difference needs, and what three seeds can and cannot show."""
-    from stillhouse.stats.power_report import Design, power_records, power_table
+    from stillhouse.show.power import Design, power_records, power_table
 
     if (sd is None) == (round_ is None):
         raise ConfigError("give a round whose spread is used, or --sd", "as in: power --sd 0.3")
@@ -53,7 +53,7 @@ def power(
 def _of_round(name: str, root: Path) -> list[Design]:
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
-    from stillhouse.stats.power_report import designs
+    from stillhouse.show.power import designs
 
     workspace, loaded, _ = open_round(root, name)
     found = designs(survey(workspace, loaded))

@@ -30,10 +30,10 @@ def preflight(
     """Try two batches of every distinct cell here; exit code 1 if one cannot be trained."""
     from stillhouse import data
     from stillhouse.config.expand import expand
-    from stillhouse.rounds.adopt import adopt_teachers
-    from stillhouse.rounds.preflight import check_round
-    from stillhouse.rounds.rehearsal import rehearse
+    from stillhouse.rounds.check import check_round
     from stillhouse.rounds.survey import select, survey
+    from stillhouse.rounds.teacher_files import adopt_teachers
+    from stillhouse.rounds.trial import rehearse
     from stillhouse.rounds.workspace import open_round
     from stillhouse.training.cohort import Place
     from stillhouse.training.precision import pick_device

@@ -42,13 +42,13 @@ def run(
 
     from stillhouse import data
     from stillhouse.config.expand import expand
-    from stillhouse.rounds.adopt import adopt_teachers
+    from stillhouse.rounds.check import check_round
     from stillhouse.rounds.local import Local, visible_gpus, worker_command
-    from stillhouse.rounds.preflight import check_round
-    from stillhouse.rounds.progress import Progress
-    from stillhouse.rounds.status import summary
     from stillhouse.rounds.survey import select, survey
+    from stillhouse.rounds.teacher_files import adopt_teachers
     from stillhouse.rounds.workspace import open_round
+    from stillhouse.show.progress import Progress
+    from stillhouse.show.status import summary
 
     workspace, loaded, file = open_round(root, round_)
     images = data.data_root(data_root)
@@ -97,9 +97,9 @@ def train(
     from stillhouse import data
     from stillhouse.config.expand import expand
     from stillhouse.config.identity import identity_of_all
+    from stillhouse.config.resolve import resolve
     from stillhouse.errors import unknown_name
-    from stillhouse.rounds.preflight import refuse_legacy
-    from stillhouse.rounds.resolve import resolve
+    from stillhouse.rounds.check import refuse_legacy
     from stillhouse.rounds.schedule import shared
     from stillhouse.rounds.workspace import open_round
     from stillhouse.training.cohort import Place

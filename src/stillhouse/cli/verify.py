@@ -27,7 +27,7 @@ def verify(
     from stillhouse.rounds.workspace import Workspace
     from stillhouse.training.cohort import Place
     from stillhouse.training.precision import pick_device
-    from stillhouse.training.verify import verify as repeat
+    from stillhouse.training.replay import verify as repeat
 
     workspace = Workspace(root)
     folder = workspace.run(run)

@@ -14,8 +14,8 @@ from stillhouse.cluster.site import find_site, load_site
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.submit import Submitter
 from stillhouse.config.expand import expand
-from stillhouse.rounds.adopt import adopt_teachers
 from stillhouse.rounds.survey import survey
+from stillhouse.rounds.teacher_files import adopt_teachers
 from stillhouse.rounds.workspace import open_round
 
 
@@ -43,8 +43,8 @@ def open_submitter(
     stamp, noted = sha256(content).hexdigest(), store.noted()
     operations = noted.get("operations") if noted and noted["checked"] == stamp else None
     if operations is None:
+        from stillhouse.rounds.check import check_round
         from stillhouse.rounds.cost import forward_operations
-        from stillhouse.rounds.preflight import check_round
 
         images = Path(site.data) if site.data else data.data_root(None)
         check_round(workspace, round_, file, None, images)

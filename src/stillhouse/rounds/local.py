@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Protocol
 
 from stillhouse.config.identity import identity_of_all
 from stillhouse.errors import StillhouseError
-from stillhouse.rounds.progress import Progress
 from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs import environment
@@ -25,6 +24,16 @@ from stillhouse.runs.process import stop_signals
 POLL_SECONDS = 0.5
 TRIES = 2
 FULL = ", as by a kernel whose memory is full"
+
+
+class Progress(Protocol):
+    """Where a round's progress is shown."""
+
+    def update(self, seen: Survey) -> None:
+        """Show how far the round is."""
+
+    def say(self, text: str) -> None:
+        """Show a line."""
 
 
 @dataclass

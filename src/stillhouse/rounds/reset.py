@@ -67,7 +67,7 @@ def to_reset(seen: Survey, named: set[str] | None) -> list[Cell]:
 
 def changed_runs(cells: Iterable[Cell]) -> Iterator[tuple[Cell, list[tuple[str, Any, Any]]]]:
     """The runs that were started with other settings than the round file has now, and which."""
-    from stillhouse.rounds.resolve import resolve  # needs torch
+    from stillhouse.config.resolve import resolve  # needs torch
 
     for cell in cells:
         if cell.state.name != "unreadable" and (was := recorded(cell.folder)):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stillhouse.errors import TrainingError
-from stillhouse.training import guard
+from stillhouse.training import health_checks as guard
 
 LOOK_STEPS = 50
 

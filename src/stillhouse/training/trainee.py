@@ -20,13 +20,13 @@ from stillhouse.methods.base import Method
 from stillhouse.methods.objective import coefficients
 from stillhouse.models.base import Network, Outputs
 from stillhouse.seeding import reseed
-from stillhouse.training import guard
+from stillhouse.training import health_checks as guard
+from stillhouse.training.epoch_metrics import StepClock, Tally, weigh
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.graphs import Lane, StepGraph, graphed
 from stillhouse.training.health import LOOK_STEPS, DeviceHealth
 from stillhouse.training.optim import learning_rate, load_optimizer, make_optimizer, set_rate
 from stillhouse.training.precision import autocast, full_precision, make_scaler, waits_for
-from stillhouse.training.tally import StepClock, Tally, weigh
 
 Record = dict[str, Any]
 MARKED_STEPS = (0, 1, 10, 100)  # of the first epoch: what `verify` compares

@@ -1,0 +1,41 @@
+"""The table of rules, and the order of what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from stillhouse.diagnosis import balance, comparisons, ends, learning, pace, teachers
+from stillhouse.diagnosis.case import Case, Finding
+
+Rule = Callable[[Case], Iterator[Finding]]
+RULES: tuple[Rule, ...] = (
+    ends.ended,
+    ends.hung,
+    ends.blocked,
+    teachers.wrong,
+    teachers.changed,
+    teachers.half_trained,
+    learning.other_data,
+    learning.unrelated,
+    learning.never_stepped,
+    learning.diverged,
+    learning.collapsed,
+    learning.nothing_learned,
+    balance.dominated,
+    balance.inert,
+    balance.own_loss_not_lower,
+    balance.over_regularised,
+    pace.under_trained,
+    pace.overfitted,
+    pace.slow_start,
+    comparisons.confounded,
+    comparisons.identical,
+)
+
+
+def diagnose(case: Case) -> list[Finding]:
+    """What is wrong with a run, the likeliest cause first; one finding a code."""
+    found: dict[str, Finding] = {}
+    for finding in sorted((f for rule in RULES for f in rule(case)), key=lambda f: f.rank):
+        found.setdefault(finding.code, finding)
+    return list(found.values())

@@ -1,0 +1,113 @@
+"""Runs that learned nothing, or lost what they had learned. Rules over the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log
+from statistics import fmean, stdev
+
+from stillhouse.diagnosis.balance import dominated
+from stillhouse.diagnosis.case import Case, Confidence, Finding
+from stillhouse.diagnosis.ends import WARNED
+
+FLAT = 0.01  # relative standard deviation of a training loss that does not move; healthy: 0.28
+STILL = 1e-9  # of the weights' norm: as good as not moved
+UNIFORM = 0.01  # nats between a test loss and that of the uniform answer, ln C
+LOST = 20.0  # points of accuracy that a healthy run does not lose for good
+EXPLODED = 3.0
+
+
+def never_stepped(case: Case) -> Iterator[Finding]:
+    """The weights stood still in most epochs; where that is not recorded, the loss did."""
+    moved = case.series("update_ratio")
+    still = [epoch for epoch, ratio in enumerate(moved) if ratio < STILL]
+    skipped = case.series("scaler.skipped")
+    steps = _steps(case)
+    idle = [epoch for epoch, count in enumerate(skipped) if count > steps / 2]
+    warnings = tuple(line for line in case.lines if WARNED.search(line.text))[:1]
+    if still and len(still) >= len(moved) / 2:
+        line = case.at(still[-1], f"update_ratio 0 in {len(still)} of {len(moved)} epochs")
+        yield Finding("optimizer-never-stepped", "certain", (line, *warnings))
+    elif idle and len(idle) >= len(skipped) / 2:
+        text = f"{skipped[idle[-1]]:.0f} of {steps} steps skipped, in {len(idle)} epochs"
+        yield Finding("optimizer-never-stepped", "certain", (case.at(idle[-1], text), *warnings))
+    elif not moved and _frozen(case):
+        total = case.series("train.total")
+        text = f"training loss {total[-1]:.4g} varies by {stdev(total) / fmean(total):.2%}"
+        confidence: Confidence = "certain" if warnings else "likely"
+        yield Finding("optimizer-never-stepped", confidence, (case.at(-1, text), *warnings))
+
+
+def _steps(case: Case) -> int:
+    recipe = case.config.training
+    images = recipe.train_images or case.spec.train_images - recipe.validation
+    return max(1, images // recipe.batch_size)
+
+
+def _frozen(case: Case) -> bool:
+    """Chance level, a training loss that never moves, and a test loss that is not uniform."""
+    total, ce = case.series("train.total"), case.final("test.ce")
+    if len(total) < 5 or not case.unsound or ce is None:
+        return False
+    return stdev(total) < FLAT * fmean(total) and ce > log(case.spec.classes) + UNIFORM
+
+
+def collapsed(case: Case) -> Iterator[Finding]:
+    """A constant answer: one or two classes predicted, or a test loss of ln C, at chance."""
+    if not (case.records and case.unsound and case.settled):
+        return
+    if any(found for rule in (never_stepped, unrelated, dominated) for found in rule(case)):
+        return
+    last = case.records[-1]["test"]
+    uniform = log(case.spec.classes)
+    few = last.get("classes_predicted", case.spec.classes) <= 2
+    if few or abs(last["ce"] - uniform) < UNIFORM:
+        text = f"test loss {last['ce']:.4f} (ln C = {uniform:.4f}), {case.unsound}"
+        yield Finding("collapse", "certain", (case.at(-1, text),))
+
+
+def diverged(case: Case) -> Iterator[Finding]:
+    """It lost twenty points for good, or is at chance with a loss beyond all bounds."""
+    accuracy, ce = case.series("test.accuracy"), case.final("test.ce")
+    if len(accuracy) < 3 or ce is None:
+        return
+    best, now = max(accuracy), fmean(accuracy[-2:])
+    if best - now > LOST:
+        peak = accuracy.index(best)
+        lines = (case.at(peak, f"test accuracy {best:.2f} %"), case.at(-1, f"{now:.2f} % at last"))
+        yield Finding("divergence", "likely", lines)
+        return
+    exploded = case.unsound and case.settled and ce > EXPLODED * log(case.spec.classes)
+    if exploded and not (any(never_stepped(case)) or any(dominated(case))):
+        text = f"test loss {ce:.3g} at chance level"
+        yield Finding("divergence", "likely", (case.at(-1, text),))
+
+
+def unrelated(case: Case) -> Iterator[Finding]:
+    """It fits its training images but guesses on the test images: their labels do not agree."""
+    train = case.final("train.accuracy")
+    if not (case.unsound and case.settled) or train is None:
+        return
+    if train > max(3 * case.chance, case.chance + 10):
+        text = f"training accuracy {train:.1f} %, but {case.unsound}"
+        yield Finding("bad-data", "likely", (case.at(-1, text),))
+
+
+def other_data(case: Case) -> Iterator[Finding]:
+    """Its images are not those that the other runs of the dataset saw."""
+    own = case.facts.get("data")
+    hashes = [found for peer in case.peers if (found := peer.facts.get("data"))]
+    same = hashes.count(own) + 1
+    common = max(set(hashes), key=hashes.count, default=None)
+    if own and common and own != common and hashes.count(common) > same:
+        text = f"data {own[:12]}, but {common[:12]} in {hashes.count(common)} other runs"
+        yield Finding("bad-data", "certain", (case.fact("data", text),))
+
+
+def nothing_learned(case: Case) -> Iterator[Finding]:
+    """It is at chance and no other rule says why."""
+    if case.unsound and case.settled:
+        others = (never_stepped, collapsed, diverged, unrelated, dominated)
+        if not any(finding for rule in others for finding in rule(case)):
+            shown = case.at(-1, case.unsound) if case.records else case.says(case.unsound)
+            yield Finding("nothing-learned", "possible", (shown,))

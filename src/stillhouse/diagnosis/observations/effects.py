@@ -1,0 +1,221 @@
+"""Rules about differences: to the pure student and to the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import mean
+
+from stillhouse.diagnosis.observations.base import Observation, Scene, listed, shown, value
+from stillhouse.diagnosis.observations.teachers import teachers_had
+from stillhouse.stats.frame import Row, pure_of
+from stillhouse.stats.inference import Difference
+from stillhouse.stats.summary import MIN_SEEDS
+from stillhouse.stats.verdict import MARGIN
+from stillhouse.stats.wording import SHORT, interval, is_p, p_text
+
+COVERS = "The interval covers 0"
+LITTLE = 0.5
+REGULARISED = 3.0
+CALIBRATION = 2.0
+
+
+def decided(scene: Scene) -> Iterator[Observation]:
+    """HELPS, HURTS, EQUIVALENT: intervals that exclude 0, or every difference that matters."""
+    words = {"helps": "is above", "hurts": "is below", "equivalent": "is as good as"}
+    for row in scene.methods:
+        if row.verdict is None or row.to_pure is None or row.verdict.word not in words:
+            continue
+        word = row.verdict.word
+        text = (
+            f"{shown(row.arm)} {words[word]} the pure student: {interval(row.to_pure)} points, "
+            f"{_p_values(scene, row)}"
+        )
+        if row.verdict.disputed:
+            text += "; the tests disagree, so it is a candidate and no result"
+        yield scene.say("warning" if row.verdict.disputed else "finding", word, text, row.arm.sound)
+
+
+def inconclusive(scene: Scene) -> Iterator[Observation]:
+    """INCONCLUSIVE: what this number of seeds cannot tell, and how many might."""
+    open_ = [row for row in scene.methods if row.verdict and row.verdict.word == "inconclusive"]
+    for start in dict.fromkeys(_why_open(row.to_pure) for row in open_ if row.to_pure):
+        rows = [row for row in open_ if row.to_pure and _why_open(row.to_pure) == start]
+        text = f"{start}: {listed([_gap(row) for row in rows])}"
+        cells = [cell for row in rows for cell in row.arm.sound]
+        yield scene.say("finding", "inconclusive", text, cells)
+
+
+def _why_open(found: Difference) -> str:
+    if found.low is None or found.high is None:
+        if found.n < MIN_SEEDS:
+            return "One or two seeds show no interval"
+        return "The seeds differ by less than one test image, which shows no interval"
+    if found.low <= 0 <= found.high:
+        return COVERS
+    return "The interval does not cover 0, but p adjusted for all comparisons is not below 0.05"
+
+
+def below_pure(scene: Scene) -> Iterator[Observation]:
+    """Methods whose every seed is below every pure seed, however few there are."""
+    for row in scene.methods:
+        pure = pure_of(row.arm, scene.arms)
+        if pure and pure.values and row.arm.values and max(row.arm.values) < min(pure.values):
+            assert row.arm.summary.mean is not None and pure.summary.mean is not None
+            text = (
+                f"{shown(row.arm)} is {pure.summary.mean - row.arm.summary.mean:.2f} points below "
+                f"{shown(pure)}: no seed reaches the lowest pure one, {min(pure.values):.2f} %"
+            )
+            yield scene.say("warning", "below-pure", text, row.arm.sound)
+
+
+def weak_teacher(scene: Scene) -> Iterator[Observation]:
+    """WEAK-TEACHER: a teacher hardly better than the pure student has little to transfer."""
+    teacher, pure = scene.teacher, scene.pure
+    if teacher and pure and teacher.values and pure.values:
+        gap = mean(teacher.values) - mean(pure.values)
+        if gap <= LITTLE:
+            text = (
+                f"The pure student ({mean(pure.values):.2f} %, n = {len(pure.values)}) is close to "
+                f"its teacher ({mean(teacher.values):.2f} %, n = {len(teacher.values)}): "
+                f"{gap:+.2f} points leave little to transfer"
+            )
+            yield scene.say("warning", "weak-teacher", text, [*teacher.sound, *pure.sound])
+
+
+def above_teacher(scene: Scene) -> Iterator[Observation]:
+    """STUDENT>TEACHER: a note, by the teacher that each student had, as it was when it taught."""
+    above: list[tuple[float, Row, float]] = []
+    for row in scene.methods:
+        taught = teachers_had(scene, row.arm)
+        gaps = [row.arm.by_seed[seed] - accuracy for seed, accuracy in taught.items()]
+        if gaps and mean(gaps) > 0:
+            above.append((mean(gaps), row, mean(taught.values())))
+    if not above:
+        return
+    above.sort(key=lambda found: -found[0])
+    parts = [f"{shown(row.arm)} by {gap:.2f} over {level:.2f} %" for gap, row, level in above]
+    spread = scene.teacher.summary.std if scene.teacher else None
+    beside = f"; the teacher's seeds alone spread by {spread:.2f} (sd)" if spread else ""
+    text = f"Above the teacher that each student had, in points: {listed(parts)}{beside}"
+    yield scene.say(
+        "note", "above-teacher", text, [c for _, row, _ in above for c in row.arm.sound]
+    )
+
+
+def above_unfinished_teacher(scene: Scene) -> Iterator[Observation]:
+    """STUDENT>TEACHER where the teacher was cut off: no comparison yet."""
+    teacher = scene.teacher
+    for cell in teacher.cells if teacher else ():
+        scores = [record["test"]["accuracy"] for record in scene.records.get(cell.config.path, [])]
+        if cell.shown not in ("lost", "stopped") or not scores:
+            continue
+        for arm in scene.arms:
+            for student in arm.sound:
+                found = value(student, scene.which)
+                if student.config.seed == cell.config.seed and found > max(scores):
+                    text = (
+                        f"{arm.label}, seed {student.config.seed} ({found:.2f} %) is above its "
+                        f"teacher ({max(scores):.2f} %), which is unfinished at epoch "
+                        f"{cell.state.epoch} of {cell.config.training.epochs}: no comparison yet"
+                    )
+                    yield scene.say("alarm", "above-unfinished-teacher", text, [student, cell])
+
+
+def selection_bias(scene: Scene) -> Iterator[Observation]:
+    """SELECTION-BIAS: choosing the best epoch adds more than half of the difference to pure."""
+    rows = [
+        row
+        for row in scene.methods
+        if row.selection is not None
+        and row.to_pure
+        and row.selection > 0.5 * abs(row.to_pure.value)
+    ]
+    if rows and not scene.seen.round.training.validation:
+        parts = [
+            f"{row.arm.label} {row.selection:.2f} of {abs(row.to_pure.value):.2f}"
+            for row in rows
+            if row.to_pure
+        ]
+        text = (
+            "Choosing the best epoch on the test images adds more than half of the difference to "
+            f"pure, in points: {listed(parts)}"
+        )
+        cells = [cell for row in rows for cell in row.arm.sound]
+        yield scene.say("note", "selection-bias", text, cells)
+
+
+def over_regularised(scene: Scene) -> Iterator[Observation]:
+    """OVER-REGULARISED: training accuracy well below the pure student's, and test accuracy too."""
+    pure = scene.pure
+    if pure is None or not pure.values:
+        return
+    level = _trained(scene, pure.label)
+    for row in scene.methods:
+        trained = _trained(scene, row.arm.label)
+        if level is None or trained is None or not row.to_pure or row.to_pure.value >= 0:
+            continue
+        if trained < level - REGULARISED:
+            text = (
+                f"{shown(row.arm)} fits its training images worse than pure ({trained:.1f} against "
+                f"{level:.1f} %) and tests worse: too much weight on its term?"
+            )
+            yield scene.say("warning", "over-regularised", text, row.arm.sound)
+
+
+def calibration(scene: Scene) -> Iterator[Observation]:
+    """CALIBRATION: an expected calibration error that differs from pure's by two points."""
+    pure = next((row for row in scene.frame.rows if row.arm.role == "pure"), None)
+    if pure is None or pure.ece is None:
+        return
+    rows = [row for row in scene.methods if row.ece and abs(row.ece - pure.ece) > CALIBRATION]
+    if rows:
+        parts = [f"{row.arm.label} {row.ece:.1f} %" for row in rows]
+        text = f"Calibration error differs from pure's {pure.ece:.1f} %: {listed(parts)}"
+        yield scene.say("note", "calibration", text, [c for row in rows for c in row.arm.sound])
+
+
+def swept(scene: Scene) -> Iterator[Observation]:
+    """Several values of an axis on the same test images: the best of them is chosen, not found."""
+    values: dict[str, list[Row]] = {}
+    for row in scene.methods:
+        if row.arm.axes and row.arm.values:
+            values.setdefault(row.arm.method, []).append(row)
+    for rows in values.values():
+        if len(rows) > 1:
+            best = max(rows, key=lambda row: mean(row.arm.values))
+            parts = [f"{row.arm.axes}: {mean(row.arm.values):.2f} %" for row in rows]
+            text = (
+                f"{best.arm.name}: {', '.join(parts)}. The best value was chosen on the test "
+                f"images, from {len(rows)}: expect less of it on others"
+            )
+            yield scene.say("note", "swept", text, [c for row in rows for c in row.arm.sound])
+
+
+def _gap(row: Row) -> str:
+    assert row.to_pure is not None and row.verdict is not None
+    needs = f", needs about {row.verdict.needs} seeds" if row.verdict.needs else ""
+    clear = row.to_pure.low is not None and _why_open(row.to_pure) != COVERS
+    adjusted = f", Holm p {is_p(row.adjusted)}" if clear else ""
+    return f"{row.arm.label} {interval(row.to_pure)} (n = {row.to_pure.n}{adjusted}{needs})"
+
+
+def _p_values(scene: Scene, row: Row) -> str:
+    assert row.to_pure is not None
+    own = f"{SHORT[row.to_pure.test]} p {is_p(row.to_pure.p)} (Holm {p_text(row.adjusted)})"
+    parts = [own]
+    if row.sensitivity and row.sensitivity.p is not None:
+        parts.append(f"{SHORT[row.sensitivity.test]} p {is_p(row.sensitivity.p)}")
+    if row.dunnett is not None:
+        parts.append(f"Dunnett p {is_p(row.dunnett)}")
+    if row.verdict and row.verdict.word == "equivalent":
+        parts.append(f"margin {MARGIN:g}")
+    return ", ".join(parts)
+
+
+def _trained(scene: Scene, label: str) -> float | None:
+    """The mean final training accuracy of an arm's sound runs."""
+    arm = next(arm for arm in scene.arms if arm.label == label)
+    found = [scene.records.get(cell.config.path, []) for cell in arm.sound]
+    last = [records[-1].get("train", {}).get("accuracy") for records in found if records]
+    known = [accuracy for accuracy in last if accuracy is not None]
+    return mean(known) if known else None

@@ -1,0 +1,213 @@
+"""Rules about spread over seeds, and about the teachers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from stillhouse.config.expand import teacher_path, teacher_seed
+from stillhouse.diagnosis.observations.base import FEW, Observation, Scene, listed, value
+from stillhouse.rounds.survey import Cell
+from stillhouse.stats.arms import Arm
+from stillhouse.stats.frame import recorded_teachers
+from stillhouse.stats.inference import correlation, pooled_sd
+from stillhouse.stats.summary import MIN_SEEDS
+
+WIDE = 2.5
+RANGE = 5.0
+FAR = 3 * 1.4826
+STRONG = 0.8
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """The state a teacher was in when its student started, where its files tell."""
+
+    epoch: int | None
+    accuracy: float | None
+
+
+def in_training(scene: Scene) -> Iterator[Observation]:
+    """Students that learnt from a teacher which was still in training."""
+    for arm in scene.arms:
+        early = {cell.config.path: handed(cell) for cell in arm.cells}
+        cells = [cell for cell in arm.cells if early[cell.config.path]]
+        if cells:
+            told = [_when(cell, early[cell.config.path]) for cell in cells]
+            text = (
+                f"{arm.label}: {len(cells)} of {len(arm.cells)} runs started while their teacher "
+                f"was still in training, by the times in the logs: {listed(told)}"
+            )
+            yield scene.say("alarm", "teacher-in-training", text, cells)
+
+
+def handed(cell: Cell) -> HandOver | None:
+    """The teacher's state at the start of a run, if it was not finished then."""
+    if cell.state.name in ("missing", "unreadable"):
+        return None
+    run = cell.folder.started()
+    taught = (run["teacher"] if run else None) or {}
+    if taught.get("finished_before") is not False:
+        return None
+    epoch, accuracy = taught.get("epoch_at_start"), taught.get("accuracy_at_start")
+    return HandOver(
+        epoch=int(str(epoch)) if epoch is not None else None,
+        accuracy=float(str(accuracy)) if accuracy is not None else None,
+    )
+
+
+def wide(scene: Scene) -> Iterator[Observation]:
+    """A spread over seeds well above that of the other students' arms (teachers left out)."""
+    for arm in _students(scene):
+        spread, others = arm.summary.std, _others(scene, arm)
+        if len(arm.values) >= MIN_SEEDS and spread and others and spread > WIDE * others:
+            text = (
+                f"{arm.label} spreads over its seeds by {spread:.2f} points (sd, n = "
+                f"{len(arm.values)}), {spread / others:.1f} times the {others:.2f} of the other "
+                "students' arms"
+            )
+            yield scene.say("warning", "wide-spread", text, arm.sound)
+
+
+def outlier(scene: Scene) -> Iterator[Observation]:
+    """SEED-OUTLIER, and whether its teacher explains it."""
+    for arm in _students(scene):
+        cell = _outlier(scene, arm)
+        if cell is not None:
+            centre = median(arm.values)
+            found = value(cell, scene.which)
+            text = (
+                f"{arm.label}, seed {cell.config.seed} ({found:.2f} %) is an outlier: "
+                f"{found - centre:+.2f} points from the median of {len(arm.values)} seeds"
+                f"{_against_pure(scene, found)}{_explained(scene, arm, cell)}"
+            )
+            yield scene.say("warning", "seed-outlier", text, [cell])
+
+
+def _outlier(scene: Scene, arm: Arm) -> Cell | None:
+    """From four seeds by the median absolute deviation, of three by their range."""
+    if len(arm.values) < MIN_SEEDS:
+        return None
+    centre = median(arm.values)
+    cell = max(arm.sound, key=lambda cell: abs(value(cell, scene.which) - centre))
+    distance = abs(value(cell, scene.which) - centre)
+    if len(arm.values) >= FEW:
+        deviation = median(abs(v - centre) for v in arm.values)
+        return cell if distance > max(FAR * deviation, 1.0) else None
+    others = _others(scene, arm)
+    span = max(arm.values) - min(arm.values)
+    return cell if others and span > RANGE * others else None
+
+
+def _against_pure(scene: Scene, found: float) -> str:
+    pure = scene.pure
+    if pure and pure.values and found < min(pure.values):
+        return ", below every pure seed"
+    return ""
+
+
+def _explained(scene: Scene, arm: Arm, cell: Cell) -> str:
+    """What is known of the outlier's teacher."""
+    early = handed(cell)
+    if early and early.epoch is not None and early.accuracy is not None:
+        return f"; its teacher was then at about epoch {early.epoch}, at {early.accuracy:.2f} %"
+    taught = _teachers(scene, arm)
+    own = taught.get(cell.config.seed)
+    if own is not None and len(taught) >= MIN_SEEDS:
+        low = value(cell, scene.which) < median(arm.values)
+        others = [accuracy for seed, accuracy in taught.items() if seed != cell.config.seed]
+        if (own < min(others)) if low else (own > max(others)):
+            return f"; its teacher is also the {'lowest' if low else 'highest'} ({own:.2f} %)"
+    return ""
+
+
+def driven(scene: Scene) -> Iterator[Observation]:
+    """TEACHER-DRIVEN: a student's accuracy follows that of its own teacher."""
+    pure = scene.pure
+    control = _follows(scene, pure) if pure else None
+    for row in scene.methods:
+        r = _follows(scene, row.arm)
+        if r is None or r <= STRONG:
+            continue
+        n = len(row.arm.values)
+        text = (
+            f"{row.arm.label} follows its own teacher's accuracy: r = {r:.3f} over {n} seeds"
+            f"{_at_hand_over(scene, row.arm)}"
+        )
+        if control is not None and control > STRONG:
+            text += f"; pure students, which never saw it, have r = {control:.2f}: not identified"
+        elif n < FEW:
+            text += "; suggestive only"
+        yield scene.say("warning", "teacher-driven", text, row.arm.sound)
+
+
+def _at_hand_over(scene: Scene, arm: Arm) -> str:
+    """The correlation with what the teacher was when it was loaded, if that is known."""
+    final = _teachers(scene, arm)
+    then = {}
+    for cell in arm.sound:
+        early = handed(cell)
+        known = early.accuracy if early else final.get(cell.config.seed)
+        if known is not None:
+            then[cell.config.seed] = known
+    pairs = [(arm.by_seed[seed], accuracy) for seed, accuracy in then.items()]
+    if then == final or len(pairs) < len(arm.values):
+        return ""
+    r = correlation([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    return "" if r is None else f" (r = {r:.3f} with its accuracy when it was loaded)"
+
+
+def teachers_had(scene: Scene, arm: Arm) -> dict[int, float]:
+    """By student seed, the accuracy of the teacher it had, as it was when it was loaded.
+
+    A teacher still in training then has its best until then; if that is not known, and where
+    there is no teacher, the seed is left out.
+    """
+    own = {cell.config.path: cell for other in scene.arms for cell in other.sound}
+    recorded, found = recorded_teachers(arm), {}
+    for cell in arm.sound:
+        seed, early = cell.config.seed, handed(cell)
+        teacher = own.get(str(teacher_path(cell.config)))
+        known = recorded.get(seed) if teacher is None else value(teacher, scene.which)
+        if known is not None and early is None:
+            found[seed] = known
+        elif early is not None and early.accuracy is not None:
+            found[seed] = early.accuracy
+    return found
+
+
+def _follows(scene: Scene, arm: Arm) -> float | None:
+    taught = _teachers(scene, arm)
+    both = [seed for seed in arm.by_seed if seed in taught]
+    if len({taught[seed] for seed in both}) < MIN_SEEDS:
+        return None
+    return correlation([arm.by_seed[seed] for seed in both], [taught[seed] for seed in both])
+
+
+def _teachers(scene: Scene, arm: Arm) -> dict[int, float]:
+    """By student seed, its teacher's accuracy by the same kind of epoch."""
+    if scene.teacher is None or not scene.teacher.values:
+        return recorded_teachers(arm)
+    own, round_ = scene.teacher.by_seed, scene.seen.round
+    known = [seed for seed in arm.by_seed if seed in round_.seeds]
+    pairs = {seed: own.get(teacher_seed(round_, seed)) for seed in known}
+    return {seed: accuracy for seed, accuracy in pairs.items() if accuracy is not None}
+
+
+def _students(scene: Scene) -> list[Arm]:
+    return [arm for arm in scene.arms if arm.role != "teacher"]
+
+
+def _others(scene: Scene, arm: Arm) -> float | None:
+    """The pooled sd of the other students' arms."""
+    return pooled_sd([other.values for other in _students(scene) if other is not arm])
+
+
+def _when(cell: Cell, early: HandOver | None) -> str:
+    told = f"seed {cell.config.seed}"
+    if early and early.epoch is not None:
+        told += f" at about epoch {early.epoch} of {cell.config.training.epochs}"
+    if early and early.accuracy is not None:
+        told += f" ({early.accuracy:.2f} % at best until then)"
+    return told

@@ -1,0 +1,121 @@
+"""From a round's folders to cases. Reads only."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stillhouse.config.expand import expand, pure_path, teacher_path
+from stillhouse.config.recorded import recorded
+from stillhouse.config.renamed import folder_of
+from stillhouse.config.schema import Round, RunConfig
+from stillhouse.diagnosis.case import Case, Line
+from stillhouse.errors import RunError
+from stillhouse.rounds.survey import survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.folder import Attempt, RunFolder
+from stillhouse.runs.own_loss import OwnLoss
+from stillhouse.runs.own_loss import read as read_own_loss
+from stillhouse.runs.state import RunState, state_of, unreadable
+
+LOGS = {".log", ".out", ".err", ".txt"}
+NAMED = {"logs", "errors", "stdout", "stderr"}
+LAST_LINES = 2000
+LONGEST = 300
+
+
+def read_round(workspace: Workspace, round_: Round) -> list[Case]:
+    """A case for every run of a round, in the order of its matrix, with teacher and peers."""
+    seen = survey(workspace, round_)
+    bare = {cell.config.path: read_run(cell.config, cell.folder, cell.state) for cell in seen.cells}
+    teachers = _teachers(workspace, round_, bare)
+    whole = []
+    for case in bare.values():
+        dataset = case.config.dataset
+        peers = [p for p in bare.values() if p is not case and p.config.dataset == dataset]
+        teacher = teachers.get(str(teacher_path(case.config)))
+        own = replace(case, teacher=teacher, peers=tuple(peers))
+        whole.append(replace(own, imported=round_.imported is not None))
+    return whole
+
+
+def _teachers(workspace: Workspace, round_: Round, bare: dict[str, Case]) -> dict[str, Case]:
+    """The cases of all teachers by path, another round's included."""
+    if round_.teachers_from is None:
+        return bare
+    home, found = workspace.teachers(round_), {}
+    for config in expand(round_):
+        path = teacher_path(config)
+        if config.teacher and path and config.teacher.source and path not in found:
+            folder = folder_of(home, path)
+            if own := recorded(folder):
+                found[path] = read_run(own, folder, state_of(folder))
+    return bare | found
+
+
+def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
+    """A run without its surroundings; what cannot be read of it makes it `unreadable`."""
+    attempts = folder.attempts() if state.name != "missing" else []
+    newest = attempts[-1] if attempts else None
+    facts, records, own_loss, fault = _read(config, folder, state)
+    if fault:
+        state = replace(state, name="unreadable", reason=fault.reason, code=fault.code)
+    beaten, here = _heartbeat(newest)
+    return Case(
+        config=config,
+        state=state,
+        folder=folder.path,
+        metrics=folder.metrics() or folder.path / "metrics.jsonl",
+        records=tuple(records),
+        facts=facts,
+        lines=tuple(_log_lines(folder, newest)) if newest else (),
+        own_loss=own_loss,
+        status=newest.status if newest else folder.path,
+        silence=None if beaten is None else time.time() - beaten,
+        here=here,
+    )
+
+
+def _read(
+    config: RunConfig, folder: RunFolder, state: RunState
+) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], OwnLoss | None, RunState | None]:
+    """`run.json`, the records, the own loss, and the state that damaged files make, if they are."""
+    if state.name == "missing":
+        return {}, [], None, None
+    try:
+        home = folder.path.parents[len(Path(config.path).parts) - 1]
+        own_loss = read_own_loss(folder, folder_of(home, pure_path(config)))
+        return folder.started() or {}, folder.records(), own_loss, None
+    except (RunError, OSError) as error:
+        return {}, [], None, unreadable(error)
+
+
+def _heartbeat(newest: Attempt | None) -> tuple[float | None, bool]:
+    """When the newest attempt last wrote its status, and whether on this machine."""
+    if newest is None:
+        return None, True
+    try:
+        claim, beat = newest.read_claim(), newest.read_status().get("heartbeat")
+    except (RunError, OSError):
+        return None, True
+    return beat, claim is None or claim["host"] == socket.gethostname()
+
+
+def _log_lines(folder: RunFolder, newest: Attempt) -> Iterable[Line]:
+    """The last lines of the newest attempt's logs, and of what came with an imported run."""
+    for home in (newest.path, folder.path / "imported", folder.path):
+        for path in sorted(home.glob("*")):
+            if path.is_file() and (path.suffix in LOGS or path.name in NAMED):
+                yield from _tail(path)
+
+
+def _tail(path: Path) -> Iterable[Line]:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    first = max(0, len(lines) - LAST_LINES)
+    for number, text in enumerate(lines[first:], start=first + 1):
+        if text.strip():
+            yield Line(path, number, text[:LONGEST])

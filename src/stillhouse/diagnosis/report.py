@@ -1,0 +1,78 @@
+"""`stillhouse doctor`: every finding with its evidence and its cure, as one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from stillhouse.config.expand import pure_path, teacher_path
+from stillhouse.diagnosis.case import Case, Finding, Line
+from stillhouse.diagnosis.codes import CODES
+from stillhouse.diagnosis.diagnose import diagnose
+from stillhouse.tables import Table
+
+VERDICTS = ("failed", "stuck", "unsound", "invalid", "caution")
+COLUMNS = ("Run", "Verdict", "Cause", "Confidence", "Evidence", "What to do")
+
+
+def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, bool]:
+    """The findings on some runs, and whether a run failed, is stuck, unsound or invalid.
+
+    File names are shown relative to `below` where they lie there.
+    """
+    found = [(case, finding) for case in cases for finding in diagnose(case)]
+    rows = tuple(_row(case, finding, below) for case, finding in found)
+    verdicts = {case.path: verdict(case, finding) for case, finding in reversed(found)}
+    counts = Counter(verdicts.values())
+    told = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
+    looked = sum(case.started for case in cases)
+    unstarted = len(cases) - looked
+    title = f"{name}: {looked} runs examined: {told or 'nothing found'}"
+    notes = [f"{unstarted} runs have not started."] if unstarted else []
+    if unmeasured := sum(map(_unmeasured, cases)):
+        notes.append(
+            f"The own loss of {unmeasured} methods' runs is not measured: `stillhouse terms` does."
+        )
+    if len({case.path for case, _ in found}) < len(found):
+        notes.append(
+            "The first cause of a run is the likeliest; those below it may follow from it."
+        )
+    wrong = any(word != "caution" for word in verdicts.values())
+    return Table(title, COLUMNS, rows, tuple(notes)), wrong
+
+
+def _unmeasured(case: Case) -> bool:
+    """Whether it is a completed student with weights that `terms` has not measured."""
+    result = case.state.result
+    taught = case.config.teacher is not None and teacher_path(case.config) != pure_path(case.config)
+    return bool(taught and result and result["weights"] and case.own_loss is None)
+
+
+def verdict(case: Case, finding: Finding) -> str:
+    """What a finding makes of a run: one of `VERDICTS`.
+
+    `unsound` is what `status` calls so: its accuracy is that of guessing, whatever the cause.
+    """
+    unsound = bool(case.unsound) and case.settled
+    if finding.kind == "caution" and not unsound:
+        return "caution"
+    if case.state.name in ("failed", "unreadable"):
+        return "failed"
+    if finding.kind == "end":
+        return "stuck"
+    return "unsound" if unsound else finding.kind
+
+
+def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:
+    evidence = "; ".join(place(line, below) for line in finding.evidence)
+    code = CODES[finding.code]
+    return (case.path, verdict(case, finding), code.name, finding.confidence, evidence, code.cure)
+
+
+def place(line: Line, below: Path) -> str:
+    """`file:line: text`."""
+    file = line.file
+    if file.is_relative_to(below):
+        file = file.relative_to(below)
+    return f"{file}:{line.number}: {line.text.strip()}".removesuffix(": ")

@@ -1,0 +1,144 @@
+"""From a script run to what stillhouse's files hold. Pure; what was not recorded is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stillhouse.config import names
+from stillhouse.config.expand import PURE
+from stillhouse.config.identity import identity
+from stillhouse.config.schema import RunConfig
+from stillhouse.exchange.scripts.hand_over import teacher_facts
+from stillhouse.exchange.scripts.logs import Record
+from stillhouse.exchange.scripts.script_run import Outcome, ScriptRun, outcome
+
+
+def epoch_records(run: ScriptRun, config: RunConfig) -> list[Record]:
+    """One record per epoch that left a trace; a pure run's training loss is its cross entropy."""
+    records = run.records
+    if config.method == PURE:
+        for record in records:
+            if "total" in record["train"]:
+                record["train"] = {"ce": record["train"]["total"], **record["train"]}
+    seconds = _seconds_an_epoch(run)
+    return [{**record, "time": {"seconds": seconds}} if seconds else record for record in records]
+
+
+def run_facts(
+    run: ScriptRun,
+    config: RunConfig,
+    found: Outcome,
+    runs: dict[str, ScriptRun],
+    untold: Iterable[str],
+) -> Record:
+    """The content of `run.json`; `imported` holds what has no field of ours, word for word.
+
+    `runs` are all the imported runs by path, in which the teacher is looked up; `untold` are the
+    fields of the recipe that nothing tells.
+    """
+    log = run.log
+    return {
+        "config": config.model_dump(mode="json"),
+        "identity": identity(config),
+        "teacher": teacher_facts(run, config, runs),
+        "unknown": unknown(run, config, untold),
+        "imported": {
+            "folder": run.found.relative,
+            "config": run.config,
+            "status": run.status,
+            "command": log.command if log else None,
+            "started": log.started if log else None,
+            "time_zone": log.zone if log else None,
+            "seconds": log.seconds if log else None,
+            "conflicts": list(found.conflicts),
+            "problems": [*run.problems, *unlike(run, config)],
+        },
+    }
+
+
+def unknown(run: ScriptRun, config: RunConfig, untold: Iterable[str]) -> list[str]:
+    """The settings in `config` that are not recorded but stillhouse's defaults."""
+    found = [f"training.{name}" for name in untold]
+    if config.method != PURE:
+        told = {*run.config, *config.axes}
+        found += ["distillation.alpha"] if "alpha" not in told else []
+        own = names.parameters(config.method)
+        found += [f"parameters.{name}" for name in own if name not in told]
+    return found
+
+
+def result_facts(run: ScriptRun, config: RunConfig, attempts: int, metrics: str) -> Record:
+    """The content of `result.json` of a run that is completed by its own record.
+
+    `metrics` is the hash of its `metrics.jsonl`.
+    """
+    records = epoch_records(run, config)
+    best = max(records, key=lambda record: record["test"]["accuracy"])
+    accuracy = best["test"]["accuracy"]
+    return {
+        "identity": identity(config),
+        "imported": True,
+        "final": records[-1],
+        "best": {
+            "epoch": best["epoch"],
+            "accuracy": accuracy,
+            "chosen_on": "test",
+            "test_accuracy": accuracy,
+        },
+        "weights": {},
+        "metrics": metrics,
+        "attempts": attempts,
+    }
+
+
+def unlike(run: ScriptRun, config: RunConfig) -> list[str]:
+    """Where what a run recorded differs from its path or from the round that was made of all."""
+    told = run.config
+    expected = {
+        "model": config.model,
+        "dataset": config.dataset,
+        "seed": config.seed,
+        "distillation": "none" if config.method == PURE else config.method,
+        "teacher_model": config.teacher.model if config.teacher else None,
+    }
+    if config.method != PURE:
+        expected |= {"alpha": config.distillation.alpha, **config.parameters}
+    found = [
+        f"recorded {name} {told[name]!r}, the round says {value!r}"
+        for name, value in expected.items()
+        if name in told and told[name] != value
+    ]
+    epochs = len(run.records)
+    if outcome(run).state == "finished" and epochs != config.training.epochs:
+        found.append(f"completed with {epochs} epochs, the round has {config.training.epochs}")
+    best = (run.status or {}).get("max_acc")
+    if (run.metrics or {}).get("test_acc") and best is not None and run.records:
+        highest = max(record["test"]["accuracy"] for record in run.records)
+        if abs(highest - best) > 0.005:
+            found.append(f"status.json has max_acc {best}, metrics.json reaches {highest}")
+    return found
+
+
+def _seconds_an_epoch(run: ScriptRun) -> float | None:
+    """The mean over the epochs that the log covers, evaluation and start included.
+
+    None where the time holds more: that of a method which trains a part before.
+    """
+    if names.pretrains(run.found.place.method) or run.seconds is None:
+        return None
+    return round(run.seconds / len(run.log.epochs), 3) if run.log and run.log.epochs else None
+
+
+def attempt_status(found: Outcome) -> dict[str, Any]:
+    """The content of an attempt's `status.json`."""
+    return {
+        "state": found.state,
+        "reason": found.reason,
+        **({"code": found.code} if found.code else {}),
+        **({"conflicts": list(found.conflicts)} if found.conflicts else {}),
+        **({"best_accuracy": found.best} if found.best is not None else {}),
+        "epoch": found.epoch,
+        "step": 0,
+        "imported": True,
+    }

@@ -1,0 +1,60 @@
+"""Teachers from files of the user's: found, measured and written down before a round starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from stillhouse.config.expand import teacher_path
+from stillhouse.config.renamed import folder_of
+from stillhouse.config.schema import RunConfig
+from stillhouse.config.teacher_file import fill, is_pattern
+from stillhouse.errors import RunError
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.files import file_hash
+from stillhouse.runs.folder import RunFolder
+
+
+def adopt_teachers(
+    workspace: Workspace,
+    runs: Iterable[RunConfig],
+    data_root: Path,
+    device: str,
+    say: Callable[[str], None],
+) -> None:
+    """Take over every teacher that `runs` have from a file, unless it has been.
+
+    Raises RunError for a file that is missing, unusable, or another than was taken over.
+    """
+    for path, run in {teacher_path(run): run for run in runs if run.teacher}.items():
+        teacher = run.teacher
+        if path is None or teacher is None or not is_pattern(teacher.source or ""):
+            continue
+        assert teacher.source is not None
+        name = fill(teacher.source, run.dataset, teacher.model, teacher.seed)
+        file = workspace.root / name
+        if not file.is_file():
+            raise RunError(f"teachers_from: {file} is not there", "put it there, or mend the name")
+        folder = folder_of(workspace.teachers_of(teacher.source), path)
+        if result := folder.completed():
+            if result.get("adopted", {}).get("sha256") != file_hash(file):
+                raise RunError(
+                    f"{file} has changed since it was taken over as a teacher",
+                    f"restore it, or move {folder.path} and its students away",
+                )
+            continue
+        accuracy = _take_over(file, folder, run, data_root, device)
+        say(f"teacher from {file}: {accuracy:.2f} % on the test images")
+
+
+def _take_over(
+    file: Path, folder: RunFolder, run: RunConfig, data_root: Path, device: str
+) -> float:
+    # Imported here: torch takes seconds, and most rounds train their teachers themselves.
+    from stillhouse import data
+    from stillhouse.training.precision import pick_device
+    from stillhouse.training.teacher_files import adopt
+
+    assert run.teacher is not None
+    images = data.load(run.dataset, data_root, run.files)
+    return adopt(file, folder, run.teacher, images, run.files, pick_device(device))

@@ -1,0 +1,1 @@
+"""What people look at: tables, plans, progress, figures. Nothing here decides anything."""

@@ -1,0 +1,162 @@
+"""What `status` and `jobs` show of a round that was submitted: records joined with one listing."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from stillhouse.cluster.jobs import Job
+from stillhouse.cluster.policy import obstacle
+from stillhouse.cluster.scheduler import QueuedJob, QueueError, Scheduler, search_path
+from stillhouse.cluster.site import Site
+from stillhouse.cluster.store import Store
+from stillhouse.cluster.view import outline, standing
+from stillhouse.errors import RunError
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.rounds.workspace import TRASH
+from stillhouse.runs.files import read_json
+from stillhouse.show.status import Word
+from stillhouse.tables import Table
+
+COMMANDS = {"pbs": "qstat", "slurm": "squeue"}
+JOB_COLUMNS = (
+    "Job",
+    "Id",
+    "Runs",
+    "State",
+    "Epochs gained",
+    "Exit",
+    "Node",
+    "Minutes",
+    "Memory (GB)",
+    "Reason",
+)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A word for each run where the jobs know better than the files, and notes."""
+
+    words: dict[str, Word]
+    notes: list[str]
+
+
+def age_of_copy(store: Store, noted: dict[str, Any]) -> float | None:
+    """The time of the newest sign in a copy of the round's files; None where they are written."""
+    if Path(noted["root"]) == store.path.parent.parent.resolve():
+        return None
+    newest = noted["time"]
+    for status in store.path.parent.rglob("attempts/*/status.json"):
+        if TRASH in status.parts:
+            continue
+        try:
+            newest = max(newest, read_json(status).get("heartbeat", 0.0))
+        except RunError:
+            continue  # `status` lists the run as unreadable
+    return float(newest)
+
+
+def copy_note(store: Store) -> tuple[float | None, str]:
+    """The time of a copy's files and a sentence that says how old they are."""
+    noted = store.noted()
+    made = age_of_copy(store, noted) if noted else None
+    if made is None:
+        return None, ""
+    age = timedelta(seconds=max(0, round(time.time() - made)))
+    return made, f"a copy: its newest sign of life is {age} old (h:mm:ss)"
+
+
+def listing(site: Site) -> tuple[list[QueuedJob] | None, str]:
+    """The queue, or None and why it is not known."""
+    command = COMMANDS[site.scheduler]
+    if shutil.which(command, path=search_path(site)) is None:
+        return None, f"the queue is not known here: there is no command {command}"
+    try:
+        return Scheduler(site).jobs(), ""
+    except QueueError as error:
+        return None, error.message
+
+
+def join(store: Store, noted: dict[str, Any], seen: Survey, copy: bool) -> Joined:
+    """What the jobs say of each run.
+
+    Without a listing, and on a copy, a job that is not closed is taken for queued, and what runs
+    is taken from the heartbeats.
+    """
+    site, ledger = Site.model_validate(noted["profile"]), store.ledger()
+    queue, trouble = (None, "") if copy else listing(site)
+    notes = [trouble] if trouble else []
+    if ledger.halt:
+        notes.append(f"nothing is submitted: {ledger.halt}; go on with: stillhouse retry ROUND")
+    jobs = {path: job for job in store.jobs(ledger) for path in job.request.paths}
+    listed = {job.name for job in queue} if queue is not None else None
+    words = {}
+    for run, cell in zip(outline(seen), seen.cells, strict=True):
+        if cell.state.name == "done":
+            continue
+        job = jobs.get(run.path)
+        gone = job is not None and listed is not None and job.name not in listed
+        now = standing(cell.state)
+        why = obstacle(run, now, False, True, ledger, site)
+        if cell.state.name == "running":
+            words[run.path] = Word("running", _of(cell) + _where(cell))
+        elif job is not None and not gone:
+            words[run.path] = Word("queued", f"({job.id or job.name})")
+        elif why and why.kind in ("stuck", "out of memory"):
+            words[run.path] = Word(why.kind)
+            notes.append(f"{run.path}: {why.text}")
+        elif cell.state.name in ("stopped", "lost"):
+            words[run.path] = Word("needs more", _of(cell))
+        elif cell.state.name == "missing":
+            words[run.path] = Word("eligible" if cell.ready else "waiting for teacher")
+    return Joined(words, notes)
+
+
+def _of(cell: Cell) -> str:
+    return f"{cell.state.epoch}/{cell.config.training.epochs}"
+
+
+def _where(cell: Cell) -> str:
+    """The node, and when the run will be over at the pace of its last epoch."""
+    node = read_json(cell.folder.attempts()[-1].claim).get("host", "")
+    records = cell.folder.records()
+    if not records:
+        return f" on {node}"
+    left = cell.left * records[-1]["time"]["seconds"]
+    return f" on {node}, {timedelta(seconds=round(left))} left"
+
+
+def jobs_table(store: Store, only: str | None = None) -> Table:
+    """Every job of the workspace, or those that trained one run, with what became of them."""
+    rows = []
+    for number in store.numbers():
+        job = store.job(number)
+        if only is None or only in job.request.paths:
+            rows.append(_row(store, job))
+    title = f"{len(rows)} jobs" + (f" of {only}" if only else "")
+    return Table(title, JOB_COLUMNS, tuple(rows))
+
+
+def _row(store: Store, job: Job) -> tuple[str | int | float | None, ...]:
+    paths = job.request.paths
+    runs = paths[0] + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+    ending = store.ending(job)
+    if ending is None:
+        return (job.name, job.id, runs, "open", *[None] * 6)
+    held = max((gain.memory for gain in ending.runs.values()), default=0)
+    return (
+        job.name,
+        job.id,
+        runs,
+        ending.outcome,
+        sum(gain.gained for gain in ending.runs.values()),
+        ending.exit,
+        ending.node or None,
+        round(ending.seconds / 60, 1),
+        round(held / 1e9, 1) if held else None,
+        ending.reason or None,
+    )

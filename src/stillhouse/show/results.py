@@ -1,0 +1,180 @@
+"""The document's result tables: accuracies by method and seed, and two rounds side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stillhouse import data
+from stillhouse.errors import ConfigError
+from stillhouse.exchange.published import Kind, PublishedResult, read_results
+from stillhouse.rounds.provenance import footnotes, untold
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.stats.arms import Arm, Which, accuracy_of, arms
+from stillhouse.stats.summary import Summary, summarise
+from stillhouse.tables import Table, from_rows
+
+KINDS: dict[str, Kind] = {"final": "final_epoch", "best": "best_epoch"}
+FAILED = "FAILED"
+
+
+def seed_tables(seen: Survey, which: str, numbers: bool = False) -> list[Table]:
+    """One table per dataset: a row per method and network, a column per seed, mean ± std.
+
+    `numbers`: for programs, one number per cell. Raises ConfigError unless `which` is `final` or
+    `best`.
+    """
+    kind, write = which_epoch(which), _seed_numbers if numbers else _seed_table
+    return [write(seen, dataset, kind) for dataset in seen.round.datasets]
+
+
+def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
+    seeds = sorted({cell.config.seed for cell in seen.cells})
+    found = arms(seen, dataset, which)
+    rows = []
+    for arm in found:
+        by_seed = {cell.config.seed: cell for cell in arm.cells}
+        shown = [_shown(by_seed.get(seed), which) for seed in seeds]
+        planned = f"{arm.summary.n}/{len(arm.cells)}"
+        rows.append((arm.label, *shown, arm.summary.text(), planned))
+    mean = "Mean ± Std" if _varied(found) else "Mean"
+    columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), mean, "n")
+    return Table(_title(seen, dataset, which), columns, tuple(rows), _notes(seen, found))
+
+
+def _seed_numbers(seen: Survey, dataset: str, which: Which) -> Table:
+    found = arms(seen, dataset, which)
+    rows = [{**arm.numbers(seen), "why": arm.why} for arm in found]
+    return from_rows(_title(seen, dataset, which), rows, _notes(seen, found))
+
+
+def _title(seen: Survey, dataset: str, which: Which) -> str:
+    return f"round {seen.round.round}, {_label(seen, dataset)}: test accuracy (%), {which} epoch"
+
+
+def _varied(found: Sequence[Arm]) -> bool:
+    return any(arm.summary.std is not None for arm in found)
+
+
+def _notes(seen: Survey, found: Sequence[Arm]) -> tuple[str, ...]:
+    std = "Std: sample standard deviation over seeds (ddof = 1), from three seeds on. "
+    notes = [f"{std if _varied(found) else ''}n: completed and valid runs, of those planned."]
+    if found[0].which == "best":
+        validated = bool(seen.round.training.validation)
+        on = "validation images" if validated else "test images, which flatters it"
+        notes.append(f"The best epoch was chosen on the {on}.")
+    dataset = found[0].cells[0].config.dataset
+    for cell in seen.cells:
+        if cell.config.dataset == dataset and cell.shown in ("failed", "unreadable", "unsound"):
+            word = "unsound: " if cell.unsound else ""
+            notes.append(f"{cell.config.path}: {word}{cell.why}")
+    return (*notes, *untold(seen), *footnotes(seen, dataset))
+
+
+def against_tables(
+    seen: Survey, other: str, folder: Path, which: str | None, numbers: bool = False
+) -> list[Table]:
+    """The round beside published results (`OTHER_results.csv` in the round file's folder).
+
+    `numbers`: for programs, one number per cell. Both sides show the same kind of accuracy; asking
+    for another kind than was published raises ConfigError, for best-epoch and final-epoch
+    accuracies must not be compared.
+    """
+    published = read_results(folder / f"{other}_results.csv")
+    kinds = {row.kind for row in published}
+    if which is None and len(kinds) == 1:
+        which = next(name for name, kind in KINDS.items() if kind in kinds)
+    kind = which_epoch(which or "final")
+    if kinds != {KINDS[kind]}:
+        found = ", ".join(sorted(kinds))
+        raise ConfigError(
+            f"round {other} has {found} accuracies, which cannot be compared with {KINDS[kind]}",
+            "leave --accuracy out to show the same kind on both sides",
+        )
+    tables = []
+    for dataset in seen.round.datasets:
+        theirs = [row for row in published if row.dataset == dataset]
+        tables.append(_against(seen, other, theirs, arms(seen, dataset, kind), numbers))
+    return tables
+
+
+def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
+    """The tables of some datasets as one, for programs: dataset and title stand in each row."""
+    columns = ("Dataset", "Title", *tables[0].columns)
+    rows = [
+        (dataset, table.title, *row)
+        for dataset, table in zip(datasets, tables, strict=True)
+        for row in table.rows
+    ]
+    notes = dict.fromkeys(note for table in tables for note in table.notes)
+    title = "; ".join(table.title for table in tables)
+    return Table(title, columns, tuple(rows), tuple(notes))
+
+
+def _against(
+    seen: Survey, other: str, published: list[PublishedResult], found: Sequence[Arm], numbers: bool
+) -> Table:
+    theirs: dict[tuple[str, str], list[PublishedResult]] = {}
+    for result in published:
+        theirs.setdefault((result.method, result.model), []).append(result)
+    rows, records = [], []
+    for arm in found:
+        before, now = theirs.get((arm.method, arm.model), []), arm.summary
+        earlier, gap = summarise(_counted(before)), None
+        if now.mean is not None and earlier.mean is not None:
+            gap = now.mean - earlier.mean
+        difference = None if gap is None else f"{gap:+.2f}"
+        shown = _published(before, earlier)
+        rows.append((arm.label, shown, earlier.n, now.text(), now.n, difference))
+        records.append(
+            {
+                **arm.numbers(seen),
+                "published_n": earlier.n,
+                "published_mean": earlier.mean,
+                "published_sd": earlier.std,
+                "published_status": before[0].status if before else None,
+                "difference": gap,
+                "why": arm.why,
+            }
+        )
+    mine, dataset = seen.round.round, found[0].cells[0].config.dataset
+    columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
+    title = f"{_label(seen, dataset)}: test accuracy (%), {KINDS[found[0].which]} on both sides"
+    notes = _notes(seen, found)
+    return (
+        from_rows(title, records, notes) if numbers else Table(title, columns, tuple(rows), notes)
+    )
+
+
+def _label(seen: Survey, dataset: str) -> str:
+    return data.spec(dataset, seen.round.files).label
+
+
+def _published(results: list[PublishedResult], summary: Summary) -> str | None:
+    if summary.n or not results:
+        return summary.text()
+    found = results[0]
+    word = FAILED if found.status == "failed" else found.status.replace("_", " ")
+    return word if found.accuracy is None else f"{word} ({found.accuracy:.2f})"
+
+
+def _counted(results: list[PublishedResult]) -> list[float]:
+    return [r.accuracy for r in results if r.status == "completed" and r.accuracy is not None]
+
+
+def _shown(cell: Cell | None, which: Which) -> str | None:
+    if cell is None:
+        return None
+    if cell.shown in ("failed", "unreadable", "unsound"):
+        return FAILED
+    accuracy = accuracy_of(cell.state, which)
+    return None if accuracy is None else f"{accuracy:.2f}"
+
+
+def which_epoch(text: str) -> Which:
+    """`final` or `best`. Raises ConfigError for anything else."""
+    if text == "final":
+        return "final"
+    if text == "best":
+        return "best"
+    raise ConfigError(f"--accuracy {text}", "expected final or best")

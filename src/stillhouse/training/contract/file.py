@@ -1,0 +1,32 @@
+"""The contract of whatever a file of the user's defines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stillhouse import data
+from stillhouse.own import OwnFile
+from stillhouse.training.contract import dataset, declaration, hostile, loss, model, runs
+from stillhouse.training.contract.stand import MethodCase
+from stillhouse.training.contract.verdict import Verdict, judge
+
+METHOD_CHECKS = declaration.CHECKS | loss.CHECKS | hostile.CHECKS | runs.CHECKS
+
+
+def check_file(file: OwnFile, data_root: Path, images: str) -> Iterator[Verdict]:
+    """A verdict for each check of the file's kind.
+
+    `images` names the dataset for whose classes and image shape a model is built. Raises
+    ConfigError if there is no such dataset.
+    """
+    files = (file,)
+    match file.kind:
+        case "method":
+            yield from judge(METHOD_CHECKS, MethodCase(file.name, files))
+        case "model":
+            spec = data.spec(images)
+            shape = (spec.classes, spec.channels, spec.size)
+            yield from judge(model.CHECKS, model.ModelCase(file.name, files, *shape))
+        case "dataset":
+            yield from judge(dataset.CHECKS, dataset.DataCase(file.name, data_root, files))

@@ -1,0 +1,177 @@
+"""What a method's terms do to student and teacher, one step at a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from stillhouse.config.schema import Precision
+from stillhouse.models.base import Outputs
+from stillhouse.training.contract.stand import EPOCHS, PAIRS, MethodCase, Stand, weights
+from stillhouse.training.contract.verdict import require
+
+
+def terms_are_finite_float32_scalars(case: MethodCase) -> None:
+    """Cross entropy too, which a method may replace."""
+    for pair in PAIRS:
+        stand = case.stand(pair)
+        for name, term in stand.terms(stand.look(stand.student)).items():
+            require(
+                isinstance(term, Tensor) and term.dtype == torch.float32 and term.dim() == 0,
+                f"the term '{name}' is {_describe(term)}, not a float32 scalar",
+                "reduce it with mean() or sum()",
+            )
+            require(bool(term.isfinite()), f"the term '{name}' is {term.item()}")
+
+
+def every_term_reaches_the_student(case: MethodCase) -> None:
+    """A term without a gradient in the student teaches nothing."""
+    stand = case.stand()
+    parameters = [*stand.student.parameters()]
+    for name, term in stand.terms(stand.student(stand.batch.images)).items():
+        reached = term.requires_grad and any(
+            g is not None and bool(g.any())
+            for g in torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+        )
+        require(
+            reached,
+            f"the term '{name}' has no gradient in the student",
+            "compute it from the student's outputs, and detach the teacher's only",
+        )
+
+
+def the_teacher_is_left_as_it_was(case: MethodCase) -> None:
+    """Weights, batch-norm statistics, mode; and the method holds no part of it."""
+    if not case.taught:
+        return
+    stand = case.stand()
+    before = weights(case.stand().teacher)
+    trainee = stand.trainee()
+    for epoch in range(EPOCHS):
+        stand.step(trainee, epoch)
+    for name, value in stand.teacher.state_dict().items():
+        require(torch.equal(value, before[name]), f"the teacher's {name} changed")
+    require(
+        not any(p.requires_grad or p.grad is not None for p in stand.teacher.parameters()),
+        "the teacher's parameters take gradients",
+        "leave the network given to bind_teacher as it is",
+    )
+    modes = any(part.training for part in stand.teacher.modules())
+    require(not modes, "the teacher is no longer in eval mode", "leave its mode alone")
+    taught = {id(value) for value in (*stand.teacher.parameters(), *stand.teacher.buffers())}
+    for name, value in (*stand.method.named_parameters(), *stand.method.named_buffers()):
+        require(
+            id(value) not in taught,
+            f"the method's {name} is the teacher's own and would be saved with it",
+            "copy.deepcopy the part that it keeps",
+        )
+
+
+def a_step_trains(case: MethodCase, pair: str, precision: Precision) -> None:
+    """A step of the loop moves the student, and every value stays finite."""
+    stand = case.stand(pair)
+    before = weights(stand.student)
+    stand.step(stand.trainee(precision))
+    moved = [
+        name for name, p in stand.student.named_parameters() if not torch.equal(p, before[name])
+    ]
+    require(bool(moved), "a step changes no weight of the student")
+    for name, p in stand.student.named_parameters():
+        for what, value in (("weight", p), ("gradient", p.grad)):
+            finite = value is None or bool(value.isfinite().all())
+            require(finite, f"the {what} of {name} is not finite")
+
+
+def a_run_trains_every_layer(case: MethodCase) -> None:
+    """After a step in each epoch every trainable weight has moved, and no frozen one."""
+    stand = case.stand()
+    parts = {"the student's": stand.student, "the method's": stand.method}
+    before = {whose: weights(part) for whose, part in parts.items()}
+    trainee = stand.trainee()
+    for epoch in range(EPOCHS):
+        stand.step(trainee, epoch)
+    for whose, part in parts.items():
+        for name, p in part.named_parameters():
+            moved = not torch.equal(p, before[whose][name])
+            require(
+                moved == p.requires_grad,
+                f"{whose} {name} {'moved though frozen' if moved else 'was never trained'}",
+                "freeze what is not to be trained with requires_grad_(False)",
+            )
+
+
+def the_same_seed_draws_the_same(case: MethodCase) -> None:
+    """Every draw comes from torch's global generator, which the loop seeds before each step."""
+    first = case.stand()
+    expected = _seeded(first, first.look(first.student))
+    random.random()
+    np.random.rand()
+    again = case.stand()
+    found = _seeded(again, again.look(again.student))
+    hint = "draw with torch's global generator alone"
+    _require_equal(expected, found, "differs between two calls with the same seed", hint)
+
+
+def its_state_survives_a_file(case: MethodCase) -> None:
+    """What decides the terms after some steps is in `state_dict`, as plain tensors."""
+    stand = case.stand()
+    for name, value in stand.method.state_dict().items():
+        tensor = isinstance(value, Tensor)
+        require(tensor, f"state_dict holds {name}, a {type(value).__name__}", "use tensors alone")
+    trainee = stand.trainee()
+    for epoch in range(2):
+        stand.step(trainee, epoch)
+    state = {name: value.contiguous() for name, value in stand.method.state_dict().items()}
+    loaded = safetensors.torch.load(safetensors.torch.save(state))
+    fresh = case.stand()
+    fresh.method.load_state_dict(loaded)
+    outputs = stand.look(stand.student)
+    _require_equal(
+        _seeded(stand, outputs),
+        _seeded(fresh, outputs),
+        "differs once the state was saved and loaded",
+        "keep what changes in training in parameters or in buffers (register_buffer)",
+    )
+
+
+def _seeded(stand: Stand, outputs: Outputs) -> dict[str, Tensor]:
+    torch.manual_seed(5)
+    return stand.terms(outputs)
+
+
+def _require_equal(
+    first: dict[str, Tensor], second: dict[str, Tensor], broken: str, hint: str
+) -> None:
+    for name, value in first.items():
+        same = torch.equal(value, second[name])
+        require(same, f"the term '{name}' {broken}: {value:.9g} and {second[name]:.9g}", hint)
+
+
+def _describe(term: object) -> str:
+    if isinstance(term, Tensor):
+        return f"{str(term.dtype).removeprefix('torch.')} of shape {tuple(term.shape)}"
+    return f"a {type(term).__name__}"
+
+
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+CHECKS: dict[str, Callable[[MethodCase], None]] = {
+    "terms are finite float32 scalars": terms_are_finite_float32_scalars,
+    "every term reaches the student": every_term_reaches_the_student,
+    "the teacher is left as it was": the_teacher_is_left_as_it_was,
+    **{
+        f"a step trains in {precision}, {pair}": partial(
+            a_step_trains, pair=pair, precision=precision
+        )
+        for pair in PAIRS
+        for precision in PRECISIONS
+    },
+    "a run trains every layer": a_run_trains_every_layer,
+    "the same seed draws the same": the_same_seed_draws_the_same,
+    "its state survives a file": its_state_survives_a_file,
+}

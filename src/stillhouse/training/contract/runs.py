@@ -1,0 +1,172 @@
+"""Short runs through the loop: in company or alone, stopped or not, they end bit for bit alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from stillhouse.config import names
+from stillhouse.config.identity import difference
+from stillhouse.config.schema import RunConfig, Teacher, Training
+from stillhouse.own import Files
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.state import state_of
+from stillhouse.training.cohort import Place, open_cohort
+from stillhouse.training.contract.stand import CPU, DATASET, MethodCase
+from stillhouse.training.contract.verdict import Broken
+from stillhouse.training.loop import train
+from stillhouse.training.stop import Stop
+
+TEACHER_SEED = 7
+RECIPE = Training(
+    epochs=2,
+    batch_size=8,
+    learning_rate=0.02,
+    augmentation=("pad_crop",),
+    crop_padding=1,
+    train_images=24,
+)
+Outcome = dict[str, Any]
+
+
+class StopAfter(Stop):
+    """Asks to stop after some steps."""
+
+    def __init__(self, steps: int | None) -> None:
+        super().__init__()
+        self.left = steps
+
+    def reason(self) -> str | None:
+        """Counts one step more, and says so when it was the last."""
+        if self.left is None:
+            return None
+        self.left -= 1
+        return "enough" if self.left < 0 else None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where short runs of one pair of networks lie: each `into` is a folder of experiments.
+
+    `files` are the user's own that the pair and the dataset need.
+    """
+
+    root: Path
+    teacher: str = "ResNetBaby"
+    student: str = "ResNetBaby"
+    dataset: str = DATASET
+    recipe: Training = RECIPE
+    files: Files = ()
+
+    def outcomes(
+        self, into: str, cases: Sequence[MethodCase], stops: Sequence[int] = ()
+    ) -> list[Outcome]:
+        """What the cases come to as one cohort, stopped after so many steps each time.
+
+        Those with another teacher (the student's own kind) are a cohort of their own. Raises
+        Broken with the reason if one fails.
+        """
+        configs = [self._config(case, number) for number, case in enumerate(cases)]
+        for teacher in dict.fromkeys(config.teacher for config in configs):
+            cohort = [config for config in configs if config.teacher == teacher]
+            for steps in (*stops, None):
+                self._train(into, cohort, steps)
+        return [_outcome(self._folder(into, config)) for config in configs]
+
+    def train_teachers(self) -> None:
+        """Train the networks that teach; they are shared by all folders."""
+        for model in {self.teacher, self.student}:
+            self._train("teachers", [self._pure(model)], None)
+
+    def _train(self, into: str, configs: list[RunConfig], steps: int | None) -> None:
+        folder, teachers = self.root / into, self.root / "teachers"
+        place = Place(folder, teachers, self.root, CPU, keep_going=True)
+        complaints: list[str] = []
+        cohort = open_cohort(configs, place, complaints.append)
+        if complaints:
+            raise Broken("; ".join(complaints))
+        train(cohort, StopAfter(steps), lambda trainee, record: None)
+        if cohort.failures:
+            states = [state_of(self._folder(into, config)) for config in configs]
+            raise Broken("; ".join(state.reason for state in states if state.name == "failed"))
+
+    def _folder(self, into: str, config: RunConfig) -> RunFolder:
+        return RunFolder(self.root / into / config.path)
+
+    def _pure(self, model: str) -> RunConfig:
+        return RunConfig(
+            dataset=self.dataset,
+            method="pure",
+            model=model,
+            seed=TEACHER_SEED,
+            training=self.recipe.model_copy(update={"precision": "fp32"}),
+            files=self.files,
+        )
+
+    def _config(self, case: MethodCase, number: int) -> RunConfig:
+        """A run of a case; `axes` give two cases of a method folders of their own."""
+        by = {"teacher": self.teacher, "student": self.student}
+        teacher = by.get(names.taught_by(case.name, case.files))
+        return RunConfig(
+            dataset=self.dataset,
+            method=case.name,
+            model=self.student,
+            seed=0,
+            teacher=Teacher(model=teacher, seed=TEACHER_SEED, source="here") if teacher else None,
+            axes={"case": number},
+            training=self.recipe,
+            parameters=case.kind.Config(**case.options).model_dump(mode="json"),
+            files=(*case.files, *self.files),
+        )
+
+
+def require_same(first: Outcome, second: Outcome, what: str) -> None:
+    """Raise Broken, naming what differs first, unless two runs ended bit for bit alike."""
+    for field, was, now in difference(first, second):
+        raise Broken(
+            f"{what}: {field} is {was} and {now}",
+            "what a method remembers is in its parameters or buffers, what it draws comes from "
+            "torch's global generator, and it keeps nothing outside of itself",
+        )
+
+
+def a_run_in_a_cohort_is_the_run_alone(case: MethodCase) -> None:
+    """With a pure student and a distilled one beside it."""
+    with TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        bench.train_teachers()
+        company = [case, MethodCase("pure"), MethodCase("logit")]
+        together = bench.outcomes("together", company)[0]
+        require_same(together, bench.outcomes("alone", [case])[0], "in a cohort and alone")
+
+
+def a_resumed_run_is_the_uninterrupted_one(case: MethodCase) -> None:
+    """Stopped in the middle of its first and of its second epoch."""
+    with TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        bench.train_teachers()
+        whole = bench.outcomes("whole", [case])[0]
+        resumed = bench.outcomes("resumed", [case], stops=(1, 3))[0]
+        require_same(whole, resumed, "uninterrupted and resumed")
+
+
+def _outcome(folder: RunFolder) -> Outcome:
+    """Everything of a completed run that must be bit-identical when repeated."""
+    result = folder.completed()
+    if result is None:
+        raise Broken(f"the run is {state_of(folder).name}: {state_of(folder).reason}")
+    lines = (folder.path / "metrics.jsonl").read_text().splitlines()
+    records = {str(number): json.loads(line) for number, line in enumerate(lines, start=1)}
+    for record in records.values():
+        del record["time"]
+    return {"records": records, "best": result["best"], "weights": result["weights"]}
+
+
+CHECKS: dict[str, Callable[[MethodCase], None]] = {
+    "a run in a cohort is the run alone": a_run_in_a_cohort_is_the_run_alone,
+    "a resumed run is the uninterrupted one": a_resumed_run_is_the_uninterrupted_one,
+}

@@ -1,0 +1,142 @@
+"""A method between two networks and real images: what its checks look at."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stillhouse import data, methods, models
+from stillhouse.config.schema import Precision, RunConfig, Training
+from stillhouse.data.base import Batch
+from stillhouse.data.loader import plain_batches
+from stillhouse.methods.base import Method, TrainingImages
+from stillhouse.models.base import Network, Outputs
+from stillhouse.own import Files, OwnFile, own_file
+from stillhouse.training.contract import odd
+from stillhouse.training.precision import autocast
+from stillhouse.training.trainee import Trainee
+
+CPU = torch.device("cpu")
+DATASET = "Digits"
+EPOCHS, STEPS, BATCH = 4, 100, 4
+PAIRS = {
+    "the same kind": ("ResNetBaby", "ResNetBaby"),
+    "another kind": ("odd", "ResNetBaby"),
+    "another kind, reversed": ("ResNetBaby", "odd"),
+}
+
+
+@dataclass(frozen=True)
+class MethodCase:
+    """A method, where its file is if it is the user's, and its parameters."""
+
+    name: str
+    files: Files = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> type[Method]:
+        """The method's class."""
+        return methods.load(self.name, self.files)
+
+    @property
+    def taught(self) -> bool:
+        """Whether it learns from a teacher."""
+        return "teacher" in self.kind.needs
+
+    def stand(self, pair: str = "the same kind") -> Stand:
+        """The method between a pair of fresh networks, its pretraining done."""
+        spec, names = data.spec(DATASET), PAIRS[pair]
+        torch.manual_seed(0)
+        teacher, student = (
+            models.build(name, spec.classes, spec.channels, (*self.files, odd_file()))
+            for name in names
+        )
+        teacher.requires_grad_(False).eval()
+        learns, teaches = (models.shapes(n, spec.channels, spec.size) for n in (student, teacher))
+        torch.manual_seed(1)
+        taught = (teacher, teaches) if self.taught else None
+        method = methods.make(self.kind, self.options, learns, taught, training_images())
+        stand = Stand(self, teacher, student, method.train(), images())
+        if work := method.pretraining():
+            work.train(teacher, [[stand.batch]] * work.key["epochs"])
+        return stand
+
+
+@dataclass
+class Stand:
+    """A frozen teacher in eval mode, a student and a method in training mode, one batch."""
+
+    case: MethodCase
+    teacher: Network
+    student: Network
+    method: Method
+    batch: Batch
+
+    @torch.no_grad()
+    def look(self, network: Network, precision: Precision = "fp32") -> Outputs:
+        """A network's float32 outputs for the batch, cut from their graph."""
+        with autocast(precision, CPU):
+            outputs: Outputs = network(self.batch.images)
+        return outputs.float()
+
+    def terms(self, student: Outputs) -> dict[str, Tensor]:
+        """Cross entropy and the method's terms, as the loop asks for them."""
+        terms = {"ce": self.method.task_loss(student, self.batch, 0.0)}
+        if self.case.taught:
+            terms |= self.method.terms(student, self.look(self.teacher), self.batch)
+        return terms
+
+    def trainee(self, precision: Precision = "fp32") -> Trainee:
+        """What the loop would train."""
+        recipe = Training(
+            epochs=EPOCHS, batch_size=BATCH, learning_rate=0.01, weight_decay=0, precision=precision
+        )
+        name = self.case.name
+        config = RunConfig(dataset=DATASET, method=name, model="student", seed=0, training=recipe)
+        return Trainee(config, self.student, self.method, STEPS, CPU)
+
+    def step(self, trainee: Trainee, epoch: int = 0) -> None:
+        """One step of the loop in an epoch, after those that the gradient scaler skips.
+
+        Raises TrainingError if a term or a gradient is not finite, or too many are skipped.
+        """
+        taught = self.look(self.teacher, trainee.config.training.precision)
+        trainee.position = (epoch, 0)
+        skipped = None
+        while trainee.tally.skipped != skipped:
+            skipped = trainee.tally.skipped
+            trainee.step(self.batch, taught if self.case.taught else None)
+
+
+@cache
+def odd_file() -> OwnFile:
+    """The odd network, named as a round names a file of the user's."""
+    return own_file(Path(odd.__file__))
+
+
+@cache
+def images() -> Batch:
+    """The first test images of Digits."""
+    digits = data.load(DATASET, Path())
+    return next(plain_batches(digits.test, digits.spec, BATCH))
+
+
+@cache
+def training_images() -> TrainingImages:
+    """Those of `images` and every second other one: ids have gaps, as with `train_images`."""
+    split = data.load(DATASET, Path()).test
+    rows = (split.ids < BATCH) | (split.ids % 2 == 0)
+    return TrainingImages(split.ids[rows], split.labels[rows], len(split))
+
+
+def weights(module: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of all parameters and buffers."""
+    return copy.deepcopy(module.state_dict())

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stillhouse.errors import ConfigError, DataError
+from stillhouse.exchange.published import read_results
+from stillhouse.show.results import against_tables, seed_tables
+from workbench import LOGIT, PURE, RKD, TEACHER, Bench
+
+ROUNDS = Path(__file__).parents[2] / "rounds"
+METHODS = ["rkd", "nst", "fitnets", "attention_transfer", "factor_transfer", "logit", "pure"]
+
+
+def test_rows_stand_in_the_documents_order(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, methods=METHODS)
+    (table,) = seed_tables(bench.look(), "final")
+    assert [row[0] for row in table.rows] == [
+        "Teacher (ResNet20)",
+        "Student pure (ResNetBaby)",
+        "Logit KD",
+        "Factor Transfer",
+        "Attention Transfer",
+        "FitNets",
+        "NST",
+        "RKD",
+    ]
+    assert table.columns == ("Model / Method", "Seed 0", "Seed 1", "Mean", "n")
+
+
+def test_a_cell_is_a_number_missing_or_failed(bench: Bench) -> None:
+    bench.finish(f"{TEACHER}/0", 90.0)
+    bench.finish(f"{TEACHER}/1", 91.0)
+    bench.finish(f"{PURE}/0", 80.125)
+    bench.end(f"{LOGIT}/0", "failed", "the loss term 'kd' is not finite")
+    bench.end(f"{LOGIT}/1", "stopped")
+    bench.begin(f"{RKD}/0")
+    (table,) = seed_tables(bench.look(), "final")
+    assert [row[1:] for row in table.rows] == [
+        ("90.00", "91.00", "90.50", "2/2"),
+        ("80.12", None, "80.12", "1/2"),
+        ("FAILED", None, None, "0/2"),
+        (None, None, None, "0/2"),
+    ]
+    assert f"{LOGIT}/0: the loss term 'kd' is not finite" in table.notes
+
+
+@pytest.mark.parametrize(("which", "shown"), [("final", "80.00"), ("best", "85.00")])
+def test_the_title_says_which_accuracy_is_shown(bench: Bench, which: str, shown: str) -> None:
+    bench.finish(f"{PURE}/0", 80.0, best=85.0)
+    (table,) = seed_tables(bench.look(), which)
+    assert table.title == f"round tiny, Digits: test accuracy (%), {which} epoch"
+    assert table.rows[1][1] == shown
+    assert any("best epoch was chosen on the test images" in n for n in table.notes) == (
+        which == "best"
+    )
+    assert not any("deviation" in note for note in table.notes)
+
+
+def test_the_best_epoch_by_validation_is_called_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, training={"epochs": 2, "validation": 100})
+    (table,) = seed_tables(bench.look(), "best")
+    assert "The best epoch was chosen on the validation images." in table.notes
+
+
+def test_another_accuracy_is_refused(bench: Bench) -> None:
+    with pytest.raises(ConfigError, match="--accuracy median") as caught:
+        seed_tables(bench.look(), "median")
+    assert caught.value.hint == "expected final or best"
+
+
+def test_every_dataset_has_its_table_and_every_student_its_row(tmp_path: Path) -> None:
+    students = ["ResNetBaby", "ResNet56"]
+    bench = Bench(tmp_path, datasets=["Digits", "SVHN"], students=students, methods=["logit"])
+    digits, svhn = seed_tables(bench.look(), "final")
+    assert (digits.title.split(":")[0], svhn.title.split(":")[0]) == (
+        "round tiny, Digits",
+        "round tiny, SVHN",
+    )
+    assert [row[0] for row in svhn.rows] == [
+        "Teacher (ResNet20)",
+        "Logit KD (ResNet56)",
+        "Logit KD (ResNetBaby)",
+    ]
+
+
+def test_a_student_of_anothers_teacher_is_no_teacher(tmp_path: Path) -> None:
+    Bench(tmp_path / "first").finish(f"{TEACHER}/0", 90.0)
+    students = ["ResNet20"]
+    bench = Bench(tmp_path / "later", teachers_from="../first", students=students)
+    (table,) = seed_tables(bench.look(), "final")
+    assert [row[0] for row in table.rows] == ["Student pure (ResNet20)", "Logit KD", "RKD"]
+
+
+def test_every_sweep_point_has_its_row(tmp_path: Path) -> None:
+    bench = Bench(
+        tmp_path,
+        methods=["pure", "logit"],
+        seeds=[0],
+        distillation={"total": "convex"},
+        sweep={"alpha": [0.25, 0.5, 0.75], "temperature": [4.0]},
+    )
+    point = "Digits/logit/alpha_0.5/temperature_4/ResNet20_to_ResNetBaby/0"
+    bench.finish(point, 70.0)
+    (table,) = seed_tables(bench.look(), "final")
+    assert {row[0]: row[1] for row in table.rows} == {
+        "Teacher (ResNet20)": None,
+        "Student pure (ResNetBaby)": None,
+        "Logit KD alpha=0.25 temperature=4": None,
+        "Logit KD alpha=0.5 temperature=4": "70.00",
+        "Logit KD alpha=0.75 temperature=4": None,
+    }
+
+
+@pytest.fixture
+def beta(tmp_path: Path) -> Bench:
+    """A round of round alpha's networks, two of its datasets and one that it had not."""
+    bench = Bench(
+        tmp_path,
+        round="later",
+        datasets=["Cifar10", "SVHN", "Digits"],
+        teacher="ResNet112",
+        students=["ResNet56"],
+        seeds=[0, 1, 2],
+    )
+    for kind in ("alpha.yaml", "alpha_results.csv"):
+        shutil.copy(ROUNDS / kind, bench.file.parent)
+    for seed, (final, best) in enumerate([(93.0, 94.0), (94.0, 95.0), (95.0, 96.0)]):
+        bench.finish(f"Cifar10/pure/ResNet56/{seed}", final, best)
+    bench.finish("Cifar10/rkd/ResNet112_to_ResNet56/0", 90.0, 91.0)
+    return bench
+
+
+@pytest.mark.parametrize("which", [None, "best"])
+def test_like_stands_beside_like(beta: Bench, which: str | None) -> None:
+    """Round alpha's accuracies are best-epoch ones, so the best epoch is shown on both sides."""
+    cifar, *_ = against_tables(beta.look(), "alpha", beta.file.parent, which)
+    assert cifar.title == "CIFAR-10: test accuracy (%), best_epoch on both sides"
+    assert cifar.columns[1:] == ("alpha", "n alpha", "later", "n later", "Difference")
+    rows = {row[0]: row[1:] for row in cifar.rows}
+    published = read_results(ROUNDS / "alpha_results.csv")
+    place = ("Cifar10", "pure", "ResNet56")
+    theirs = [r.accuracy for r in published if (r.dataset, r.method, r.model) == place]
+    mean, std = np.mean(theirs), np.std(theirs, ddof=1)
+    earlier, difference = f"{mean:.2f} ± {std:.2f}", f"{95 - mean:+.2f}"
+    expected = (earlier, 3, "95.00 ± 1.00", 3, difference)
+    assert rows["Student pure (ResNet56)"] == expected
+    assert rows["RKD"] == ("FAILED (18.13)", 0, "91.00", 1, None)
+    assert any("chosen on the test images" in note for note in cifar.notes)
+
+
+def test_unlike_is_not_compared(beta: Bench) -> None:
+    with pytest.raises(ConfigError, match="best_epoch accuracies, which cannot be") as caught:
+        against_tables(beta.look(), "alpha", beta.file.parent, "final")
+    assert "leave --accuracy out" in caught.value.hint
+
+
+def test_what_was_not_published_is_missing(beta: Bench) -> None:
+    _, svhn, digits = against_tables(beta.look(), "alpha", beta.file.parent, None)
+    assert {row[1:] for row in svhn.rows} == {("FAILED", 0, None, 0, None)}
+    assert {row[1:] for row in digits.rows} == {(None, 0, None, 0, None)}
+
+
+def test_unknown_published_results_are_named(beta: Bench) -> None:
+    with pytest.raises(DataError, match=r"gamma_results\.csv"):
+        against_tables(beta.look(), "gamma", beta.file.parent, None)

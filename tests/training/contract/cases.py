@@ -1,0 +1,27 @@
+"""One row for every method and variant: the table of the contract."""
+
+from __future__ import annotations
+
+from stillhouse.training.contract.stand import MethodCase
+
+CASES = [
+    MethodCase("pure"),
+    MethodCase("logit"),
+    MethodCase("factor_transfer", options={"variant": "official", "paraphraser_epochs": 1}),
+    MethodCase("factor_transfer", options={"variant": "crd", "paraphraser_epochs": 1}),
+    MethodCase("attention_transfer"),
+    MethodCase("fitnets", options={"variant": "crd"}),
+    MethodCase("fitnets", options={"variant": "two_stage"}),
+    MethodCase("rkd"),
+    MethodCase("nst"),
+    MethodCase("ce_scaled"),
+    MethodCase("label_smoothing"),
+    MethodCase("shuffled_teacher"),
+    MethodCase("random_teacher"),
+    MethodCase("self"),
+]
+
+
+def case_id(case: MethodCase) -> str:
+    """`fitnets-two_stage`."""
+    return "-".join([case.name, *(str(value) for value in case.options.values())])

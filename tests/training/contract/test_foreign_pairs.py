@@ -1,0 +1,56 @@
+"""ResNet112 and torchvision's MobileNetV2 at 32 pixels, either teaching the other by any method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillhouse.own import own_file
+from stillhouse.training.contract import model
+from stillhouse.training.contract.runs import RECIPE, Bench
+from training.contract.cases import CASES
+
+HERE = Path(__file__).parent
+MOBILENET = own_file(HERE.parents[2] / "examples" / "mobilenet_v2.py")
+DIGITS = own_file(HERE / "digits32.py")
+RECIPE_32 = RECIPE.model_copy(update={"epochs": 1, "batch_size": 4, "train_images": None})
+
+
+def numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from numbers(inner)
+    elif isinstance(value, int | float):
+        yield value
+
+
+@pytest.mark.parametrize("pair", [("ResNet112", "mobilenet_v2"), ("mobilenet_v2", "ResNet112")])
+def test_every_method_and_control_takes_its_steps(pair: tuple[str, str], tmp_path: Path) -> None:
+    """Two steps in the loop, as a cohort: the guard refuses a gradient that is not finite."""
+    bench = Bench(tmp_path, *pair, dataset="digits32", recipe=RECIPE_32, files=(MOBILENET, DIGITS))
+    bench.train_teachers()
+    for case, outcome in zip(CASES, bench.outcomes("runs", CASES), strict=True):
+        (record,) = outcome["records"].values()
+        assert record["update_ratio"] > 0, case
+        assert record["gradients"]["norm"] > 0, case
+        assert all(map(math.isfinite, numbers(record))), case
+        if case.taught:
+            assert record["gradients"]["kd"] > 0, case
+
+
+@pytest.mark.parametrize("check", model.CHECKS)
+def test_the_example_keeps_the_contract_of_models(check: str) -> None:
+    model.CHECKS[check](model.ModelCase("mobilenet_v2", (MOBILENET,), channels=1, size=8))
+
+
+@pytest.mark.parametrize("size", [28, 32, 64])
+def test_the_example_takes_the_other_sizes(size: int) -> None:
+    case = model.ModelCase("mobilenet_v2", (MOBILENET,), size=size)
+    features = case.look(case.build()).features
+    maps = [tuple(features[name].shape[1:]) for name in ("layer1", "layer2", "layer3", "layer4")]
+    sizes = [size, size // 2, -(-size // 4), -(-size // 8)]
+    assert maps == [(c, s, s) for c, s in zip((24, 32, 96, 320), sizes, strict=True)]

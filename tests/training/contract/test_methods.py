@@ -1,0 +1,49 @@
+"""The contract of every method and variant that is built in."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stillhouse import methods
+from stillhouse.training.contract import declaration, hostile, loss
+from stillhouse.training.contract.stand import EPOCHS, MethodCase
+from training.contract.cases import CASES, case_id
+
+CHECKS = declaration.CHECKS | loss.CHECKS | hostile.CHECKS
+
+
+def test_every_method_is_in_the_table() -> None:
+    assert {case.name for case in CASES} == {*methods.names()}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+def test_contract(case: MethodCase, check: str) -> None:
+    CHECKS[check](case)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.taught], ids=case_id)
+def test_terms_go_down_when_only_they_are_trained(case: MethodCase) -> None:
+    """Each distillation loss, followed alone for some steps, falls: its gradient is its own."""
+    stand = case.stand()
+    parameters = [*stand.student.parameters(), *stand.method.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=1e-3)
+    history = []
+    for _ in range(15):
+        terms = stand.terms(stand.student(stand.batch.images))
+        total = torch.stack([value for name, value in terms.items() if name != "ce"]).sum()
+        optimizer.zero_grad()
+        torch.autograd.backward(total)
+        optimizer.step()
+        history.append(total.item())
+    assert history[-1] < 0.9 * history[0]
+
+
+def test_a_step_of_the_contract_is_one_of_the_loop() -> None:
+    """The trainee stands in the epoch it was put into, one step on, and learns at its rate."""
+    stand = MethodCase("logit").stand()
+    trainee = stand.trainee()
+    stand.step(trainee, EPOCHS - 1)
+    assert trainee.position == (EPOCHS - 1, 1)
+    assert 0 < trainee.optimizer.param_groups[0]["lr"] < trainee.config.training.learning_rate
