@@ -6,10 +6,10 @@ against the copy until the first fails. A change that no test notices survived: 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,8 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import pytest
+
 LIMIT = 300.0
 TESTS_FAILED = 1  # pytest's exit code; others say that it could not run them
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["pytest", "torch", "scipy.stats", "sklearn.datasets"])
 Outcome = Literal["killed", "SURVIVED", "NO MATCH", "NOT RUN"]
 
 
@@ -97,29 +101,40 @@ def _try(project: Project, mutant: Mutant) -> tuple[Outcome, str]:
 
 def _test(
     project: Project, mutant: Mutant | None, tests: Sequence[str], stop: bool
-) -> tuple[int, str]:
-    """Run tests against a copy of the package; pytest's exit code and output."""
+) -> tuple[int | None, str]:
+    """Run tests against a copy of the package; pytest's exit code (None: too late) and output.
+
+    In a process of its own, forked from one that has imported the large libraries.
+    """
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        copy = Path(folder) / project.package.name
+        copy, output = Path(folder) / project.package.name, Path(folder) / "output"
         shutil.copytree(project.package, copy)
         if mutant is not None:
             file = copy / mutant.file
             file.write_text(file.read_text().replace(mutant.old, mutant.new))
             for cached in (file.parent / "__pycache__").glob(f"{file.stem}.*"):
                 cached.unlink()
-        command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no"]
+        options = ["-q", "-p", "no:cacheprovider", "--tb=no", *(["-x"] if stop else [])]
         paths = [str(project.tests / test) for test in tests]
-        env = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            done = subprocess.run(
-                [*command, *(["-x"] if stop else []), *paths],
-                cwd=project.root,
-                env=env,
-                capture_output=True,
-                text=True,
-                timeout=LIMIT * (1 if stop else 10),
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return -1, f"no answer in {LIMIT:.0f} s"
-        return done.returncode, done.stdout + done.stderr
+        given = (folder, str(project.root), str(output), [*options, *paths])
+        process = SERVER.Process(target=_pytest, args=given)
+        process.start()
+        process.join(LIMIT * (1 if stop else 10))
+        if process.is_alive():
+            process.kill()
+            process.join()
+            return None, f"no answer in {LIMIT:.0f} s"
+        return process.exitcode, output.read_text()
+
+
+def _pytest(folder: str, root: str, output: str, arguments: list[str]) -> None:
+    """Run pytest in this process, which ends with its exit code; import from `folder` first."""
+    with open(output, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(root)
+    os.environ["PYTHONPATH"] = folder
+    sys.path.insert(0, folder)
+    code = int(pytest.main(arguments))
+    sys.stdout.flush()
+    os._exit(code)
