@@ -24,6 +24,7 @@ COUNTS = {
     "fashion": 24,
     "digits": 24,
     "cifar10": 39,
+    "beta_small": 72,
 }
 
 # SHA-256 over the identities of a round's runs: they may not change, or runs are trained anew.
@@ -35,6 +36,7 @@ IDENTITIES = {
     "fashion": "e53a3c8d0f89a06958c0971bc8a22835f0558e7f4db5207ccc71aa264e60107e",
     "digits": "88e7d6eccac0a60316a5948ddc251cc029a0638ac5b2163b116c506414149efa",
     "cifar10": "f639b8eaa95882009affcc8d1e46c70ff84ce646838a05a9b69f403f5f96c34b",
+    "beta_small": "9ef158b6a2a589ecb3ee5752e6cf32f3b21bdc9fe78cc9c0ea6c83bce201f008",
 }
 
 
