@@ -9,7 +9,8 @@ import torch
 
 from lab import ALL_METHODS, Lab, StopAfter
 from stillhouse.errors import RunError
-from stillhouse.training.cohort import prepare_data, train_batches
+from stillhouse.runs.folder import RunFolder
+from stillhouse.training.cohort import check_same, prepare_data, train_batches
 from stillhouse.training.loop import train
 
 
@@ -79,3 +80,14 @@ def test_the_teacher_stays_as_it_was(lab: Lab) -> None:
     teacher.network.bn.running_mean += 1e-3  # type: ignore[union-attr,operator]
     with pytest.raises(RunError, match="the teacher changed"):
         teacher.check_unchanged()
+
+
+def test_a_run_on_the_same_images_in_another_order_is_refused_with_the_reason(lab: Lab) -> None:
+    run = lab.run("pure")
+    lab.train(run)
+    folder = RunFolder(lab.experiments / run.path)
+    with pytest.raises(RunError, match=r"data: .* -> 'other'") as caught:
+        check_same(folder, run, {"data": "other", "teacher": None})
+    assert "the same in another order, which decides what a step and a subset hold" in (
+        caught.value.hint
+    )

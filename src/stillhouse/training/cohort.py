@@ -40,6 +40,11 @@ from stillhouse.training.teacher import TrainedTeacher, hand_over
 from stillhouse.training.trainee import Trainee
 
 SPLIT_SEED = 0
+OTHER_IMAGES = (
+    "it was started on other images, or on the same in another order, which decides what a step "
+    "and a subset hold: name the folder of those images with --data-root (`stillhouse data check` "
+    "says what a folder holds), or move the run's folder away to train it anew"
+)
 
 
 @dataclass(frozen=True)
@@ -221,7 +226,9 @@ def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> N
         lines = [f"{field}: {was!r} -> {now!r}" for field, was, now in changed]
         raise RunError(
             f"{folder.path} was started with another configuration:\n    " + "\n    ".join(lines),
-            "restore the configuration, or move the folder away to train it anew",
+            OTHER_IMAGES
+            if run["data"] != facts["data"]
+            else "restore the configuration, or move the folder away to train it anew",
         )
 
 
