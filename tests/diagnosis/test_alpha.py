@@ -65,5 +65,7 @@ def test_evidence_is_the_line_of_the_file(cases: list[Case], alpha: Import) -> N
         "experiments/SVHN/pure/ResNet112/0/imported/errors:17: "
         "ModuleNotFoundError: No module named 'scipy'"
     )
+    cures = {row[2]: row[5] for row in table.rows}
+    assert "continue it where it was trained" in str(cures["walltime"])
     collapsed = evidence[f"Cifar10/rkd/{STUDENT}/0"]
     assert "metrics.jsonl:150: test loss 2.3026 (ln C = 2.3026)" in str(collapsed)

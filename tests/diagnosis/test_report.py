@@ -65,6 +65,16 @@ def test_evidence_names_file_and_line(bench: Bench) -> None:
     assert row["Evidence"] == place + "OSError: [Errno 28] No space left on device"
 
 
+def test_a_warning_of_ours_is_no_cause(bench: Bench) -> None:
+    bench.end(f"{PURE}/0", "stopped", "received SIGTERM")
+    bench.folder(f"{PURE}/0").attempt(1).log.write_text(
+        "2026-01-01 10:00:00,000 WARNING x/checkpoint.pt is damaged; falling back to the "
+        "checkpoint before it\n2026-01-01 10:00:01,000 INFO stopped: received SIGTERM\n"
+    )
+    _, rows, _ = ask(bench)
+    assert [(row["Cause"], row["Confidence"]) for row in rows] == [("killed", "certain")]
+
+
 def test_only_the_newest_attempt_counts(bench: Bench) -> None:
     bench.end(f"{PURE}/0", "failed", "MemoryError")
     bench.folder(f"{PURE}/0").attempt(1).log.write_text("MemoryError\n")

@@ -12,7 +12,8 @@ KINDS: tuple[Kind, ...] = ("end", "invalid", "caution")
 @dataclass(frozen=True)
 class Code:
     """`end`: why a run failed or is stuck; `invalid`: its number is not what its configuration
-    says; `caution`: its result stands, but read it with this in mind.
+    says; `caution`: its result stands, but read it with this in mind. `imported` is the cure for
+    an imported run, which cannot be continued here, where it is another one.
 
     Whether a run is unsound, its accuracy being that of guessing, is no matter of the cause.
     """
@@ -21,6 +22,7 @@ class Code:
     kind: Kind
     meaning: str
     cure: str
+    imported: str = ""
 
 
 _ALL = (
@@ -59,6 +61,7 @@ _ALL = (
         "end",
         "the scheduler's time limit passed",
         "run again (it resumes) with more time, or with fewer runs per job",
+        "continue it where it was trained, with more time, then import the records again",
     ),
     Code(
         "wrong-teacher",
@@ -127,6 +130,7 @@ _ALL = (
         "end",
         "its process was ended from outside",
         "run again; it resumes from its checkpoint",
+        "continue it where it was trained, then import the records again",
     ),
     Code(
         "unfinished",

@@ -67,7 +67,8 @@ def verdict(case: Case, finding: Finding) -> str:
 def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:
     evidence = "; ".join(place(line, below) for line in finding.evidence)
     code = CODES[finding.code]
-    return (case.path, verdict(case, finding), code.name, finding.confidence, evidence, code.cure)
+    cure = (case.imported and code.imported) or code.cure
+    return (case.path, verdict(case, finding), code.name, finding.confidence, evidence, cure)
 
 
 def place(line: Line, below: Path) -> str:
