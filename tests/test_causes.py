@@ -52,7 +52,7 @@ def test_out_of_memory_is_described_by_its_code() -> None:
 
 
 def test_a_failed_run_records_the_code(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Trainee, *_: object) -> None:
+    def full(self: Trainee, *_: object, **options: object) -> None:
         raise OutOfMemoryError("Tried to allocate 2.00 GiB")
 
     config = lab.run("pure")
