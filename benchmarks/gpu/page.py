@@ -26,7 +26,7 @@ def page(report: Report) -> str:
             (
                 row["student"],
                 row["precision"],
-                row["mode"],
+                row["mode"] + (", no TF32" if row["tf32"] == "nowhere" else ""),
                 row["students"],
                 f"{row['ms']:.1f} ({row['ms_least']:.1f}-{row['ms_most']:.1f})",
                 _number(row.get("launches"), ".0f"),

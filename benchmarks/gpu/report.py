@@ -73,8 +73,8 @@ def make(options: argparse.Namespace) -> int:
         ("checks", waiting_checks),
         ("timings", first_timings),
         ("checks", all_checks),
-        ("processes", processes),
         ("timings", other_timings),
+        ("processes", processes),
     ]
     for part, step in steps:
         if part in wanted:
@@ -132,22 +132,29 @@ def smoke(work: Work) -> None:
 
 def waiting_checks(work: Work) -> None:
     """The checks that say most in the least time."""
-    for mode in MODES:
-        base = replace(checks.TINY if work.tiny else checks.SMALL, mode=mode)
-        _collect(work, checks.synchronisations(base, work.images, work.device))
-        _collect(work, checks.bad_step(base, work.images, work.device))
+    base = checks.TINY if work.tiny else checks.SMALL
+    for mode in reversed(MODES):
+        one = replace(base, mode=mode)
+        _collect(work, checks.synchronisations(one, work.images, work.device))
+        _collect(work, checks.bad_step(one, work.images, work.device))
+    for precision in _precisions(work):
+        one = replace(base, precision=precision)
+        _collect(work, checks.modes_agree(one, work.images, work.device))
 
 
 def all_checks(work: Work) -> None:
     """Every method in every precision and mode: bits, then values."""
-    until = work.left * 0.5
-    for precision in ("fp32",) if work.tiny else ("fp32", "bf16", "fp16"):
-        base = replace(checks.TINY if work.tiny else checks.SMALL, precision=precision)
-        for mode in MODES:
-            one = replace(base, mode=mode)
+    base = checks.TINY if work.tiny else checks.SMALL
+    until = work.left * 0.3
+    for mode in reversed(MODES):
+        for precision in _precisions(work):
+            one = replace(base, precision=precision, mode=mode)
             _collect(work, checks.same_bits(one, work.images, work.device), until)
             _collect(work, checks.values(one, work.images, work.device), until)
-        _collect(work, checks.modes_agree(base, work.images, work.device), until)
+
+
+def _precisions(work: Work) -> tuple[str, ...]:
+    return ("fp32",) if work.tiny else ("fp32", "bf16", "fp16")
 
 
 def _collect(work: Work, rows: Iterator[checks.Check], until: float = 0) -> None:
@@ -167,7 +174,9 @@ def first_timings(work: Work) -> None:
         for precision in ("fp32", "bf16"):
             for mode in reversed(MODES):
                 _time(work, timing.settings(mode, precision, pair, 7, _batch(work)))
-            _time(work, timing.settings("eager", precision, pair, 7, _batch(work)), textbook=True)
+                if mode == [*MODES][-1]:
+                    plain = timing.settings("eager", precision, pair, 7, _batch(work))
+                    _time(work, plain, textbook=True)
         if work.tiny:
             break
 
@@ -181,8 +190,10 @@ def other_timings(work: Work) -> None:
                     _time(work, timing.settings(mode, precision, pair, students, _batch(work)))
         if work.tiny:
             return
-    for mode in reversed(MODES):
-        _time(work, timing.settings(mode, "fp16", "large", 7, _batch(work)))
+    mode = [*MODES][-1]
+    _time(work, timing.settings(mode, "fp16", "large", 7, _batch(work)))
+    without = replace(timing.settings(mode, "fp32", "large", 7, _batch(work)), tf32="nowhere")
+    _time(work, without)
 
 
 def processes(work: Work) -> None:
@@ -206,7 +217,7 @@ def _time(work: Work, setting: Setting, textbook: bool = False) -> None:
     setting = _tiny(setting) if work.tiny else setting
     kind = "textbook" if textbook else setting.mode
     name = f"{setting.student} {setting.precision} {kind} {len(setting.students)} students"
-    share = 0.1 if work.tiny else max(1.0, min(12.0, work.budget / 60))
+    share = 0.1 if work.tiny else max(1.0, min(12.0, work.budget / 100))
     if not work.tiny and work.left < 3 * share:
         work.report["skipped"].append(f"{name} (no time left)")
         return

@@ -84,6 +84,7 @@ def described(setting: Setting, students: int) -> Row:
         "student": setting.student,
         "precision": setting.precision,
         "mode": setting.mode,
+        "tf32": setting.tf32,
         "students": students,
         "batch": setting.batch_size,
     }
@@ -95,7 +96,7 @@ def spread(seconds: list[float]) -> Row:
     return {"ms": statistics.median(found), "ms_least": found[0], "ms_most": found[-1]}
 
 
-def _profiled(cohort: Cohort, device: torch.device, ms: float, steps: int = 3) -> Row:
+def _profiled(cohort: Cohort, device: torch.device, ms: float, steps: int = 2) -> Row:
     """Launches and busy milliseconds per step, from a profile of some steps."""
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
         cohort.run(steps)
@@ -128,7 +129,7 @@ def ratios(rows: list[Row]) -> list[Row]:
     }
     found = []
     for row in rows:
-        if row["mode"] == "textbook":
+        if row["mode"] == "textbook" or row["tf32"] != "convolutions":
             continue
         same = plain.get((row["student"], row["precision"], row["students"]))
         full = plain.get((row["student"], "fp32", row["students"]))

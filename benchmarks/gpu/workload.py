@@ -52,6 +52,7 @@ class Setting:
     students: tuple[tuple[str, dict[str, Any]], ...] = tuple((name, {}) for name in SEVEN)
     batch_size: int = 128
     deterministic: bool = True
+    tf32: str = "convolutions"
 
     def config(self, method: str, options: dict[str, Any]) -> RunConfig:
         """The run of one student."""
@@ -61,6 +62,7 @@ class Setting:
                 "augmentation": ("pad_crop", "flip"),
                 "precision": self.precision,
                 "deterministic": self.deterministic,
+                "tf32": self.tf32,
                 "learning_rate": 0.01,
                 **MODES[self.mode],
             }
