@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from stillhouse.data.augment import send
 from stillhouse.data.base import Batch
 from stillhouse.methods.base import Card
 from stillhouse.methods.logit import Logit, kd_loss
@@ -36,5 +37,5 @@ class ShuffledTeacher(Logit):
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """The term `kd`; the permutation is drawn from the global generator."""
-        rows = torch.randperm(len(teacher.logits)).to(teacher.logits.device)
+        rows = send(torch.randperm(len(teacher.logits)), teacher.logits.device)
         return {"kd": kd_loss(student.logits, teacher.logits[rows], self.config.temperature)}
