@@ -80,6 +80,13 @@ def test_images_are_decoded_once_and_are_the_same(family: Family) -> None:
     assert not list(family.path.parent.glob(".*"))
 
 
+def test_decoding_is_announced_and_happens_once(family: Family) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        decoded.load(family.spec, family.path.parent, family, said.append)
+    assert said == ["Cifar10: decoding its images, once"]
+
+
 def test_other_images_are_decoded_anew(family: Family) -> None:
     first = load(family).content_hash()
     family.write(1)

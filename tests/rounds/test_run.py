@@ -17,9 +17,13 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from desk import LIMIT, RECIPE, Desk, kill_group, wait_until
+from miniatures import write_cifar
+from stillhouse.cli.main import app
 from stillhouse.config.resolve import resolve
+from stillhouse.rounds.local import Local
 from stillhouse.show.results import seed_tables
 from stillhouse.show.status import status_table
 from stillhouse.training.cohort import Place, open_cohort
@@ -197,3 +201,23 @@ def test_a_round_that_stays_at_chance_is_no_failure(tmp_path: Path) -> None:
     assert any(line.startswith("1 of 1 runs trained to the end") for line in lines)
     assert "1 of them are not above chance and count in no table:" in lines
     assert lines[-1] == f"next: stillhouse doctor {desk.file} --root {desk.workspace.root}"
+
+
+def test_images_are_decoded_before_the_workers_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shrink: Any
+) -> None:
+    write_cifar("Cifar10", tmp_path, monkeypatch, shrink)
+    seen: list[bool] = []
+
+    def launch(*_: Any) -> bool:
+        seen.append(kept.is_file())
+        return False
+
+    monkeypatch.setattr(Local, "_launch", launch)
+    kept = tmp_path / "Cifar10.safetensors"
+    recipe = {**RECIPE, "batch_size": 4, "train_images": 16}
+    desk = Desk(tmp_path / "w", datasets=["Cifar10"], methods=["pure"], seeds=[0], training=recipe)
+    words = ["run", str(desk.file), "--root", str(desk.workspace.root)]
+    result = CliRunner().invoke(app, [*words, "--data-root", str(tmp_path)])
+    assert result.stdout.startswith("Cifar10: decoding its images, once")
+    assert seen == [True]

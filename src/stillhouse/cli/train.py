@@ -42,7 +42,7 @@ def run(
 
     from stillhouse import data
     from stillhouse.config.expand import expand
-    from stillhouse.rounds.check import check_round
+    from stillhouse.rounds.check import check_round, unfinished_datasets
     from stillhouse.rounds.local import Local, visible_gpus, worker_command
     from stillhouse.rounds.survey import select, survey
     from stillhouse.rounds.teacher_files import adopt_teachers
@@ -55,6 +55,8 @@ def run(
     check_round(workspace, loaded, file, only, images)
     workspace.activate(loaded, file)
     runs = select(expand(loaded), only)
+    for dataset in unfinished_datasets(survey(workspace, loaded, only)):
+        data.decode(dataset, images, loaded.files, say)
     adopt_teachers(workspace, runs, images, device, say=say)
     found = _cuda_devices(device)
 

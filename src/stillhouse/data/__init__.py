@@ -7,6 +7,7 @@ user's holds `SPEC`, `load` and, if it likes, `check`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +23,7 @@ from stillhouse.own import Files
 if TYPE_CHECKING:
     from stillhouse.data.base import Dataset
 
-__all__ = ["DatasetSpec", "check", "data_root", "fetch", "load", "names", "spec"]
+__all__ = ["DatasetSpec", "check", "data_root", "decode", "fetch", "load", "names", "spec"]
 
 FAMILIES = {
     "Cifar10": "cifar",
@@ -73,6 +74,15 @@ def load(name: str, root: Path, files: Files = ()) -> Dataset:
         return decoded.load(facts, root, family)
     dataset: Dataset = family.load(facts, root)
     return dataset
+
+
+def decode(name: str, root: Path, files: Files, say: Callable[[str], None]) -> None:
+    """Write the decoded images that processes share, unless they are there or never kept."""
+    if own.find("dataset", name, files) or not hasattr(family := _family(name), "sources"):
+        return
+    from stillhouse.data import decoded
+
+    decoded.load(spec(name), root, family, say)
 
 
 def fetch(name: str, root: Path) -> None:

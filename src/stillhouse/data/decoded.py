@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 CURE = "remove it; the next load decodes anew"
 
 
-def load(spec: DatasetSpec, root: Path, family: Any) -> Dataset:
+def load(
+    spec: DatasetSpec, root: Path, family: Any, say: Callable[[str], None] = lambda text: None
+) -> Dataset:
     """A dataset whose images are mapped from its decoded file, which is written first if needed.
 
     Opening one takes milliseconds: its hash is only computed if the file was changed or copied
@@ -40,6 +42,7 @@ def load(spec: DatasetSpec, root: Path, family: Any) -> Dataset:
         if stamp and path.exists() and (dataset := _read(spec, path, stamp)):
             return dataset
     family.check(spec, root)
+    say(f"{spec.name}: decoding its images, once")
     return _keep(family.load(spec, root), root, stamp)
 
 

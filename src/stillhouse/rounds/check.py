@@ -10,7 +10,7 @@ from stillhouse.config.load import check_parameters
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.reset import changed_runs
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import Survey, survey
 from stillhouse.rounds.workspace import Workspace
 
 SHOWN = 5
@@ -29,8 +29,7 @@ def check_round(
     workspace.refuse_second(round_)
     check_parameters(round_, file)
     seen = survey(workspace, round_, only)
-    unfinished = {cell.config.dataset for cell in seen.cells if cell.state.name != "done"}
-    for dataset in sorted(unfinished):
+    for dataset in unfinished_datasets(seen):
         data.check(dataset, data_root, round_.files)
     try_own_files(cell.config for cell in seen.cells if cell.state.name != "done")
     changed = [
@@ -51,6 +50,11 @@ def check_round(
 def _reset(workspace: Workspace, file: Path) -> str:
     root = "" if workspace.root == Path() else f" --root {workspace.root}"
     return f"stillhouse reset {file}{root} --changed"
+
+
+def unfinished_datasets(seen: Survey) -> list[str]:
+    """The datasets of which something is left to train."""
+    return sorted({cell.config.dataset for cell in seen.cells if cell.state.name != "done"})
 
 
 def try_own_files(runs: Iterable[RunConfig]) -> None:
