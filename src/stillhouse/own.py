@@ -22,7 +22,8 @@ from typing import Literal
 from stillhouse.errors import ConfigError, RunError, StillhouseError
 
 Kind = Literal["method", "model", "dataset"]
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+MAX_BYTES = 1_000_000
 SHOWN_DIGITS = 8
 MODULE_DIGITS = 16
 
@@ -56,14 +57,14 @@ def own_file(path: Path) -> OwnFile:
     if path.suffix != ".py" or not NAME.fullmatch(path.stem):
         raise ConfigError(
             f"{path.name} is not the name of a Python file that a round can use",
-            "expected letters, digits and '_', beginning with a letter, and .py",
+            "expected at most 100 letters, digits and '_', beginning with a letter, and .py",
         )
     content = _read(path)
     try:
         defined = _defined(ast.parse(content))
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
-        message = getattr(error, "msg", None) or str(error)
+        message = getattr(error, "msg", None) or str(error) or "nested too deeply"
         raise ConfigError(f"{path}:{line}: not Python: {message}") from None
     wanted: dict[Kind, set[str]] = {
         "method": {class_name(path.stem)},
@@ -164,12 +165,18 @@ def line_of(file: OwnFile, error: BaseException) -> int | None:
 
 
 def _read(path: Path) -> bytes:
+    hint = "paths are relative to the round file"
     try:
-        return path.read_bytes()
+        if path.exists() and not path.is_file():  # a pipe blocks, a device never ends
+            raise ConfigError(f"cannot read {path}: not a plain file", hint)
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = "paths are relative to the round file"
         raise ConfigError(f"cannot read {path}: {reason}", hint) from None
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path} is too large", f"expected at most {MAX_BYTES:,} bytes")
+    return content
 
 
 def _defined(tree: ast.Module) -> set[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,7 +31,7 @@ METHODS = ", ".join(names.distillers())
 TRAINING = (
     "epochs, batch_size, optimizer, learning_rate, momentum, nesterov, weight_decay, schedule, "
     "milestones, warmup_epochs, label_smoothing, augmentation, crop_padding, train_images, "
-    "validation, precision, threads, deterministic"
+    "validation, precision, threads, deterministic, tf32, cuda_graphs"
 )
 AXES = ", ".join(["alpha", *names.parameters("logit"), *names.parameters("rkd")])
 FLAT = f"{TRAINING}, total, alpha"
@@ -176,6 +177,55 @@ MISTAKES = {
         ("training:", "distillation: {total: convex}\nsweep:\n  alpha: [0.5, .5]\ntraining:"),
         "round.yaml:9: sweep.alpha: names a value twice: [0.5, 0.5]\n  hint: list each value once",
     ),
+    "more threads than any machine has": (
+        ("epochs: 4", "threads: 1000000000"),
+        "round.yaml:8: training.threads: given 1000000000\n  hint: expected at most 1,024",
+    ),
+    "a number of 20 digits": (
+        ("epochs: 4", "epochs: 100000000000000000000"),
+        "round.yaml:8: training.epochs: given 100000000000000000000\n"
+        "  hint: expected at most 1,000,000",
+    ),
+    "a seed of 20 digits": (
+        ("[0, 1]", "[0, 99999999999999999999]"),
+        "round.yaml:6: seeds[1]: given 99999999999999999999\n"
+        "  hint: expected at most 9,223,372,036,854,775,807",
+    ),
+    "more padding than image": (
+        ("training:", "overrides:\n  datasets:\n    SVHN: {crop_padding: 100000000}\ntraining:"),
+        "round.yaml:9: overrides.datasets.SVHN.crop_padding: given 100000000\n"
+        "  hint: expected at most 256",
+    ),
+    "a long name": (
+        ("round: trial", f"round: {'x' * 300}"),
+        "round.yaml:1: round: given 300 characters\n  hint: expected at most 100",
+    ),
+    "more runs than anyone trains": (
+        (
+            "training:",
+            "sweep:\n  temperature: [1, 2, 3, 4, 5, 6, 7]\n"
+            f"  distance_weight: {[*range(1, 201)]}\n  angle_weight: {[*range(1, 201)]}\ntraining:",
+        ),
+        "round.yaml:7: sweep: the round has 160,032 runs\n  hint: expected at most 100,000",
+    ),
+    "a number's form for a name": (
+        ("seeds:", "teachers_from: 'w/{dataset:d}.pt'\nseeds:"),
+        "round.yaml:6: teachers_from: has {dataset:d}: expected {dataset}",
+    ),
+    "a form that fills the memory": (
+        ("seeds:", "teachers_from: 'w/{seed:999999999999}.pt'\nseeds:"),
+        "round.yaml:6: teachers_from: has {seed:999999999999}: expected {seed} or, with leading "
+        "zeros, {seed:03d}",
+    ),
+    "a path with a control character": (
+        ("seeds:", 'teachers_from: "w\\0x"\nseeds:'),
+        "round.yaml:6: teachers_from: given 'w\\x00x', expected a round, a folder or a pattern of "
+        "files",
+    ),
+    "a long path": (
+        ("seeds:", f"teachers_from: {'x' * 300}.pt\nseeds:"),
+        "round.yaml:6: teachers_from: a file or folder has more than 255 bytes in its name",
+    ),
     "unknown legacy note": (
         ("training:", "legacy:\n  testview: resized\ntraining:"),
         "round.yaml:8: legacy.testview: given 'testview'\n"
@@ -199,6 +249,48 @@ def test_a_good_file_loads(write: Write) -> None:
     assert loaded.round == "trial"
     assert loaded.seeds == (0, 1)
     assert loaded.training.learning_rate == 0.05
+
+
+def test_bounds_refuse_nothing_sensible(write: Write) -> None:
+    text = GOOD.replace("round: trial", f"round: {'x' * 100}").replace(
+        "[0, 1]", f"[0, {2**63 - 1}]"
+    )
+    fields = "epochs: 1000000\n  threads: 512\n  crop_padding: 28\n  batch_size: 65536"
+    text = (
+        text.replace("epochs: 4", fields) + "teachers_from: 'w/{dataset}/{model}-{seed:03d}.pt'\n"
+    )
+    loaded = load_round(write(text))
+    assert (loaded.training.epochs, loaded.training.threads) == (10**6, 512)
+    assert loaded.seeds == (0, 2**63 - 1)
+
+
+@pytest.mark.parametrize("kind", ["endless", "pipe", "large", "folder"])
+def test_files_that_cannot_be_read_to_their_end(write: Write, kind: str) -> None:
+    path = Path("own_kd.py")
+    match kind:
+        case "endless":
+            path.symlink_to("/dev/zero")
+        case "pipe":
+            os.mkfifo(path)
+        case "large":
+            with path.open("wb") as file:
+                file.truncate(40 * 2**30)  # sparse: no disk is used
+        case "folder":
+            path.mkdir()
+    with pytest.raises(ConfigError, match=r"round\.yaml:11: files\[0\]: ") as caught:
+        load_round(write(GOOD + "files:\n  - own_kd.py\n"))
+    expected = "is too large" if kind == "large" else "not a plain file"
+    assert expected in str(caught.value)
+
+
+def test_a_round_file_of_any_size_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "round.yaml"
+    with path.open("wb") as file:
+        file.truncate(40 * 2**30)
+    with pytest.raises(
+        ConfigError, match=r"round\.yaml is too large\n  hint: expected at most 1,000"
+    ):
+        load_round(path)
 
 
 def test_an_unknown_changes_key_names_the_nearest(write: Write) -> None:

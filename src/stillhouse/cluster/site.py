@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from stillhouse.config.problems import EXPECTED, choose, show
+from stillhouse.config.problems import Problem, error, from_pydantic, show
+from stillhouse.config.toml_file import read_toml
+from stillhouse.config.yaml_file import Where
 from stillhouse.errors import ConfigError
 
 FIRST_TRY = 1.5
@@ -34,14 +36,19 @@ def seconds(value: Any) -> Any:
     return value
 
 
+# Far above what any cluster gives, and far below what a scheduler or a clock cannot take.
+MOST, MOST_SECONDS = 10**6, 366 * 24 * 3600
 Seconds = Annotated[
-    int, BeforeValidator(seconds), Field(gt=0, description="a time such as 2:00:00 (h:mm:ss)")
+    int,
+    BeforeValidator(seconds),
+    Field(gt=0, le=MOST_SECONDS, description="a time such as 2:00:00 (h:mm:ss)"),
 ]
-Positive = Annotated[StrictInt, Field(ge=1)]
-Count = Annotated[StrictInt, Field(ge=0)]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9@._:+-]*$")]
-Line = Annotated[str, Field(pattern=r"^[!-~][ -~]*$")]
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Positive = Annotated[StrictInt, Field(ge=1, le=MOST)]
+Count = Annotated[StrictInt, Field(ge=0, le=MOST)]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9@._:+-]*$", max_length=1000)]
+Line = Annotated[str, Field(pattern=r"^[!-~][ -~]*$", max_length=1000)]
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=1000)]
 
 
 class Strict(BaseModel):
@@ -77,10 +84,10 @@ class Special(Strict):
 class Environment(Strict):
     """What a job does before it calls Python."""
 
-    modules: tuple[str, ...] = ()
-    activate: tuple[str, ...] = ()
-    python: str = ""
-    variables: dict[Variable, str] = {}
+    modules: tuple[Text, ...] = ()
+    activate: tuple[Text, ...] = ()
+    python: Text = ""
+    variables: dict[Variable, Text] = {}
 
 
 class Site(Strict):
@@ -91,7 +98,7 @@ class Site(Strict):
     project: Word = ""
     mail: Word = ""
     directives: tuple[Line, ...] = ()
-    commands: str = ""
+    commands: Text = ""
     cap: Positive
     margin: Seconds = 180
     grace: Seconds = 300
@@ -99,7 +106,7 @@ class Site(Strict):
     resources: Resources
     special: tuple[Special, ...] = ()
     environment: Environment = Environment()
-    data: str = ""
+    data: Text = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Site:
@@ -123,6 +130,14 @@ class Site(Strict):
         return self.memory_ceiling_gb or 2 * self.resources.memory_gb
 
 
+MODELS: Mapping[Where, type[Strict]] = {
+    (): Site,
+    ("resources",): Resources,
+    ("special",): Special,
+    ("environment",): Environment,
+}
+
+
 def find_site(root: Path, name: str) -> Path:
     """The profile meant by a path, or by NAME for `sites/NAME.toml` below the root or here."""
     tried = [Path(name), root / "sites" / f"{name}.toml", Path("sites") / f"{name}.toml"]
@@ -134,37 +149,21 @@ def find_site(root: Path, name: str) -> Path:
 
 
 def load_site(path: Path) -> Site:
-    """The profile in a file. Raises ConfigError naming file and field."""
+    """The profile in a file. Raises ConfigError naming file, line and field."""
+    source = read_toml(path)
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as TOML ({error})") from error
-    try:
-        return Site.model_validate(fields)
+        return Site.model_validate(source.data)
     except ValidationError as invalid:
-        lines = [_problem(one) for one in invalid.errors(include_url=False)]
-        raise ConfigError(f"{path}: " + f"\n{path}: ".join(lines)) from None
+        raise error(source, map(_problem, invalid.errors(include_url=False))) from None
 
 
-def _problem(details: ErrorDetails) -> str:
-    where = ".".join(map(str, details["loc"])) or "the file"
-    kind, given = details["type"], show(details["input"])
-    if kind == "extra_forbidden":
-        return f"{where}: unknown field ({choose(details['loc'][-1], _fields(details['loc']))})"
-    if kind == "missing":
-        return f"{where}: this field is missing"
-    if kind == "value_error":
-        return f"{where}: {details['msg'].removeprefix('Value error, ')}"
-    if kind == "string_pattern_mismatch":
-        return f"{where}: given {given}: characters that a scheduler does not take"
-    expected = details["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"{where}: given {given}, expected {EXPECTED.get(kind, expected)}"
-
-
-def _fields(where: tuple[int | str, ...]) -> list[str]:
-    homes: dict[str, type[Strict]] = {
-        "resources": Resources,
-        "special": Special,
-        "environment": Environment,
-    }
-    return list((homes[str(where[0])] if len(where) > 1 else Site).model_fields)
+def _problem(details: ErrorDetails) -> Problem:
+    where, given = tuple(details["loc"]), show(details["input"])
+    match details["type"]:
+        case "missing":
+            return Problem(where, "this field is missing", f"add `{where[-1]} = ...`")
+        case "string_pattern_mismatch":
+            cure = "expected characters that a scheduler and a shell take as they are"
+            return Problem(where, f"given {given}", cure)
+        case _:
+            return from_pydantic(details, models=MODELS)

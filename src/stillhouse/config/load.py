@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from stillhouse.config.yaml_file import Source, Where, read_yaml
 from stillhouse.errors import Notice
 from stillhouse.own import Files
 
+MOST_RUNS = 100_000
+
 
 def load_round(path: Path) -> Round:
     """The round in a file.
@@ -33,7 +36,7 @@ def load_round(path: Path) -> Round:
         round_ = Round.model_validate(source.data, context={"folder": path.parent})
     except ValidationError as invalid:
         raise error(source, map(from_pydantic, invalid.errors(include_url=False))) from None
-    for check in (_files, _names, _override_fields, _combinations):
+    for check in (_files, _names, _size, _override_fields, _combinations):
         problems = list(check(round_))
         if problems:
             raise error(source, problems)
@@ -123,6 +126,18 @@ def _names(round_: Round) -> Iterator[Problem]:
 def _unknown(where: Where, name: str, known: list[str]) -> Iterator[Problem]:
     if name not in known:
         yield Problem(where, f"given '{name}'", choose(name, known))
+
+
+def _size(round_: Round) -> Iterator[Problem]:
+    """A matrix of more runs than anyone trains, as a few long axes of a sweep make."""
+    points = 0
+    for method in round_.methods:
+        own = () if method == PURE else ("alpha", *names.parameters(method, round_.files))
+        points += prod(len(values) for axis, values in round_.sweep.items() if axis in own)
+    runs = points * len(round_.datasets) * len(round_.students) * len(round_.seeds)
+    if runs > MOST_RUNS:
+        where: Where = ("sweep",) if round_.sweep else ("seeds",)
+        yield Problem(where, f"the round has {runs:,} runs", f"expected at most {MOST_RUNS:,}")
 
 
 def _override_fields(round_: Round) -> Iterator[Problem]:

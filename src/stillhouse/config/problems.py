@@ -14,7 +14,8 @@ from stillhouse.config.schema import Distillation, Overrides, Round, Training
 from stillhouse.config.yaml_file import Source, Where
 from stillhouse.errors import ConfigError
 
-MODELS: Mapping[Where, type[BaseModel]] = {
+Models = Mapping[Where, type[BaseModel]]
+MODELS: Models = {
     (): Round,
     ("training",): Training,
     ("distillation",): Distillation,
@@ -82,13 +83,15 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def from_pydantic(details: ErrorDetails, where: Where | None = None) -> Problem:
-    """One pydantic error, in words; `where` replaces its own location."""
+def from_pydantic(
+    details: ErrorDetails, where: Where | None = None, models: Models = MODELS
+) -> Problem:
+    """One pydantic error, in words; `where` replaces its own location, `models` has the fields."""
     own = tuple(details["loc"])
     where = own if where is None else where
     kind, given, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_field(where)
+        return _unknown_field(where, models)
     if kind == "missing":
         return Problem(where, "this field is missing", f"add `{where[-1]}: ...`")
     if kind == "literal_error":
@@ -101,17 +104,26 @@ def from_pydantic(details: ErrorDetails, where: Where | None = None) -> Problem:
     if kind == "string_pattern_mismatch":
         cure = "use letters, digits, '.', '_' and '-', and begin with a letter or digit"
         return Problem(where, f"given {show(given)}", cure)
+    if kind in ("string_too_long", "too_long"):
+        size, most = len(given), context["max_length"]
+        unit = "characters" if kind == "string_too_long" else "entries"
+        return Problem(where, f"given {size:,} {unit}", f"expected at most {most:,}")
+    if kind in ("less_than_equal", "less_than") and isinstance(given, int):
+        most = context["le"] if kind == "less_than_equal" else context["lt"] - 1
+        return Problem(where, f"given {show(given)}", f"expected at most {most:,}")
     fallback = details["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     return Problem(where, f"given {show(given)}", f"expected {EXPECTED.get(kind, fallback)}")
 
 
-def _unknown_field(where: Where) -> Problem:
-    name, section = str(where[-1]), where[:-1]
+def _unknown_field(where: Where, models: Models) -> Problem:
+    name = str(where[-1])
+    section = tuple(part for part in where[:-1] if isinstance(part, str))
     homes = [
         ".".join(map(str, path))
-        for path, model in MODELS.items()
+        for path, model in models.items()
         if path and path != section and name in model.model_fields
     ]
     if homes:
-        return Problem(where, "unknown field here", f"it belongs under `{homes[0]}:`")
-    return Problem(where, "unknown field", choose(name, MODELS[section].model_fields))
+        home = f"{homes[0]}:" if models is MODELS else f"[{homes[0]}]"
+        return Problem(where, "unknown field here", f"it belongs under `{home}`")
+    return Problem(where, "unknown field", choose(name, models[section].model_fields))

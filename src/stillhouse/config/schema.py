@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,15 +18,19 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from stillhouse.config.teacher_file import check_pattern, is_pattern
+from stillhouse.config.teacher_file import check_source
 from stillhouse.errors import ConfigError
 from stillhouse.own import OwnFile, own_file
 
 Augmentation = Literal["pad_crop", "flip", "random_resized_crop"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Total = Literal["reference", "convex", "additive"]
+# Far above what anyone trains, and far below what ends in no memory, no threads or an overflow.
+MOST_EPOCHS, MOST_IMAGES, MOST_PADDING, MOST_THREADS = 10**6, 10**9, 256, 1024
 Count = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[int, Field(gt=0, strict=True)]
+Epochs = Annotated[Positive, Field(le=MOST_EPOCHS)]
+Seed = Annotated[Count, Field(lt=2**63)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Rate = Annotated[Real, Field(gt=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
@@ -53,23 +58,23 @@ def _own_file(given: Any, info: ValidationInfo) -> OwnFile:
 class Training(Strict):
     """The recipe: the same for every arm unless an override says otherwise."""
 
-    epochs: Positive = 150
-    batch_size: Positive = 128
+    epochs: Epochs = 150
+    batch_size: Annotated[Positive, Field(le=MOST_IMAGES)] = 128
     optimizer: Literal["sgd"] = "sgd"
     learning_rate: Rate = 0.1
     momentum: Fraction = 0.9
     nesterov: StrictBool = False
     weight_decay: Annotated[Real, Field(ge=0)] = 5e-4
     schedule: Literal["cosine", "step", "constant"] = "cosine"
-    milestones: tuple[Positive, ...] = ()
-    warmup_epochs: Count = 0
+    milestones: tuple[Epochs, ...] = ()
+    warmup_epochs: Annotated[Count, Field(le=MOST_EPOCHS)] = 0
     label_smoothing: Fraction = 0.0
     augmentation: tuple[Augmentation, ...] = ()
-    crop_padding: Positive = 4
-    train_images: Positive | None = None
-    validation: Count = 0
+    crop_padding: Annotated[Positive, Field(le=MOST_PADDING)] = 4
+    train_images: Annotated[Positive, Field(le=MOST_IMAGES)] | None = None
+    validation: Annotated[Count, Field(le=MOST_IMAGES)] = 0
     precision: Precision = "fp32"
-    threads: Positive = 1
+    threads: Annotated[Positive, Field(le=MOST_THREADS)] = 1
     deterministic: StrictBool = True
     tf32: Literal["nowhere", "convolutions", "everywhere"] = "convolutions"
     cuda_graphs: StrictBool = False
@@ -117,21 +122,23 @@ class Imported(Strict):
 class Round(Strict):
     """One round: what is trained, how, and why it differs from the round before."""
 
-    round: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    round: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     started: date | None = None
     status: str = ""
     motivation: str = ""
     known_issues: tuple[str, ...] = ()
     compares_to: str | None = None
     changes: dict[str, str] = {}
-    files: tuple[Annotated[OwnFile, BeforeValidator(_own_file)], ...] = ()
+    files: Annotated[
+        tuple[Annotated[OwnFile, BeforeValidator(_own_file)], ...], Field(max_length=1000)
+    ] = ()
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     teacher: str
     students: Annotated[tuple[str, ...], Field(min_length=1)]
     methods: Annotated[tuple[str, ...], Field(min_length=1)]
-    seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
-    teacher_seeds: tuple[Count, ...] | None = None
-    teachers_from: str | None = None
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    teacher_seeds: tuple[Seed, ...] | None = None
+    teachers_from: Annotated[str, AfterValidator(check_source)] | None = None
     training: Training = Training()
     distillation: Distillation = Distillation()
     overrides: Overrides = Overrides()
@@ -150,8 +157,6 @@ class Round(Strict):
                 f"teacher_seeds has {len(self.teacher_seeds)} entries: expected one for all "
                 f"seeds, or one for each of the {len(self.seeds)} seeds"
             )
-        if self.teachers_from and is_pattern(self.teachers_from):
-            check_pattern(self.teachers_from)
         return self
 
 
@@ -159,7 +164,7 @@ class Teacher(Strict):
     """Which trained network teaches a run."""
 
     model: str
-    seed: Count
+    seed: Seed
     source: str | None = None
 
 
@@ -169,7 +174,7 @@ class RunConfig(Strict):
     dataset: str
     method: str
     model: str
-    seed: Count
+    seed: Seed
     teacher: Teacher | None = None
     axes: dict[str, float] = {}
     training: Training = Training()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from string import Formatter
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
+SEED_FORM = r"(0?[1-9])?d?"  # up to nine digits
+MOST_CHARACTERS, MOST_BYTES = 1000, 255  # what file systems take
 FIELDS = ("dataset", "model", "seed")
 
 
@@ -19,13 +22,32 @@ def fill(pattern: str, dataset: str, model: str, seed: int) -> str:
     return pattern.format(dataset=dataset, model=model, seed=seed)
 
 
-def check_pattern(pattern: str) -> None:
-    """Raise ValueError if a pattern has other fields than `FIELDS`."""
+def check_source(source: str) -> str:
+    """Raise ValueError for a `teachers_from` that can name neither a round nor files."""
+    if not source or not source.isprintable():
+        raise ValueError(f"given {source[:60]!r}, expected a round, a folder or a pattern of files")
+    if len(source) > MOST_CHARACTERS:
+        raise ValueError(f"given {len(source)} characters, expected at most {MOST_CHARACTERS}")
+    if any(len(part.encode()) > MOST_BYTES for part in PurePath(source).parts):
+        raise ValueError(f"a file or folder has more than {MOST_BYTES} bytes in its name")
+    if is_pattern(source):
+        _check_pattern(source)
+    return source
+
+
+def _check_pattern(pattern: str) -> None:
+    """Raise ValueError if a pattern has other fields than `FIELDS`, or other forms of them."""
     try:
-        fields = [field for _, field, _, _ in Formatter().parse(pattern) if field is not None]
+        fields = [one[1:] for one in Formatter().parse(pattern) if one[1] is not None]
     except ValueError as error:
-        raise ValueError(f"teachers_from '{pattern}' is not a pattern: {error}") from error
-    unknown = [field for field in fields if field not in FIELDS]
-    if unknown:
-        known = ", ".join(f"{{{field}}}" for field in FIELDS)
-        raise ValueError(f"teachers_from has {{{unknown[0]}}}: expected {known}")
+        raise ValueError(f"'{pattern}' is not a pattern: {error}") from error
+    for field, form, conversion in fields:
+        if field not in FIELDS:
+            known = ", ".join(f"{{{field}}}" for field in FIELDS)
+            raise ValueError(f"has {{{field}}}: expected {known}")
+        if conversion or not re.fullmatch(SEED_FORM if field == "seed" else "", form or ""):
+            text = field + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+            form = (
+                "{seed} or, with leading zeros, {seed:03d}" if field == "seed" else f"{{{field}}}"
+            )
+            raise ValueError(f"has {{{text}}}: expected {form}")

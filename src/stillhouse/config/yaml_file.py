@@ -71,11 +71,12 @@ def read_yaml(path: Path) -> Source:
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block
         raise ConfigError(f"cannot read {path}: not a plain file", hint)
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint) from None
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{path} has {len(raw):,} bytes", f"expected at most {MAX_BYTES:,}")
+        raise ConfigError(f"{path} is too large", f"expected at most {MAX_BYTES:,} bytes")
     try:
         root = yaml.compose(raw.decode("utf-8-sig"), Loader=_Loader)
     except UnicodeDecodeError as error:

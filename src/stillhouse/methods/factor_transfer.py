@@ -144,7 +144,7 @@ class FactorTransfer(Method):
         weight: PositiveFloat | None = None
         rate: Annotated[float, Field(gt=0, le=1)] = 0.5
         layers: LayerPair | None = None
-        paraphraser_epochs: PositiveInt | None = None
+        paraphraser_epochs: Annotated[PositiveInt, Field(le=10**6)] | None = None
 
     config: Config
 
