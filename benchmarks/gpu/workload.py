@@ -36,8 +36,8 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("fitnets", {"variant": "two_stage"}),
 ]
 MODES: dict[str, dict[str, Any]] = {
-    "eager": {},
-    **({"graph": {"cuda_graphs": True}} if "cuda_graphs" in Training.model_fields else {}),
+    "eager": {"cuda_graphs": False},
+    "graph": {"cuda_graphs": True},
 }
 
 

@@ -91,7 +91,7 @@ OTHER_TRAINING = {
     "threads": 7,
     "deterministic": False,
     "tf32": "everywhere",
-    "cuda_graphs": True,
+    "cuda_graphs": False,
 }
 
 

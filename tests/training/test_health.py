@@ -11,6 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab import ALL_METHODS, Lab
+from stillhouse import methods
 from stillhouse.errors import TrainingError
 from stillhouse.methods import rkd
 from stillhouse.models.base import Outputs
@@ -225,3 +226,8 @@ class Counting(TorchDispatchMode):
 class Forever:
     def reason(self) -> None:
         return None
+
+
+def test_built_in_methods_are_recorded_but_for_those_that_draw_on_the_cpu() -> None:
+    eager = {name for name in ALL_METHODS if not methods.load(name).capturable}
+    assert eager == {"shuffled_teacher"}

@@ -77,7 +77,7 @@ class Training(Strict):
     threads: Annotated[Positive, Field(le=MOST_THREADS)] = 1
     deterministic: StrictBool = True
     tf32: Literal["nowhere", "convolutions", "everywhere"] = "convolutions"
-    cuda_graphs: StrictBool = False
+    cuda_graphs: StrictBool = True
 
     @model_validator(mode="after")
     def _consistent(self) -> Training:

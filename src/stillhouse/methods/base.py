@@ -107,15 +107,15 @@ class Method(nn.Module):
     `terms`; `teacher_network` and `training_images`, one call of `bind_teacher` and of
     `bind_training_images`. `label` is the row name in tables. `taught_by` is the round's teacher,
     a trained network of the student's own architecture, or nobody. `label` and `taught_by` are
-    literals, read without torch. `capturable` is false where `terms` draws on the CPU or reads a
-    tensor's value, which a CUDA graph cannot hold: such a run steps without one.
+    literals, read without torch. `capturable` says that `terms` can be recorded in a CUDA graph:
+    it draws nothing on the CPU, reads no tensor's value, changes no attribute that is no buffer.
     """
 
     label: ClassVar[str]
     card: ClassVar[Card]
     taught_by: ClassVar[TaughtBy] = "teacher"
     needs: ClassVar[frozenset[Need]] = frozenset({"teacher"})
-    capturable: ClassVar[bool] = True
+    capturable: ClassVar[bool] = False
 
     class Config(MethodConfig):
         """The method's parameters and their defaults."""

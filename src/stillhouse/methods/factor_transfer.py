@@ -115,6 +115,7 @@ class FactorTransfer(Method):
     """
 
     label = "Factor Transfer"
+    capturable = True
     card = Card(
         formula=(
             "official: factor = mean |unit(T(F_s)) - unit(P(F_t))|, unit over the whole "

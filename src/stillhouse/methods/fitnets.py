@@ -58,6 +58,7 @@ class Fitnets(Method):
     """Regress the teacher's middle feature map from the student's."""
 
     label = "FitNets"
+    capturable = True
     card = Card(
         formula=(
             "crd: hint = mean (R(F_s) - F_t)^2; two_stage: hint = 1/2 sum_c (R(F_s) - "

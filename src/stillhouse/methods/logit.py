@@ -29,6 +29,7 @@ class Logit(Method):
     """Match the teacher's softened class probabilities."""
 
     label = "Logit KD"
+    capturable = True
     card = Card(
         formula="kd = T^2 KL(softmax(z_t / T) || softmax(z_s / T)), mean over the batch",
         layers="logits",

@@ -66,6 +66,7 @@ class Nst(Method):
     """
 
     label = "NST"
+    capturable = True
     card = Card(
         formula="nst_L = MMD^2 of unit channel maps under (x . y)^2, summed over pairs L",
         layers="all groups, paired from input to output",

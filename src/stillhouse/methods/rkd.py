@@ -119,6 +119,7 @@ class Rkd(Method):
     """Match the shape of the batch in embedding space: distances and angles."""
 
     label = "RKD"
+    capturable = True
     card = Card(
         formula=(
             "distance = smooth L1 of pairwise distances over their mean; angle = smooth "
