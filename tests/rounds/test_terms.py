@@ -10,7 +10,6 @@ import torch
 from stillhouse.config.resolve import resolve
 from stillhouse.diagnosis.read import read_round
 from stillhouse.diagnosis.report import report
-from stillhouse.errors import RunError
 from stillhouse.runs.own_loss import OwnLoss, read, write
 from stillhouse.show import own_loss as terms
 from stillhouse.show.own_loss import terms_table
@@ -62,15 +61,15 @@ def test_it_says_first_what_it_will_train_and_then_uses_what_it_recorded(
 ) -> None:
     rows, said = call(trained)
     assert said[0].startswith(
-        "measuring 2 runs on the test images; training modules of fitnets for 1 pure student(s), "
+        "measuring 2 runs on the test images; training modules of fitnets for 1 pure student, "
         "5 fits of 2 epochs: about 0:00:0"
     )
     assert rows["self"] == [None] * 5 + ["n/a: its pure student is its teacher"]
     monkeypatch.setattr(terms, "FITS", 0)  # nothing is fitted, so that a second fit would differ
     again, said = call(trained)
-    assert said == ["all 2 comparisons are recorded: nothing to measure or to train"]
+    assert said == ["recorded already: 2 comparisons; nothing to measure or to train"]
     assert again == rows
-    assert call(trained, fit_epochs=1)[1][0].startswith("measuring 1 runs")
+    assert call(trained, fit_epochs=1)[1][0].startswith("measuring 1 run")
 
 
 def test_recorded_losses_of_other_weights_are_not_used(trained: Bench) -> None:
@@ -79,7 +78,7 @@ def test_recorded_losses_of_other_weights_are_not_used(trained: Bench) -> None:
     assert read(own, pure) is not None
     edit(own.own_loss, lambda content: content["measured_with"].update(pure="0" * 64))
     assert read(own, pure) is None
-    assert call(trained)[1][0].startswith("measuring 1 runs on the test images; training")
+    assert call(trained)[1][0].startswith("measuring 1 run on the test images; training")
 
 
 @pytest.mark.parametrize(
@@ -107,10 +106,3 @@ def test_the_doctor_says_what_terms_says(
     )
     rows = {row[0]: row[2:4] for row in told.rows if row[2] == "own-loss-not-lower"}
     assert rows == ({FITNETS: ("own-loss-not-lower", confidence)} if confidence else {})
-
-
-def test_an_imported_round_has_no_weights(trained: Bench) -> None:
-    for path in trained.runs:
-        edit(trained.folder(path).result, lambda content: content.update(weights={}))
-    with pytest.raises(RunError, match="an imported run has no weights to measure"):
-        call(trained)

@@ -134,7 +134,9 @@ def _announce(
 ) -> str:
     """What will be measured and fitted, and for about how long at the recorded speed."""
     if not runs:
-        return f"all {recorded} comparisons are recorded: nothing to measure or to train"
+        return (
+            f"recorded already: {_number(recorded, 'comparison')}; nothing to measure or to train"
+        )
     fits, seconds = Counter[tuple[str, int]](), 0.0
     for group in groups(runs):
         fitted = [run for run in group if _own_parameters(run, place)]
@@ -143,14 +145,21 @@ def _announce(
         if fitted:
             fits[", ".join(dict.fromkeys(run.method for run in fitted)), epochs] += 1
     trained = "; ".join(
-        f"training modules of {names} for {count} pure student(s), {FITS} fits of {epochs} epochs"
+        f"training modules of {names} for {_number(count, 'pure student')}, {FITS} fits of "
+        f"{epochs} epochs"
         for (names, epochs), count in fits.items()
     )
     training = f"; {trained or 'nothing is trained'}"
-    known = f"; {recorded} comparisons are recorded already" if recorded else ""
+    known = f"; recorded already: {_number(recorded, 'comparison')}" if recorded else ""
     about = f"about {timedelta(seconds=round(seconds))} at the recorded speed"
     again = ", up to twice that where their own students need fits, too" if fits else ""
-    return f"measuring {len(runs)} runs on the test images{training}{known}: {about}{again}"
+    return (
+        f"measuring {_number(len(runs), 'run')} on the test images{training}{known}: {about}{again}"
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _own_parameters(run: RunConfig, place: Place) -> int:
