@@ -116,6 +116,19 @@ def test_a_scheduler_that_does_not_answer_is_1_and_nothing_is_submitted(
     assert (tmp_path / "queue").read_text() == ""
 
 
+def test_escape_sequences_of_the_scheduler_and_of_logs_are_not_printed(
+    bench: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    typed(bench, capsys, "submit")
+    bench.folder(f"{PURE}/0").attempts()[-1].log.write_text("\x1b]0;title\x07epoch\t1\n")
+    _, out, _ = typed(bench, capsys, "logs", f"{PURE}/0")
+    assert "  ?]0;title?epoch\t1\n" in out
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.write_text("#!/bin/sh\nprintf '\\033[2Jslurm_load_jobs\\n\\033[31merror' >&2; exit 1\n")
+    code, _, err = typed(bench, capsys, "submit")
+    assert code == 1 and "?[2Jslurm_load_jobs\n?[31merror" in err
+
+
 def test_dry_run_prints_scripts_only(
     bench: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

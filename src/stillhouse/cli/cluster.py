@@ -52,7 +52,7 @@ def submit(
     if dry_run:
         decision, scripts = submitter.scripts()
         for script in scripts:
-            say(script)
+            typer.echo(script)
         _left(decision.left)
         say(f"next: {again('submit', round_, root)} --site {site}")
         return
