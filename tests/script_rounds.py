@@ -6,6 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stillhouse.config.load import load_round
+from stillhouse.exchange.scripts.summary import import_table
+from stillhouse.exchange.scripts.write import Import, import_round
+from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.show.status import status_table
+from stillhouse.tables import render
+
+SOUND = ("Cifar10/pure/ResNet112/0", "Cifar10/pure/ResNet56/0", "Cifar10/pure/ResNet56/1")
+"""Runs that `sound_rounds` completes."""
 MODULES = "INFO: modules loaded\n"
 TRACEBACK = """Traceback (most recent call last):
   File "/home/someone/train.py", line 109, in <module>
@@ -78,3 +88,37 @@ def log(first: int, *epochs: tuple[float, float], end: str = "", seconds: int | 
     lines += [end] if end else []
     lines += [f"Total execution time: {seconds} seconds"] if seconds is not None else []
     return "\n".join(lines) + "\n"
+
+
+def sound_rounds(root: Path) -> ScriptRounds:
+    """Records of three completed runs, 60, 61 and 62 % at best."""
+    found = ScriptRounds(root)
+    for seed, path in enumerate(SOUND):
+        found.run(path, [50.0 + seed, 60.0 + seed])
+    return found
+
+
+def bring_in(scripts: ScriptRounds) -> Import:
+    return import_round(scripts.root, "earlier", scripts.root.parent / "earlier")
+
+
+def printed(done: Import) -> str:
+    return render(import_table(done), "rich")
+
+
+def look(done: Import) -> Survey:
+    return survey(Workspace(done.file.parent), load_round(done.file))
+
+
+def sound_runs_are_whole(done: Import) -> None:
+    """The sound runs have their results, the workspace can be looked at, all is printable."""
+    seen = look(done)
+    best = {
+        cell.config.path: cell.state.result["best"]["accuracy"]
+        for cell in seen.cells
+        if cell.state.result and cell.config.path in SOUND
+    }
+    assert best == {path: 60.0 + seed for seed, path in enumerate(SOUND)}
+    assert not [cell.config.path for cell in seen.cells if cell.state.name == "unreadable"]
+    text = printed(done) + render(status_table(seen), "rich")
+    assert all(line.isprintable() for line in text.splitlines())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import socket
@@ -13,20 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from script_rounds import ScriptRounds
-from stillhouse.config.load import load_round
-from stillhouse.errors import ConfigError, RunError
-from stillhouse.exchange.scripts import write
+from script_rounds import (
+    SOUND,
+    ScriptRounds,
+    bring_in,
+    look,
+    printed,
+    sound_rounds,
+    sound_runs_are_whole,
+)
+from stillhouse.errors import RunError
 from stillhouse.exchange.scripts.summary import import_table
-from stillhouse.exchange.scripts.write import Import, import_round
-from stillhouse.rounds.survey import Survey, survey
-from stillhouse.rounds.workspace import Workspace
+from stillhouse.exchange.scripts.write import import_round
 from stillhouse.show.status import status_table
 from stillhouse.tables import Format, render
 
 Hostile = Callable[[Path], object]
 
-SOUND = ("Cifar10/pure/ResNet112/0", "Cifar10/pure/ResNet56/0", "Cifar10/pure/ResNet56/1")
 VICTIM = "Cifar10/pure/ResNet56/2"
 DIGITS = "9" * 5000
 
@@ -173,34 +175,10 @@ FOLDERS = {
 @pytest.fixture
 def scripts(tmp_path: Path) -> Iterator[ScriptRounds]:
     """Three sound runs."""
-    found = ScriptRounds(tmp_path / "source")
-    for seed, path in enumerate(SOUND):
-        found.run(path, [50.0 + seed, 60.0 + seed])
+    found = sound_rounds(tmp_path / "source")
     yield found
     # Folders may be deeper than Python's own removal can follow.
     subprocess.run(["rm", "-rf", str(found.root)], check=True)
-
-
-def bring_in(scripts: ScriptRounds) -> Import:
-    return import_round(scripts.root, "earlier", scripts.root.parent / "earlier")
-
-
-def printed(done: Import) -> str:
-    return render(import_table(done), "rich")
-
-
-def sound_runs_are_whole(done: Import) -> None:
-    """The sound runs have their results, the workspace can be looked at, all is printable."""
-    seen = look(done)
-    best = {
-        cell.config.path: cell.state.result["best"]["accuracy"]
-        for cell in seen.cells
-        if cell.state.result and cell.config.path in SOUND
-    }
-    assert best == {path: 60.0 + seed for seed, path in enumerate(SOUND)}
-    assert not [cell.config.path for cell in seen.cells if cell.state.name == "unreadable"]
-    text = printed(done) + render(status_table(seen), "rich")
-    assert all(line.isprintable() for line in text.splitlines())
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -241,6 +219,28 @@ def test_a_walltime_of_many_digits_is_no_number_of_seconds(
     done = bring_in(scripts)
     sound_runs_are_whole(done)
     assert done.runs[VICTIM].state == "lost"
+
+
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [
+        ("Cifar10/logit/ResNet56_to_ResNet20/0", "its teacher is ResNet112; import such folders"),
+        ("Cifar10/rkd/alpha_0.25/ResNet112_to_ResNet56/0", None),
+    ],
+)
+def test_an_empty_folder_of_another_design_costs_no_run(
+    scripts: ScriptRounds, folder: str, why: str | None
+) -> None:
+    """A teacher that no other run has, the first level of a sweep."""
+    for seed in (0, 1):
+        scripts.run(f"Cifar10/logit/ResNet112_to_ResNet56/{seed}", [70.0])
+    (scripts.root / "experiments" / folder).mkdir(parents=True)
+    done = bring_in(scripts)
+    sound_runs_are_whole(done)
+    states = [found.state for path, found in done.runs.items() if "/logit/" in path]
+    assert states == ["finished", "finished"]
+    assert [path for path, _ in done.unmapped] == ([folder] if why else [])
+    assert all(why in text for _, text in done.unmapped if why)
 
 
 def test_folders_3000_deep(scripts: ScriptRounds) -> None:
@@ -285,71 +285,6 @@ def test_a_linked_experiments_folder_is_refused_with_the_cure(
     assert "PATH" in raised.value.hint
 
 
-def test_nothing_in_the_target_is_overwritten(scripts: ScriptRounds, tmp_path: Path) -> None:
-    (tmp_path / "w").mkdir()
-    (tmp_path / "w/good.yaml").write_text("mine")
-    with pytest.raises(RunError, match="w is not empty"):
-        import_round(scripts.root, "good", tmp_path / "w")
-    assert (tmp_path / "w/good.yaml").read_text() == "mine"
-    with pytest.raises(RunError, match="is a file"):
-        import_round(scripts.root, "good", tmp_path / "w/good.yaml")
-    with pytest.raises(RunError, match="which is only read"):
-        import_round(scripts.root, "good", scripts.root / "experiments/new")
-
-
-def test_the_current_folder_is_not_replaced(
-    scripts: ScriptRounds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "w").mkdir()
-    monkeypatch.chdir(tmp_path / "w")
-    with pytest.raises(RunError, match="is the current folder"):
-        import_round(scripts.root, "good", Path())
-
-
-@pytest.mark.parametrize("before", [True, False])
-def test_a_target_appears_whole_or_not_at_all(
-    scripts: ScriptRounds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
-) -> None:
-    """A full disk leaves what was there: an empty folder, or none."""
-    target = tmp_path / "earlier"
-    if before:
-        target.mkdir()
-    listed = sorted(tmp_path.iterdir())
-    with monkeypatch.context() as patch:
-        patch.setattr(write, "dump_sealed", full_disk)
-        with pytest.raises(OSError, match="No space left"):
-            bring_in(scripts)
-    assert sorted(tmp_path.iterdir()) == listed
-    assert not before or not any(target.iterdir())
-    sound_runs_are_whole(bring_in(scripts))
-    assert sorted(tmp_path.iterdir()) == sorted({*listed, target})
-
-
-def full_disk(_: object) -> bytes:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def test_what_a_killed_import_left_is_removed_by_the_next(
-    scripts: ScriptRounds, tmp_path: Path
-) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", "from stillhouse.runs.process import Process; print(Process.me())"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    left = tmp_path / f".earlier@{ended.stdout.strip()}@0123abcd.tmp"
-    (left / "experiments").mkdir(parents=True)
-    bring_in(scripts)
-    assert not left.exists()
-
-
-@pytest.mark.parametrize("name", ["a" * 101, "", "../x", "a\n"])
-def test_a_bad_name_is_refused(scripts: ScriptRounds, name: str) -> None:
-    with pytest.raises(ConfigError, match="--as"):
-        import_round(scripts.root, name, scripts.root.parent / "earlier")
-
-
 def test_a_source_whose_name_is_no_text(scripts: ScriptRounds) -> None:
     odd = scripts.root.with_name("so\udcffurce")
     scripts.root.rename(odd)
@@ -375,10 +310,6 @@ def test_escape_sequences_never_reach_the_terminal(scripts: ScriptRounds) -> Non
             assert all(line.isprintable() for line in text.splitlines())
             text.encode()
     assert "CANCELLED ? DUE TO TIME LIMIT" in printed(done)
-
-
-def look(done: Import) -> Survey:
-    return survey(Workspace(done.file.parent), load_round(done.file))
 
 
 def test_control_characters_of_errors_and_logs_are_not_printed(tmp_path: Path) -> None:

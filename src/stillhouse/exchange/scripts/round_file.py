@@ -23,8 +23,8 @@ def make_round(
     """The round of `runs`, and what in them one round file cannot say.
 
     Datasets, networks, methods, seeds, loss weights and epochs are the records'; the recipe and
-    the legacy notes are those of `described`, for the records hold neither. Raises DataError if
-    the runs have more than one teacher's architecture, or if there are none.
+    the legacy notes are those of `described`, for the records hold neither. A run whose teacher
+    is of another network than most has no place in the round. Raises DataError without runs.
     """
     if not runs:
         raise DataError(f"{source}: no run folders found", "expected DATASET/METHOD/NETWORKS/SEED")
@@ -32,7 +32,7 @@ def make_round(
     teacher, students = _networks(runs, described)
     notes: list[str] = []
     seeds = tuple(sorted({place.seed for place in places}))
-    levels = sorted({place.alpha for place in places if place.alpha is not None})
+    levels = _levels(runs)
     weighing, overrides, sweep = _weights(runs, levels, notes)
     training = described.training if described else Training()
     fields: dict[str, Any] = described.model_dump(exclude_unset=True) if described else {}
@@ -56,16 +56,22 @@ def make_round(
 
 def _networks(runs: list[ScriptRun], described: Round | None) -> tuple[str, tuple[str, ...]]:
     places = [run.found.place for run in runs]
-    teachers = {place.teacher for place in places if place.teacher}
-    if len(teachers) > 1:
-        raise DataError(
-            f"these runs have {len(teachers)} teachers' networks: {', '.join(sorted(teachers))}",
-            "import the folders of one teacher at a time",
-        )
+    teachers = [place.teacher for place in places if place.teacher]
     models = list(dict.fromkeys(place.model for place in places))
     default = described.teacher if described and described.teacher in models else models[0]
-    teacher = teachers.pop() if teachers else default
+    teacher: str = _commonest(teachers, default)
     return teacher, tuple(model for model in models if model != teacher) or (teacher,)
+
+
+def _levels(runs: list[ScriptRun]) -> list[float]:
+    """The alphas of a sweep: of the folders, and recorded where a folder has no `alpha_X`."""
+    named = [run.found.place.alpha for run in runs if run.found.place.alpha is not None]
+    recorded = [
+        run.config["alpha"]
+        for run in runs
+        if run.found.place.teacher and run.found.place.alpha is None and "alpha" in run.config
+    ]
+    return sorted({float(f"{alpha:g}") for alpha in [*named, *recorded]}) if named else []
 
 
 def _ordered(first: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:

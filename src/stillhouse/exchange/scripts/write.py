@@ -183,6 +183,8 @@ def _match(runs: list[ScriptRun], round_: Round) -> tuple[dict[str, ScriptRun], 
 def _why(run: ScriptRun, round_: Round, matched: dict[str, ScriptRun]) -> str:
     path = path_of(run, round_)
     why = f"the round made of all has no run {path}"
+    if run.found.place.teacher not in (None, round_.teacher):
+        why += f": its teacher is {round_.teacher}; import such folders alone"
     if path in matched:
         why = f"{matched[path].found.relative} is the same run, {path}"
     return "; ".join([why, *run.problems])
