@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillhouse.cli.output import Format, show
-from stillhouse.tables import LATEX, Table, render
+from stillhouse.latex import LATEX
+from stillhouse.screen import blocks
+from stillhouse.tables import Item, Listing, Table, render
 
 TABLE = Table(
     title="Accuracy [%]",
@@ -29,12 +31,12 @@ def test_rich() -> None:
     assert render(TABLE, "rich").splitlines() == [
         "Accuracy [%]",
         "",
-        "  Method        Seed 0   n   Mean ± std",
-        " ─────────────────────────────────────────",
-        "  [bold]logit    93.25   3   93.20 ± 0.08",
-        "  rkd|a_b            —   0   —",
+        "Method       Seed 0  n  Mean ± std",
+        "────────────────────────────────────",
+        "[bold]logit   93.25  3  93.20 ± 0.08",
+        "rkd|a_b           —  0  —",
         "",
-        "Kind: final epoch.",
+        "- Kind: final epoch.",
     ]
 
 
@@ -141,18 +143,77 @@ def test_show_ends_with_the_next_command(
 
 def test_a_table_with_keys_is_broken_into_blocks() -> None:
     table = Table("t", ("key", "aaaa", "bbbb", "cccc"), (("k", 1, 2, 3),), ("n",), keys=1)
-    assert [block.columns for block in table.blocks(22)] == [
+    assert [block.columns for block in blocks(table, 17)] == [
         ("key", "aaaa", "bbbb"),
         ("key", "cccc"),
     ]
-    assert [block.columns for block in table.blocks(None)] == [table.columns]
-    assert render(table, "rich", 22).count("key") == 2
+    assert [block.columns for block in blocks(table, None)] == [table.columns]
+    assert render(table, "rich", 17).count("key") == 2
     assert render(table, "md").count("key") == 1
 
 
-def test_latex_breaks_wide_tables_and_long_paths() -> None:
-    wide = Table("w", ("key", "one", "two"), (("k", "x" * 50, "y" * 50),), keys=1)
+def test_latex_has_one_tabular_and_breaks_long_paths() -> None:
+    row = ("k", "x" * 50, "y" * 50)
+    wide = Table("w", ("key", "one", "two"), (row,), keys=1, spare=("one",))
     text = render(wide, "latex")
-    assert text.count("\\begin{tabular}{ll}") == 2 and "p{" not in text
+    assert text.count("\\begin{tabular}{ll}") == 1 and "p{" not in text
+    assert text.startswith("% not shown: one (csv has all)\n") and "x" * 50 not in text
     long = render(Table("l", ("a", "b"), (("x", "some/long_path " * 5),)), "latex")
     assert "p{0.92\\linewidth}" in long and "some/\\allowbreak{}long\\_\\allowbreak{}path" in long
+
+
+WORDS = ("Method", "Accuracy", "Interval", "Verdict")
+SPARE = Table("t", WORDS, (("logit", 93.2, "x" * 20, "better"),), ("n",), 1, ("Interval",))
+
+
+def test_a_narrow_terminal_goes_without_spare_columns_and_says_so() -> None:
+    text = render(SPARE, "rich", 40, drop=True)
+    assert "x" * 20 not in text and "93.2" in text and "better" in text
+    assert "Not shown at this width: Interval" in text
+    assert "Not shown" not in render(SPARE, "rich", 60, drop=True)
+    piped = render(SPARE, "rich", 40)
+    assert "x" * 20 in piped and "Not shown" not in piped
+
+
+def test_headings_are_folded_before_cells_and_numbers_never() -> None:
+    table = Table("t", ("Extra trained parameters", "Text"), ((1234567890, "word " * 10),))
+    lines = render(table, "rich", 30).splitlines()
+    assert max(map(len, lines)) <= 30
+    assert any("1234567890" in line for line in lines)
+
+
+def test_nothing_found_is_one_sentence_and_no_table_head() -> None:
+    table = Table("Jobs", ("Job", "Id"), (), empty="none was submitted")
+    assert render(table, "rich") == "Jobs: none was submitted\n"
+    assert render(table, "md") == "**Jobs**\n\nNone was submitted.\n"
+    assert "tabular" not in render(table, "latex")
+    assert render(table, "csv") == "Job,Id\n"
+
+
+def test_the_best_cell_is_bold() -> None:
+    table = Table("t", ("a", "b"), (("x", 1), ("y", 2)), bold=frozenset({(1, 1)}))
+    assert "| y | **2** |" in render(table, "md")
+    assert "y & \\textbf{2} \\\\" in render(table, "latex")
+    assert "\x1b[1m2\x1b[0m" in render(table, "rich", color=True)
+    assert table.select([1]).bold == {(1, 0)}
+
+
+LIST = Listing("Causes", (Item("failed", "long " * 20 + "end.", ("log:3: OSError",)),), ("n",))
+
+
+def test_a_list_has_its_level_in_front_and_what_it_rests_on_indented() -> None:
+    lines = render(LIST, "rich", 40).splitlines()
+    assert lines[:3] == ["Causes", "", "failed  long long long long long long"]
+    assert max(map(len, lines)) <= 40
+    assert lines[-3:] == ["          log:3: OSError", "", "- n"]
+    assert "\n- **failed** long" in render(LIST, "md")
+    assert "\n  - log:3: OSError\n" in render(LIST, "md")
+    assert "\\item \\textbf{failed} long" in render(LIST, "latex")
+    assert render(LIST, "csv").splitlines()[0] == "level,text,evidence"
+    assert render(Listing("Causes", ()), "rich") == "Causes: nothing found\n"
+
+
+def test_notes_asked_for_are_always_in_json() -> None:
+    table = Table("t", ("a",), ((1,),), ("short",), details=("long",))
+    assert json.loads(render(table, "json"))["notes"] == ["short", "long"]
+    assert "long" not in render(table, "rich")

@@ -1,4 +1,4 @@
-"""The one table type and its renderer: every table of the program goes through `render`."""
+"""Tables and lists, and how they are written: all that the program shows goes through `render`."""
 
 from __future__ import annotations
 
@@ -9,44 +9,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from stillhouse.errors import printable_lines
 
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
 Cell = str | int | float | None
 MISSING = "—"
-LONG = 40
-GAP = 3
-# LaTeX: characters of a block, and shares of a line of a character, a column's gap, a paragraph.
-PAGE, CHARACTER, SEPARATOR, NARROWEST = 84, 0.0145, 0.035, 0.13
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "|": r"$|$",
-    "—": "---",
-    "–": "--",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "→": r"$\rightarrow$",
-    "−": r"$-$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "Δ": r"$\Delta$",
-    "\n": " ",
-}
 
 
 class Format(StrEnum):
@@ -63,9 +30,11 @@ class Format(StrEnum):
 class Table:
     """A title, named columns, rows as wide as the columns, and notes that stand below.
 
-    A cell of None is a missing value: "—" for readers, empty in csv, null in json. Where a table
-    is wider than the page its cells are folded; with `keys`, it is broken into blocks of columns
-    instead, each beginning with the first `keys` columns.
+    A cell of None is a missing value: "—" for readers, empty in csv, null in json. `bold` holds
+    the (row, column) of cells to stress. `details` are notes that are shown when asked for.
+    Where a table is too wide, a terminal goes without the columns named in `spare`, the first
+    first, and says so; then long cells are folded, or with `keys` the table is broken into blocks
+    of columns that each begin with the first `keys` ones. `empty` stands for a table of no rows.
     """
 
     title: str
@@ -73,6 +42,10 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     keys: int = 0
+    spare: tuple[str, ...] = ()
+    bold: frozenset[tuple[int, int]] = frozenset()
+    details: tuple[str, ...] = ()
+    empty: str = "nothing to show"
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -81,46 +54,76 @@ class Table:
 
     def numeric(self, column: int) -> bool:
         """Whether a column has numbers and no text."""
-        cells = [cell for cell in self._cells(column) if cell is not None]
+        cells = [cell for cell in self.cells(column) if cell is not None]
         return bool(cells) and not any(isinstance(cell, str) for cell in cells)
-
-    def width(self, column: int) -> int:
-        """The most characters in a column, its name included."""
-        return max(len(_text(cell)) for cell in (self.columns[column], *self._cells(column)))
 
     def mapped(self, change: Callable[[str], str]) -> Table:
         """The table with every text changed."""
+
+        def all_of(texts: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(map(change, texts))
+
         return replace(
             self,
             title=change(self.title),
-            columns=tuple(map(change, self.columns)),
+            columns=all_of(self.columns),
             rows=tuple(
                 tuple(change(cell) if isinstance(cell, str) else cell for cell in row)
                 for row in self.rows
             ),
-            notes=tuple(map(change, self.notes)),
+            notes=all_of(self.notes),
+            spare=all_of(self.spare),
+            details=all_of(self.details),
+            empty=change(self.empty),
         )
 
-    def _cells(self, column: int) -> list[Cell]:
+    def cells(self, column: int) -> list[Cell]:
+        """A column's cells."""
         return [row[column] for row in self.rows]
 
-    def blocks(self, width: int | None) -> list[Table]:
-        """The table in blocks of columns that fit into `width` characters, without its notes."""
-        widths = [GAP + self.width(index) for index in range(len(self.columns))]
-        first = list(range(self.keys))
-        groups, used = [[*first]], sum(widths[: self.keys])
-        for index in range(self.keys, len(self.columns)):
-            if width and self.keys and len(groups[-1]) > self.keys and used + widths[index] > width:
-                groups.append([*first])
-                used = sum(widths[: self.keys])
-            groups[-1].append(index)
-            used += widths[index]
-        return [self._select(group) for group in groups]
+    def select(self, columns: Sequence[int]) -> Table:
+        """Some of the columns."""
+        return replace(
+            self,
+            columns=tuple(self.columns[index] for index in columns),
+            rows=tuple(tuple(row[index] for index in columns) for row in self.rows),
+            bold=frozenset(
+                (row, columns.index(index)) for row, index in self.bold if index in columns
+            ),
+        )
 
-    def _select(self, columns: list[int]) -> Table:
-        rows = tuple(tuple(row[index] for index in columns) for row in self.rows)
-        names = tuple(self.columns[index] for index in columns)
-        return Table(self.title, names, rows, keys=self.keys)
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of a list: how grave it is, one sentence, and what it rests on."""
+
+    level: str
+    text: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A title, entries one below the other, and notes; `empty` stands for no entries."""
+
+    title: str
+    items: tuple[Item, ...]
+    notes: tuple[str, ...] = ()
+    empty: str = "nothing found"
+
+    def mapped(self, change: Callable[[str], str]) -> Listing:
+        """The list with every text changed."""
+        items = (
+            Item(change(one.level), change(one.text), tuple(map(change, one.evidence)))
+            for one in self.items
+        )
+        notes = tuple(map(change, self.notes))
+        return Listing(change(self.title), tuple(items), notes, change(self.empty))
+
+    def table(self) -> Table:
+        """The same as a table, for programs."""
+        rows = tuple((one.level, one.text, "; ".join(one.evidence) or None) for one in self.items)
+        return Table(self.title, ("level", "text", "evidence"), rows, self.notes)
 
 
 def from_rows(title: str, rows: Sequence[Mapping[str, Cell]], notes: tuple[str, ...] = ()) -> Table:
@@ -129,88 +132,85 @@ def from_rows(title: str, rows: Sequence[Mapping[str, Cell]], notes: tuple[str, 
 
 
 def render(
-    table: Table, format: Format | str, width: int | None = None, color: bool = False
+    shown: Table | Listing,
+    format: Format | str,
+    width: int | None = None,
+    color: bool = False,
+    drop: bool = False,
 ) -> str:
-    """The table as text that ends in a newline.
+    """A table or a list as text that ends in a newline.
 
-    `rich` is for people: `width` columns of a terminal (None: no limit), `color` with styles.
-    `csv` holds the columns and rows alone; `json` is {title, columns, rows, notes}. Every format
-    writes a number with fraction to six significant digits, and no control character.
+    `rich` is for people: at most `width` columns (None: no limit), `color` with styles, `drop`
+    without the spare columns that do not fit. `csv` holds the columns and rows alone; `json` is
+    {title, columns, rows, notes}. Every format writes a number with fraction to six significant
+    digits, and no control character.
     """
-    table = table.mapped(printable_lines)  # records may hold what steers a terminal
-    match Format(format):
-        case Format.rich:
-            return _rich(table, width, color)
-        case Format.md:
-            return _markdown(table)
-        case Format.csv:
-            return _csv(table)
-        case Format.latex:
-            return _latex(table)
-        case Format.json:
-            return _json(table)
+    format, shown = Format(format), shown.mapped(printable_lines)  # records may steer a terminal
+    if format is Format.rich:
+        from stillhouse.screen import screen
+
+        return screen(shown, width, color, drop)
+    if format is Format.latex:
+        from stillhouse.latex import latex
+
+        return latex(shown)
+    if format is Format.md:
+        return _markdown(shown) if isinstance(shown, Table) else _bullets(shown)
+    table = shown if isinstance(shown, Table) else shown.table()
+    return _csv(table) if format is Format.csv else _json(table)
 
 
-def _text(cell: Cell) -> str:
+def text_of(cell: Cell) -> str:
+    """A cell as people read it."""
     if cell is None:
         return MISSING
     return f"{cell:g}" if isinstance(cell, float) else str(cell)
 
 
 def _rounded(cell: Cell) -> Cell:
-    """A number to the digits that `_text` shows, so that no rounding error is written out."""
+    """A number to the digits that `text_of` shows, so that no rounding error is written out."""
     return float(f"{cell:g}") if isinstance(cell, float) else cell
 
 
-def _rich(table: Table, width: int | None, color: bool) -> str:
-    from rich.console import Console
-    from rich.text import Text
-
-    # Never wider than what was asked for; a pipe has no width, so nothing is wrapped there.
-    console = Console(
-        file=io.StringIO(),
-        width=width or 10_000,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-    )
-    for number, block in enumerate(table.blocks(width)):
-        console.print(_grid(block, title=number == 0))
-    for note in table.notes:
-        console.print(Text(note))
-    written: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in written.splitlines()) + "\n"
-
-
-def _grid(table: Table, title: bool) -> RichTable:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    heading = Text(table.title) if title else None
-    grid = RichTable(title=heading, title_justify="left", box=SIMPLE_HEAD)
-    for index, column in enumerate(table.columns):
-        justify = "right" if table.numeric(index) else "left"
-        grid.add_column(Text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for row in table.rows:
-        grid.add_row(*(Text(_text(cell)) for cell in row))
-    return grid
-
-
 def _markdown(table: Table) -> str:
-    def line(cells: list[str]) -> str:
+    def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cells) + " |"
 
-    def escape(text: str) -> str:
-        return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    def shown(row: int, column: int) -> str:
+        text = _escaped(text_of(table.rows[row][column]))
+        return f"**{text}**" if (row, column) in table.bold else text
 
-    rules = ["---:" if table.numeric(i) else "---" for i in range(len(table.columns))]
-    lines = [f"**{table.title}**", "", line([escape(column) for column in table.columns])]
-    lines.append("|" + "|".join(rules) + "|")
-    lines += [line([escape(_text(cell)) for cell in row]) for row in table.rows]
-    for note in table.notes:
-        lines += ["", note]
-    return "\n".join(lines) + "\n"
+    lines = [f"**{table.title}**", ""]
+    if not table.rows:
+        return "\n".join([*lines, sentence(table.empty), *_paragraphs(table.notes)]) + "\n"
+    numbers = range(len(table.columns))
+    lines.append(line([_escaped(column) for column in table.columns]))
+    lines.append("|" + "|".join("---:" if table.numeric(i) else "---" for i in numbers) + "|")
+    lines += [line([shown(row, i) for i in numbers]) for row in range(len(table.rows))]
+    return "\n".join([*lines, *_paragraphs(table.notes)]) + "\n"
+
+
+def _bullets(listing: Listing) -> str:
+    lines = [f"**{listing.title}**", ""]
+    for one in listing.items:
+        lines.append(f"- **{one.level}** {one.text}")
+        lines += [f"  - {line}" for line in one.evidence]
+    if not listing.items:
+        lines.append(sentence(listing.empty))
+    return "\n".join([*lines, *_paragraphs(listing.notes)]) + "\n"
+
+
+def _paragraphs(notes: Sequence[str]) -> list[str]:
+    return [line for note in notes for line in ("", note)]
+
+
+def sentence(text: str) -> str:
+    """A phrase with a capital letter and a full stop."""
+    return text[:1].upper() + text[1:] + "."
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 def _csv(table: Table) -> str:
@@ -219,58 +219,6 @@ def _csv(table: Table) -> str:
     writer.writerow(table.columns)
     writer.writerows(["" if cell is None else _rounded(cell) for cell in row] for row in table.rows)
     return out.getvalue()
-
-
-def _latex(table: Table) -> str:
-    def line(cells: list[str]) -> str:
-        # "[" after a row's end would be read as the optional argument of "\\".
-        text = " & ".join(cells)
-        return ("{}" if text.startswith("[") else "") + text + r" \\"
-
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.title)}}}"]
-    for block in table.blocks(PAGE):
-        spec = "".join(_column(block, index) for index in range(len(block.columns)))
-        lines += [r"\footnotesize\setlength{\tabcolsep}{4pt}"] if table.keys else []
-        lines += [rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
-        lines += [line([_tex(column) for column in block.columns]), r"\midrule"]
-        long = [] if table.keys else _long(block)
-        lines += [
-            line([_tex(_text(cell), index in long) for index, cell in enumerate(row)])
-            for row in block.rows
-        ]
-        lines += [r"\bottomrule", r"\end{tabular}"]
-        lines += [r"\par\medskip"] if table.keys else []
-    lines += [r"\raggedright"] if table.notes else []
-    lines += [rf"\par\footnotesize {_tex(note)}" for note in table.notes]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
-
-
-def _column(table: Table, index: int) -> str:
-    if table.numeric(index):
-        return "r"
-    long = _long(table)
-    if index not in long or table.keys:
-        return "l"
-    short = [column for column in range(len(table.columns)) if column not in long]
-    used = CHARACTER * sum(table.width(column) for column in short) + SEPARATOR * len(table.columns)
-    return rf"p{{{max((1 - used) / len(long), NARROWEST):.2f}\linewidth}}"
-
-
-def _long(table: Table) -> list[int]:
-    """The columns that are set as paragraphs: those with a long text."""
-    return [
-        index
-        for index in range(len(table.columns))
-        if any(len(_text(row[index])) > LONG for row in table.rows)
-    ]
-
-
-def _tex(text: str, breaks: bool = False) -> str:
-    """Text in LaTeX; with `breaks` a path may be broken behind its slashes and underscores."""
-    found = "".join(LATEX.get(character, character) for character in text)
-    if breaks:
-        found = found.replace("/", r"/\allowbreak{}").replace(r"\_", r"\_\allowbreak{}")
-    return found
 
 
 def _json(table: Table) -> str:
@@ -282,6 +230,6 @@ def _json(table: Table) -> str:
         "title": table.title,
         "columns": table.columns,
         "rows": [[plain(cell) for cell in row] for row in table.rows],
-        "notes": table.notes,
+        "notes": (*table.notes, *table.details),
     }
     return json.dumps(fields, ensure_ascii=False, indent=2, allow_nan=False) + "\n"

@@ -19,6 +19,7 @@ from stillhouse.exchange.scripts.write import Import, import_round
 from stillhouse.rounds.survey import Survey, survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import file_hash
+from stillhouse.screen import blocks
 from stillhouse.show.table import statistics_numbers, statistics_table
 from stillhouse.stats.frame import Frame, Row, frame
 from stillhouse.stats.images import chance_agreement
@@ -370,7 +371,7 @@ def test_a_narrow_terminal_gets_blocks_of_whole_columns(full: Bench, width: int)
     for name in table.columns:
         assert name in text
     assert column(table, "Δ pure [95 % CI]")["Logit KD"] in text
-    assert text.count("Student pure (ResNetBaby)") == len(table.blocks(width))
+    assert text.count("Student pure (ResNetBaby)") == len(blocks(table, width))
 
 
 def test_round_alpha_by_its_published_accuracies(alpha: Import) -> None:

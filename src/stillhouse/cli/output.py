@@ -1,4 +1,4 @@
-"""How every command prints: one table, then the command to type next."""
+"""How every command prints: tables and lists, then the command to type next."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import shutil
 import sys
 
 from stillhouse.errors import printable_lines
-from stillhouse.tables import Format, Table, render
+from stillhouse.tables import Format, Listing, Table, render
 
 __all__ = ["Format", "open_streams", "say", "show"]
 
 ERRORS = "stillhouse.plain"
+PIPED = 120
 PLAIN = {
     **dict.fromkeys("—–−─━", "-"),
     **{"×": "x", "±": "+/-", "≥": ">=", "≤": "<=", "→": "->", "Δ": "diff", "…": "...", "│": "|"},
@@ -44,16 +45,17 @@ def say(text: str, err: bool = False) -> None:
     _write(printable_lines(text) + "\n", err)
 
 
-def show(table: Table, format: Format, next_command: str = "") -> None:
-    """Print a table to stdout and the suggestion as the last line.
+def show(shown: Table | Listing, format: Format, next_command: str = "") -> None:
+    """Print a table or a list to stdout and the suggestion as the last line.
 
+    On a terminal nothing is wider than it; elsewhere lines have at most 120 characters.
     For csv, latex and json the suggestion goes to stderr, so that piped data stays clean.
     """
     if format is Format.rich:
-        table = table.mapped(_encodable)
+        shown = shown.mapped(_encodable)
     terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else None
-    _write(render(table, format, width, color=terminal and _styled()))
+    width = shutil.get_terminal_size().columns if terminal else PIPED
+    _write(render(shown, format, width, color=terminal and _styled(), drop=terminal))
     if next_command:
         say(f"next: {next_command}", err=format not in (Format.rich, Format.md))
 
