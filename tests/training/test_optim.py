@@ -8,7 +8,7 @@ import torch
 from stillhouse.config.schema import Training
 from stillhouse.errors import ConfigError
 from stillhouse.methods.base import ParameterGroup
-from stillhouse.training.optim import learning_rate, make_optimizer, set_rate
+from stillhouse.training.optim import learning_rate, load_optimizer, make_optimizer, set_rate
 
 
 def test_cosine_is_pytorchs_over_all_epochs() -> None:
@@ -80,3 +80,33 @@ def test_a_group_of_foreign_or_repeated_parameters_is_refused(twice: bool) -> No
     groups = [ParameterGroup([own]), ParameterGroup([own if twice else parameter()])]
     with pytest.raises(ConfigError, match="not the method's own, is frozen, or is in two groups"):
         make_optimizer(Training(epochs=1), [own], groups)
+
+
+def test_a_state_loads_into_the_other_devices_form_of_the_optimizer() -> None:
+    training = Training(learning_rate=0.1)
+
+    def stepped(fused: bool) -> torch.optim.SGD:
+        weight = torch.nn.Parameter(torch.ones(3))
+        optimizer = make_optimizer(training, [weight], fused=fused)
+        weight.grad = torch.full((3,), 0.5)
+        optimizer.step()
+        return optimizer
+
+    for fused in (True, False):
+        theirs, ours = stepped(fused), stepped(not fused)
+        load_optimizer(ours, theirs.state_dict())
+        (group,) = ours.param_groups
+        assert (bool(group["fused"]), isinstance(group["lr"], torch.Tensor)) == (not fused,) * 2
+        set_rate(ours, training, 0, 0, 1)
+        assert float(group["lr"]) == pytest.approx(0.1)
+        ours.step()
+
+
+def test_a_skipped_first_step_leaves_the_momentum_at_zero() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = make_optimizer(Training(), [weight], fused=True)
+    weight.grad = torch.full((3,), float("nan"))
+    optimizer.found_inf = torch.ones(())  # type: ignore[attr-defined]
+    optimizer.step()
+    assert torch.equal(weight.detach(), torch.ones(3))
+    assert torch.equal(optimizer.state[weight]["momentum_buffer"], torch.zeros(3))
