@@ -186,6 +186,20 @@ MISTAKES = {
         "round.yaml:8: training.epochs: given 100000000000000000000\n"
         "  hint: expected at most 1,000,000",
     ),
+    "a rate beyond float32": (
+        ("5e-2", "1e308"),
+        "round.yaml:9: training.learning_rate: given 1e+308\n  hint: expected at most 1e+30",
+    ),
+    "a parameter beyond float32": (
+        ("training:", "overrides: {methods: {logit: {temperature: 1e308}}}\ntraining:"),
+        "round.yaml:7: overrides.methods.logit.temperature: given 1e+308\n"
+        "  hint: expected at most 1e+30",
+    ),
+    "a parameter of 20 digits": (
+        ("training:", f"overrides: {{methods: {{logit: {{temperature: {10**20}}}}}}}\ntraining:"),
+        f"round.yaml:7: overrides.methods.logit.temperature: given {10**20}\n"
+        "  hint: expected at most 9,223,372,036,854,775,807",
+    ),
     "a seed of 20 digits": (
         ("[0, 1]", "[0, 99999999999999999999]"),
         "round.yaml:6: seeds[1]: given 99999999999999999999\n"

@@ -96,7 +96,7 @@ def table(
         str | None, typer.Option(help="A round whose published results stand beside.")
     ] = None,
     margin: Annotated[
-        float, typer.Option(min=0, help="Points within which a difference counts as none.")
+        float, typer.Option(min=0, max=100, help="Points within which a difference counts as none.")
     ] = 0.2,
     format: FormatOption = Format.rich,
 ) -> None:

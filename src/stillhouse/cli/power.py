@@ -21,11 +21,13 @@ def power(
     ] = None,
     root: RootOption = HERE,
     difference: Annotated[
-        float, typer.Option(min=0.01, help="The difference to find, in points.")
+        float, typer.Option(min=0.01, max=100, help="The difference to find, in points.")
     ] = 0.5,
     sd: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Spread in points instead: of one arm, or of the pairs."),
+        typer.Option(
+            min=0.001, max=100, help="Spread in points instead: of one arm, or of the pairs."
+        ),
     ] = None,
     paired: Annotated[
         bool, typer.Option("--paired", help="With --sd: it is of the paired differences.")

@@ -16,7 +16,7 @@ from stillhouse.config.diff import changeable
 from stillhouse.config.expand import PURE, settings, sweep_points
 from stillhouse.config.problems import Problem, choose, error, from_pydantic
 from stillhouse.config.renamed import modernise
-from stillhouse.config.schema import Distillation, Round, Training
+from stillhouse.config.schema import MOST_REAL, Distillation, Round, Training
 from stillhouse.config.yaml_file import Source, Where, read_yaml
 from stillhouse.errors import Notice
 from stillhouse.own import Files
@@ -151,6 +151,10 @@ def _override_fields(round_: Round) -> Iterator[Problem]:
                     yield from _field_problems(where, key, value)
                 elif key not in own:
                     yield _unknown_field(where, key, own, round_)
+                elif isinstance(value, int | float) and abs(value) > MOST_REAL:
+                    yield Problem(where, f"given {value:g}", f"expected at most {MOST_REAL:g}")
+                elif isinstance(value, int) and abs(value) >= 2**63:
+                    yield Problem(where, f"given {value}", f"expected at most {2**63 - 1:,}")
     yield from _axes(round_)
 
 

@@ -108,8 +108,8 @@ def from_pydantic(
         size, most = len(given), context["max_length"]
         unit = "characters" if kind == "string_too_long" else "entries"
         return Problem(where, f"given {size:,} {unit}", f"expected at most {most:,}")
-    if kind in ("less_than_equal", "less_than") and isinstance(given, int):
-        most = context["le"] if kind == "less_than_equal" else context["lt"] - 1
+    if kind == "less_than_equal":
+        most = context["le"]
         return Problem(where, f"given {show(given)}", f"expected at most {most:,}")
     fallback = details["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     return Problem(where, f"given {show(given)}", f"expected {EXPECTED.get(kind, fallback)}")

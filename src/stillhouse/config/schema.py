@@ -27,11 +27,12 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Total = Literal["reference", "convex", "additive"]
 # Far above what anyone trains, and far below what ends in no memory, no threads or an overflow.
 MOST_EPOCHS, MOST_IMAGES, MOST_PADDING, MOST_THREADS = 10**6, 10**9, 256, 1024
+MOST_REAL = 1e30  # float32 ends at 3e38
 Count = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[int, Field(gt=0, strict=True)]
 Epochs = Annotated[Positive, Field(le=MOST_EPOCHS)]
-Seed = Annotated[Count, Field(lt=2**63)]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Seed = Annotated[Count, Field(le=2**63 - 1)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MOST_REAL, le=MOST_REAL)]
 Rate = Annotated[Real, Field(gt=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
 
