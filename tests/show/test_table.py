@@ -328,6 +328,15 @@ def test_a_csv_says_the_verdict_that_the_table_says(
 
 
 @pytest.mark.parametrize("sign", [1, -1])
+def test_an_interval_with_one_end_beyond_the_margin_is_not_equivalent(sign: int) -> None:
+    values, against = [80.08, 80.2, 80.32], [80.0, 80.0, 80.0]
+    found = gap(*(values, against)[::sign])
+    assert found.low is not None and found.high is not None
+    assert min(abs(found.low), abs(found.high)) < 0.2 < max(abs(found.low), abs(found.high))
+    assert judge(found, 0.1, 0.2, 1.0, 6).word == "inconclusive"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
 def test_an_unadjusted_interval_alone_decides_nothing(sign: int) -> None:
     low, high = [80.0, 80.1, 80.2], [82.0, 82.1, 82.2]
     found = judge(gap(*(low, high)[::sign]), 0.06, 0.2, 1.0, 6)
