@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -161,7 +162,7 @@ def test_a_scaler_that_skips_every_step_is_caught(
 class FakeGraph:
     """A graph that does its steps anew, after the same warm-up."""
 
-    captured, draws = 0, False
+    captured, draws, seconds = 0, False, 0.25
 
     def __init__(self, run: Any, changed: Any, read: Any) -> None:
         type(self).captured += 1
@@ -193,6 +194,9 @@ def test_a_graphs_warm_up_leaves_no_trace(
     other.train(config)
     assert other.outcome(config) == device_lab.outcome(config)
     assert FakeGraph.captured > 0
+    lines = other.folder(config).metrics().read_text().splitlines()
+    took = json.loads(lines[-1])["time"]
+    assert took["seconds"] > 2 * FakeGraph.seconds  # two of the epoch's three steps are replays
 
 
 def test_rkd_has_few_launches_on_a_gpu_and_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:

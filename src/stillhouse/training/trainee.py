@@ -92,12 +92,13 @@ class Trainee:
         graph = step > 0 and self.method.capturable and graphed(self.config.training, self.device)
         if graph and self.lane is None and self.device.type == "cuda":
             self.lane = Lane()
-        with (graph and self.lane) or nullcontext(), self.clock:
+        with (graph and self.lane) or nullcontext(), nullcontext() if graph else self.clock:
             self._mark()
             set_rate(self.optimizer, self.config.training, epoch, step, self.steps)
             reseed("forward", self.config.seed, epoch, step)
             if graph:
                 names, weighted = self._replay(batch, taught)
+                self.tally.seconds += self.graph.seconds if self.graph else 0.0
             else:
                 names, weighted = self._advance(batch, taught)
             self.tally.add(names, weighted, len(batch.labels))
