@@ -10,6 +10,7 @@ import pytest
 from lab import Lab
 from stillhouse.data import specs
 from stillhouse.exchange.scripts.write import Import, import_round
+from workbench import Bench
 
 Shrink = Callable[[str, int, int], specs.DatasetSpec]
 
@@ -21,6 +22,12 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lab = Lab(folder, folder, folder)
     lab.train(lab.run("pure", seed=7))
     return folder
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A round on paper: no run has started."""
+    return Bench(tmp_path / "bench")
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_teacher_in_training_makes_a_number_invalid_and_is_an_estimate(cases: 
 
 
 def test_evidence_is_the_line_of_the_file(cases: list[Case], alpha: Import) -> None:
-    table, wrong = report("alpha", cases, alpha.file.parent)
+    table, _, wrong = report("alpha", cases, alpha.file.parent)
     evidence = {row[0]: row[4] for row in table.rows}
     assert wrong
     assert evidence["SVHN/pure/ResNet112/0"] == (

@@ -13,6 +13,7 @@ from lab import Lab
 from stillhouse.cli.main import app
 from stillhouse.diagnosis.codes import CODES
 from stillhouse.diagnosis.read import read_round, read_run
+from stillhouse.diagnosis.report import report
 from stillhouse.errors import ConfigError
 from stillhouse.runs.state import state_of
 from workbench import LOGIT, PURE, TEACHER, Bench
@@ -51,7 +52,7 @@ def test_a_failed_teacher_and_who_waits_for_it(bench: Bench) -> None:
     assert found.pop(f"{TEACHER}/0") == ("failed", "divergence")
     assert set(found.values()) == {("stuck", "blocked")}
     assert set(found) == {path for path in bench.runs if "_to_" in path and path.endswith("/0")}
-    assert title == "round tiny: 1 runs examined: 1 failed, 2 stuck"
+    assert title == "round tiny: 1 run examined: 1 failed, 2 stuck"
 
 
 def test_evidence_names_file_and_line(bench: Bench) -> None:
@@ -91,7 +92,7 @@ def test_one_run_by_its_folder(bench: Bench, form: str) -> None:
     target = form.format(path=f"{PURE}/1", experiments=experiments)
     code, rows, title = ask(bench, target)
     assert (code, [row["Run"] for row in rows]) == (1, [f"{PURE}/1"])
-    assert title.startswith(f"{PURE}/1: 1 runs examined")
+    assert title.startswith(f"{PURE}/1: 1 run examined")
 
 
 def test_a_folder_that_is_no_run_is_refused(bench: Bench) -> None:
@@ -145,3 +146,20 @@ def test_a_case_for_every_run_with_its_teacher_and_peers(bench: Bench) -> None:
     assert (teacher.path, teacher.done) == (f"{TEACHER}/0", True)
     assert len(cases[f"{LOGIT}/0"].peers) == len(bench.runs) - 1
     assert cases[f"{PURE}/0"].teacher is None
+
+
+def test_causes_are_a_list_for_readers(bench: Bench) -> None:
+    bench.end(f"{PURE}/0", "failed", "OSError: [Errno 28] No space left on device")
+    log = bench.folder(f"{PURE}/0").attempt(1).log
+    log.write_text("OSError: [Errno 28] No space left on device\n")
+    cases = read_round(bench.workspace, bench.round)
+    table, listing, wrong = report("round tiny", cases, bench.workspace.root)
+    (item,) = listing.items
+    assert wrong and item.level == "failed"
+    assert item.text.startswith(f"{PURE}/0: {CODES['disk'].meaning} (disk, ")
+    assert item.evidence == (table.rows[0][4], f"what to do: {CODES['disk'].cure}")
+    done = CliRunner().invoke(app, ["doctor", "--root", str(bench.workspace.root)])
+    assert f"failed  {PURE}/0: " in done.stdout
+    bench.finish(f"{PURE}/0", 80.0)
+    done = CliRunner().invoke(app, ["doctor", "--root", str(bench.workspace.root)])
+    assert done.stdout.splitlines()[0] == "round tiny: 1 run examined: nothing found"

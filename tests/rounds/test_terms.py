@@ -93,7 +93,7 @@ def test_the_doctor_says_what_terms_says(
     trained: Bench, losses: OwnLoss, word: str, kept: bool, confidence: str | None
 ) -> None:
     cases = read_round(trained.workspace, trained.round)
-    before, _ = report("round tiny", cases, trained.workspace.root)
+    before, _, _ = report("round tiny", cases, trained.workspace.root)
     assert before.notes == (
         "The own loss of 2 methods' runs is not measured: `stillhouse terms` does.",
     )
@@ -101,7 +101,7 @@ def test_the_doctor_says_what_terms_says(
     home = trained.workspace.experiments
     found, good = terms_table(trained.look("method=fitnets"), home, home, home, "cpu", None, print)
     assert (found.rows[0][-1], good) == (word, kept)
-    told, _ = report(
+    told, _, _ = report(
         "round tiny", read_round(trained.workspace, trained.round), trained.workspace.root
     )
     rows = {row[0]: row[2:4] for row in told.rows if row[2] == "own-loss-not-lower"}

@@ -29,7 +29,8 @@ def doctor(
 
     workspace, round_, file, run = find(root, target)
     cases = [case for case in read_round(workspace, round_) if run in (None, case.path)]
-    table, wrong = report(run or f"round {round_.round}", cases, workspace.root)
+    table, listing, wrong = report(run or f"round {round_.round}", cases, workspace.root)
     shown = file if target is None or run else Path(target)
-    show(table, format, again("status", str(shown), root))
+    people = format not in (Format.csv, Format.json)
+    show(listing if people else table, format, again("status", str(shown), root))
     raise typer.Exit(1 if wrong else 0)

@@ -18,7 +18,7 @@ def observe(
 ) -> None:
     """List what the numbers say and what they do not, each with its rule and its runs."""
     from stillhouse import data
-    from stillhouse.diagnosis.observations.rules import observation_records, observation_table
+    from stillhouse.diagnosis.observations.rules import observation_list, observation_records
     from stillhouse.diagnosis.observations.rules import observe as find
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
@@ -33,5 +33,5 @@ def observe(
     for number, name in enumerate(loaded.datasets, start=1):
         own = [one for one in found if one.dataset == name]
         label = data.spec(name, loaded.files).label
-        table = observation_table(loaded.round, label, own)
-        show(table, format, next_command if number == len(loaded.datasets) else "")
+        listing = observation_list(loaded.round, label, own)
+        show(listing, format, next_command if number == len(loaded.datasets) else "")

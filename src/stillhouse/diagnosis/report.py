@@ -1,4 +1,4 @@
-"""`stillhouse doctor`: every finding with its evidence and its cure, as one table."""
+"""`stillhouse doctor`: every finding with its evidence and its cure, as a list and a table."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from stillhouse.config.expand import pure_path, teacher_path
 from stillhouse.diagnosis.case import Case, Finding, Line
 from stillhouse.diagnosis.codes import CODES
 from stillhouse.diagnosis.diagnose import diagnose
-from stillhouse.tables import Table
+from stillhouse.tables import Item, Listing, Table
 
 VERDICTS = ("failed", "stuck", "unsound", "invalid", "caution")
 COLUMNS = ("Run", "Verdict", "Cause", "Confidence", "Evidence", "What to do")
 
 
-def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, bool]:
-    """The findings on some runs, and whether a run failed, is stuck, unsound or invalid.
+def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listing, bool]:
+    """The findings on some runs as a table for programs and as a list for readers.
+
+    The third value is whether a run failed, is stuck, unsound or invalid.
 
     File names are shown relative to `below` where they lie there.
     """
@@ -28,7 +30,7 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, bool]:
     told = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
     looked = sum(case.started for case in cases)
     unstarted = len(cases) - looked
-    title = f"{name}: {looked} runs examined: {told or 'nothing found'}"
+    title = f"{name}: {looked} run{'s' * (looked != 1)} examined"
     notes = [f"{unstarted} runs have not started."] if unstarted else []
     if unmeasured := sum(map(_unmeasured, cases)):
         notes.append(
@@ -39,7 +41,13 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, bool]:
             "The first cause of a run is the likeliest; those below it may follow from it."
         )
     wrong = any(word != "caution" for word in verdicts.values())
-    return Table(title, COLUMNS, rows, tuple(notes)), wrong
+    listing = Listing(
+        f"{title}: {told}" if told else title,
+        tuple(_item(case, finding, below) for case, finding in found),
+        tuple(notes),
+    )
+    table = Table(f"{title}: {told or listing.empty}", COLUMNS, rows, tuple(notes))
+    return table, listing, wrong
 
 
 def _unmeasured(case: Case) -> bool:
@@ -66,9 +74,20 @@ def verdict(case: Case, finding: Finding) -> str:
 
 def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:
     evidence = "; ".join(place(line, below) for line in finding.evidence)
+    told = (case.path, verdict(case, finding), finding.code, finding.confidence)
+    return (*told, evidence, _cure(case, finding))
+
+
+def _item(case: Case, finding: Finding, below: Path) -> Item:
+    """`failed` `RUN: CAUSE (CODE, likely).`, and below it the evidence and what to do."""
+    text = f"{case.path}: {CODES[finding.code].meaning} ({finding.code}, {finding.confidence})."
+    evidence = [place(line, below) for line in finding.evidence]
+    return Item(verdict(case, finding), text, (*evidence, f"what to do: {_cure(case, finding)}"))
+
+
+def _cure(case: Case, finding: Finding) -> str:
     code = CODES[finding.code]
-    cure = (case.imported and code.imported) or code.cure
-    return (case.path, verdict(case, finding), code.name, finding.confidence, evidence, cure)
+    return (case.imported and code.imported) or code.cure
 
 
 def place(line: Line, below: Path) -> str:

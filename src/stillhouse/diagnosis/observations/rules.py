@@ -8,7 +8,7 @@ from stillhouse.diagnosis.observations import effects, process, soundness, teach
 from stillhouse.diagnosis.observations.base import LEVELS, Observation, Scene, scene
 from stillhouse.rounds.survey import Survey
 from stillhouse.stats.arms import Which
-from stillhouse.tables import Table
+from stillhouse.tables import Item, Listing, Table
 
 Rule = Callable[[Scene], Iterator[Observation]]
 RULES: tuple[Rule, ...] = (
@@ -36,7 +36,6 @@ RULES: tuple[Rule, ...] = (
     effects.swept,
     process.smoothed,
 )
-SHOWN = 3
 
 
 def observe(seen: Survey, which: Which = "final") -> list[Observation]:
@@ -49,12 +48,10 @@ def observe(seen: Survey, which: Which = "final") -> list[Observation]:
     return found
 
 
-def observation_table(name: str, dataset: str, found: Iterable[Observation]) -> Table:
-    """A dataset's observations for readers: the runs stand behind the sentence, seeds joined."""
-    rows = tuple((one.level, one.rule, f"{one.text}.{_runs(one)}") for one in found)
-    return Table(
-        f"round {name}, {dataset}: key observations", ("Level", "Rule", "Observation"), rows
-    )
+def observation_list(name: str, dataset: str, found: Iterable[Observation]) -> Listing:
+    """A dataset's observations for readers: the rule and the runs stand below each sentence."""
+    items = tuple(Item(one.level, f"{one.text}.", (_basis(one),)) for one in found)
+    return Listing(f"round {name}, {dataset}: key observations", items, empty="none")
 
 
 def observation_records(name: str, found: Iterable[Observation]) -> Table:
@@ -63,13 +60,11 @@ def observation_records(name: str, found: Iterable[Observation]) -> Table:
     return Table(f"round {name}", ("dataset", "level", "rule", "text", "runs"), rows)
 
 
-def _runs(found: Observation) -> str:
-    if not found.runs or found.runs[0] in found.text:
-        return ""
+def _basis(found: Observation) -> str:
+    """`RULE: RUNS`, with the seeds of an arm joined."""
     arms: dict[str, list[str]] = {}
     for path in found.runs:
         arm, _, seed = path.rpartition("/")
         arms.setdefault(arm, []).append(seed)
-    shown = [f"{arm}/{','.join(seeds)}" for arm, seeds in arms.items()]
-    more = f" and {len(shown) - SHOWN} more arms" if len(shown) > SHOWN else ""
-    return f" [{'; '.join(shown[:SHOWN])}{more}]"
+    runs = "; ".join(f"{arm}/{','.join(seeds)}" for arm, seeds in arms.items())
+    return f"{found.rule}: {runs}" if runs else found.rule
