@@ -31,6 +31,7 @@ LOGIT = "Cifar10/logit/ResNet112_to_ResNet56"
 NUMBERS = ("9" * 5000, "9" * 400, "-1", "nan", "inf", "1e999", "1.2.3", "", "\u0663", "1_0", "101")
 PARTS = (
     *("Cifar10", "pure", "logit", "rkd", "ResNet56", "ResNet20", "ResNet112_to_ResNet56", "0", "7"),
+    *("ResNet56_to_ResNet20",),
     *("alpha_1", "alpha_0.9999999999999999999", "alpha_" + "9" * 200, "alpha_nan", "9" * 200),
     *("\u0663", "-1", "...", "\x1b[2J", "a\nb", "\udcff", "x" * 255, ".hidden", "experiments"),
 )
