@@ -52,7 +52,7 @@ def submit(
     if dry_run:
         decision, scripts = submitter.scripts()
         for script in scripts:
-            typer.echo(script)
+            say(script)
         _left(decision.left)
         say(f"next: {again('submit', round_, root)} --site {site}")
         return

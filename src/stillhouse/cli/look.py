@@ -34,22 +34,34 @@ def plan(
     round_: RoundArgument,
     root: RootOption = HERE,
     only: OnlyOption = None,
+    time: Annotated[
+        bool, typer.Option("--time", help="Time a step of each network here: cost in hours.")
+    ] = False,
     device: DeviceOption = "auto",
     format: FormatOption = Format.rich,
 ) -> None:
     """Show a round's matrix: what is done, what waits for which teacher, cost and power."""
     from stillhouse.config.load import check_parameters
+    from stillhouse.rounds.cost import recorded_seconds, timed_seconds
     from stillhouse.rounds.survey import survey
     from stillhouse.rounds.workspace import open_round
     from stillhouse.show.plan import plan as make_plan
+    from stillhouse.show.plan import plan_numbers
     from stillhouse.show.power import plan_notes
 
     workspace, loaded, file = open_round(root, round_)
     check_parameters(loaded, file)
     seen = survey(workspace, loaded, only)
-    shown = make_plan(seen, device, format in (Format.csv, Format.json))
-    shown = replace(shown, notes=(*shown.notes, *plan_notes(seen)))
-    show(shown, format, again("status" if loaded.imported else "run", round_, root))
+    seconds = timed_seconds(seen, device) if time else recorded_seconds(seen)
+    next_command = again("status" if loaded.imported else "run", round_, root)
+    if format in (Format.csv, Format.json):
+        show(plan_numbers(seen, seconds), format, next_command)
+        return
+    *tables, last = make_plan(seen, seconds, again("plan", round_, root))
+    for table in tables:
+        show(table, format)
+    *notes, summary = last.notes
+    show(replace(last, notes=(*notes, *plan_notes(seen), summary)), format, next_command)
 
 
 def status(

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from stillhouse import data, models
+from stillhouse.config.expand import PURE
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
@@ -19,28 +20,68 @@ from stillhouse.training.precision import configure, pick_device, settle
 
 PROBE_IMAGES = 8
 FORWARD_SHARE = 1 / 3
+TRAINING_PASSES = 3  # forward, and backward to the inputs and to the weights
 
 
-def estimate(seen: Survey, device: str) -> dict[str, float]:
-    """Seconds still needed by each unfinished run (by path), alone on `device`.
+def recorded_seconds(seen: Survey) -> dict[str, float]:
+    """Seconds still needed by unfinished runs (by path), alone, by the epoch times recorded.
 
-    A finished run of the same dataset, method and network gives its time per epoch; otherwise one
-    training step of the network, and the teacher's forward pass, are timed here and now on
-    random images. What a method adds is then left out. Nothing is timed for an imported round,
-    which was trained on another machine: runs without a recorded time are left out.
+    A finished run of the same dataset, method and network gives the time of an epoch; a run
+    without one is left out.
     """
     recorded = _recorded(seen.cells)
+    keys = {c.config.path: (c.config.dataset, c.config.method, c.config.model) for c in seen.cells}
+    return {
+        cell.config.path: cell.left * recorded[keys[cell.config.path]]
+        for cell in seen.cells
+        if cell.state.name != "done" and keys[cell.config.path] in recorded
+    }
+
+
+def timed_seconds(seen: Survey, device: str) -> dict[str, float]:
+    """Seconds still needed by each unfinished run (by path), alone on `device`.
+
+    Where no time is recorded, one training step of the network, and the teacher's forward pass,
+    are timed here and now on random images; what a method adds is then left out. Nothing is timed
+    for an imported round, which was trained on another machine.
+    """
+    costs = recorded_seconds(seen)
     probes: dict[tuple[str, str], float] = {}
-    costs = {}
     for cell in seen.cells:
-        if cell.state.name == "done":
-            continue
-        run = cell.config
-        known = recorded.get((run.dataset, run.method, run.model))
-        if known is None and cell.imported:
-            continue
-        costs[run.path] = cell.left * (known if known else _probed(run, probes, device))
+        if cell.state.name != "done" and cell.config.path not in costs and not cell.imported:
+            costs[cell.config.path] = cell.left * _probed(cell.config, probes, device)
     return costs
+
+
+def passes(runs: Iterable[RunConfig]) -> dict[str, float]:
+    """What each whole run (by path) costs, in runs of the dataset's first pure student.
+
+    Counted: training images times multiplications, three for a training step and one for the
+    teacher's pass.
+    """
+    runs = list(runs)
+    operations = forward_operations(runs)
+    found: dict[str, float] = {}
+    units: dict[str, float] = {}
+    taught = {run.dataset: run.model for run in reversed(runs) if run.teacher}
+    for run in runs:
+        of = operations[run.dataset]
+        epochs = run.training.epochs * training_images(run)
+        teacher = of[run.teacher.model] if run.teacher else 0
+        found[run.path] = epochs * (TRAINING_PASSES * of[run.model] + teacher)
+        if run.method == PURE and run.model == taught.get(run.dataset, run.model):
+            units.setdefault(run.dataset, found[run.path])
+    for run in runs:
+        alone = run.training.epochs * training_images(run) * TRAINING_PASSES
+        unit = units.get(run.dataset, alone * operations[run.dataset][run.model])
+        found[run.path] /= unit
+    return found
+
+
+def training_images(run: RunConfig) -> int:
+    """How many images an epoch of a run trains on."""
+    spec = data.spec(run.dataset, run.files)
+    return run.training.train_images or spec.train_images - run.training.validation
 
 
 def forward_operations(runs: Iterable[RunConfig]) -> dict[str, dict[str, int]]:
@@ -107,7 +148,7 @@ def _probed(run: RunConfig, probes: dict[tuple[str, str], float], device: str) -
         return probes[run.dataset, model]
 
     spec = data.spec(run.dataset, run.files)
-    images = run.training.train_images or spec.train_images - run.training.validation
+    images = training_images(run)
     seconds = step(run.model) * (images + FORWARD_SHARE * spec.test_images)
     if run.teacher is not None:
         seconds += step(run.teacher.model) * FORWARD_SHARE * images

@@ -5,100 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stillhouse import methods
+from stillhouse.config.expand import PURE
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig
 from stillhouse.methods.objective import coefficients, effective_ratio
-from stillhouse.rounds.cost import estimate
+from stillhouse.rounds.cost import passes
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.tables import Cell as Value
 from stillhouse.tables import Table, from_rows
 
-COLUMNS = (
-    "Dataset",
-    "Method",
-    "Network",
-    "Seeds",
-    "Runs",
-    "Done",
-    "Left",
-    "Waits for",
-    "Loss",
-    "Cost",
-)
+COLUMNS = ("Method", "Network", "Seeds", "Runs", "Done", "Waits for", "Cost")
+Row = tuple[Value, ...]
 
 
-def plan(seen: Survey, device: str, numbers: bool = False) -> Table:
-    """One row per dataset, method, sweep point and network. Validates every method's parameters.
+def plan(seen: Survey, seconds: dict[str, float], again: str = "stillhouse plan") -> list[Table]:
+    """A table for all datasets that have the same rows: one row per method and network.
 
-    `numbers`: for programs, one number per cell.
+    `seconds` are those that unfinished runs still need (by path), as far as known; the cost of
+    the others is in runs of the pure student. `again` is the command that was typed. Validates
+    every method's parameters. The summary stands in the last table's last note.
     """
-    costs = estimate(seen, device)
-    rows: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in seen.cells:
-        run = cell.config
-        axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
-        rows.setdefault((run.dataset, f"{run.method} {axes}".strip(), run.model), []).append(cell)
-    done = seen.count("done")
-    total = len(seen.cells)
-    title = f"round {seen.round.round}: {total} runs, {done} done, {total - done} left"
+    relative = passes(cell.config for cell in seen.cells)
+    groups: dict[tuple[Row, ...], list[str]] = {}
+    for dataset in seen.round.datasets:
+        rows = (_row(cells, seconds, relative) for cells in _rows(seen, dataset))
+        groups.setdefault(tuple(rows), []).append(dataset)
+    tables = [Table(_datasets(names), COLUMNS, rows) for rows, names in groups.items()]
     notes = (
-        _cost_note(seen, costs, device),
-        "loss: coefficients of cross entropy and of each unweighted term, "
-        "and in brackets the effective ratio to cross entropy",
+        *_losses(seen),
+        _cost_note(seen, seconds, relative, again),
+        f"round {seen.round.round}: {_counts(seen)}",
     )
-    if numbers:
-        return from_rows(title, _records(list(rows.values()), seen.round.sweep, costs), notes)
-    table = tuple((*key, *_row(cells, costs)) for key, cells in rows.items())
-    return Table(title, COLUMNS, table, notes)
+    last = tables[-1]
+    return [*tables[:-1], Table(last.title, last.columns, last.rows, notes)]
 
 
-def _cost_note(seen: Survey, costs: dict[str, float], device: str) -> str:
-    total = _hours(sum(costs.values()))
-    if seen.round.imported:
-        left = sum(cell.state.name != "done" for cell in seen.cells)
-        return (
-            f"cost: {total} for {len(costs)} of the {left} runs that are left, by the epoch times "
-            "in the records; for the others they hold none"
-        )
-    return (
-        f"cost: {total} of one {device} device for all that is left, by the recorded epoch times "
-        "where there are any, else by one step timed here; students of one seed share their "
-        "teacher's pass and need less"
-    )
-
-
-def _row(cells: list[Cell], costs: dict[str, float]) -> tuple[str | int, ...]:
-    first = resolve(cells[0].config)
-    done = sum(cell.state.name == "done" for cell in cells)
-    waiting = [cell for cell in cells if not cell.ready]
-    waits = ""
-    if waiting:
-        seeds = sorted({cell.config.teacher.seed for cell in waiting if cell.config.teacher})
-        assert first.teacher is not None
-        waits = f"{first.teacher.model} {','.join(map(str, seeds))}"
-    seconds = _seconds(cells, costs)
-    seeds_text = ",".join(str(cell.config.seed) for cell in cells)
-    return (
-        seeds_text,
-        len(cells),
-        done,
-        len(cells) - done,
-        waits,
-        loss_text(first),
-        "" if done == len(cells) else "unknown" if seconds is None else _hours(seconds),
-    )
-
-
-def _seconds(cells: list[Cell], costs: dict[str, float]) -> float | None:
-    """What the unfinished of some runs still need; None if that is not known of every one."""
-    left = [cell.config.path for cell in cells if cell.state.name != "done"]
-    known = [costs[path] for path in left if path in costs]
-    return sum(known) if len(known) == len(left) else None
-
-
-def _records(
-    rows: list[list[Cell]], axes: Iterable[str], costs: dict[str, float]
-) -> list[dict[str, Value]]:
+def plan_numbers(seen: Survey, seconds: dict[str, float]) -> Table:
+    """The same for programs: one row per dataset, method and network, one number per cell."""
+    relative = passes(cell.config for cell in seen.cells)
+    rows = [cells for dataset in seen.round.datasets for cells in _rows(seen, dataset)]
     weights = [_weights(resolve(cells[0].config)) for cells in rows]
     terms = dict.fromkeys(term for own in weights for term in own)
     found: list[dict[str, Value]] = []
@@ -109,17 +54,18 @@ def _records(
                 "dataset": run.dataset,
                 "method": run.method,
                 "model": run.model,
-                **{f"axis_{name}": run.axes.get(name) for name in axes},
+                **{f"axis_{name}": run.axes.get(name) for name in seen.round.sweep},
                 "planned": len(cells),
                 "done": done,
                 "left": len(cells) - done,
                 "teacher": run.teacher.model if run.teacher else None,
                 "waiting": sum(not cell.ready for cell in cells),
                 **{f"weight_{term}": own.get(term) for term in terms},
-                "seconds": _seconds(cells, costs),
+                "passes": relative[run.path],
+                "seconds": _seconds(cells, seconds),
             }
         )
-    return found
+    return from_rows(f"round {seen.round.round}: {_counts(seen)}", found)
 
 
 def loss_text(run: RunConfig) -> str:
@@ -130,6 +76,84 @@ def loss_text(run: RunConfig) -> str:
     if not ratios:
         return text
     return f"{text} ({', '.join(f'{name} : ce = {r:g}' for name, r in ratios.items())})"
+
+
+def _rows(seen: Survey, dataset: str) -> Iterable[list[Cell]]:
+    rows: dict[tuple[str, str], list[Cell]] = {}
+    for cell in seen.cells:
+        if cell.config.dataset == dataset:
+            rows.setdefault((_method(cell.config), cell.config.model), []).append(cell)
+    return rows.values()
+
+
+def _row(cells: list[Cell], seconds: dict[str, float], relative: dict[str, float]) -> Row:
+    run = cells[0].config
+    done = sum(cell.state.name == "done" for cell in cells)
+    waiting = {cell.config.teacher.seed for cell in cells if not cell.ready and cell.config.teacher}
+    waits = ""
+    if waiting and run.teacher:
+        waits = f"{run.teacher.model} {','.join(map(str, sorted(waiting)))}"
+    known = _seconds(cells, seconds)
+    cost = f"{len(cells) - done} x {relative[run.path]:.2g}" if known is None else _hours(known)
+    seeds = ",".join(str(cell.config.seed) for cell in cells)
+    shown = "" if done == len(cells) else cost
+    return (_method(run), run.model, seeds, len(cells), done, waits, shown)
+
+
+def _losses(seen: Survey) -> tuple[str, ...]:
+    """How each method's loss is weighed, once where all its runs agree."""
+    texts: dict[str, dict[str, None]] = {}
+    for cell in seen.cells:
+        if cell.config.method != PURE:
+            texts.setdefault(_method(cell.config), {})[loss_text(resolve(cell.config))] = None
+    return tuple(f"loss of {method}: {' or '.join(own)}" for method, own in texts.items())
+
+
+def _cost_note(
+    seen: Survey, seconds: dict[str, float], relative: dict[str, float], again: str
+) -> str:
+    left = [cell for cell in seen.cells if cell.state.name != "done"]
+    if not left:
+        return "cost: nothing is left to train"
+    unknown = [cell for cell in left if cell.config.path not in seconds]
+    known = _hours(sum(seconds.values()))
+    if seen.round.imported:
+        return (
+            f"cost: {known} for {len(seconds)} of the {len(left)} runs that are left, by the epoch "
+            "times in the records; for the others they hold none"
+        )
+    if not unknown:
+        return (
+            f"cost: {known} for all that is left, each run alone; the students of one seed share "
+            "their teacher's pass and need less"
+        )
+    whole = sum(relative[cell.config.path] for cell in unknown)
+    return (
+        f"cost: {len(unknown)} runs with no recorded time cost {whole:.3g} runs of the pure "
+        f"student (images x multiplications); unknown in hours: {again} --time"
+        + (f"; {known} for the others" if seconds else "")
+    )
+
+
+def _counts(seen: Survey) -> str:
+    total, done = len(seen.cells), seen.count("done")
+    return f"{total} runs, {done} done, {total - done} left"
+
+
+def _datasets(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names)}: for each of them"
+
+
+def _method(run: RunConfig) -> str:
+    axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
+    return f"{run.method} {axes}".strip()
+
+
+def _seconds(cells: list[Cell], seconds: dict[str, float]) -> float | None:
+    """What the unfinished of some runs still need; None if that is not known of every one."""
+    left = [cell.config.path for cell in cells if cell.state.name != "done"]
+    known = [seconds[path] for path in left if path in seconds]
+    return sum(known) if len(known) == len(left) else None
 
 
 def _weights(run: RunConfig) -> dict[str, float]:

@@ -149,7 +149,7 @@ def test_plan_of_an_import_takes_recorded_times(
     scripts.run(LOGIT, errors=MODULES + TRACEBACK, log=log(0))
     done = bring_in(scripts)
     seen = survey(Workspace(done.file.parent), load_round(done.file))
-    assert cost.estimate(seen, "cpu") == {TEACHER[:-1] + "1": pytest.approx((3600 + 60) / 2)}
+    assert cost.timed_seconds(seen, "cpu") == {TEACHER[:-1] + "1": pytest.approx((3600 + 60) / 2)}
     shown = ask(done, "plan")
     assert "unknown" in shown
     assert "for 1 of the 2 runs that are left, by the epoch times in the records" in shown
