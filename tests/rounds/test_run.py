@@ -97,10 +97,15 @@ def test_ctrl_c_and_a_closed_terminal_stop_cleanly_and_a_later_run_completes(
 ) -> None:
     """Told to the parent alone, as by `kill -INT`: it passes it on to its workers."""
     desk, path = Desk(tmp_path, methods=["pure"], seeds=[0]), "Digits/pure/ResNetBaby/0"
-    with desk.started() as process:
-        wait_until(lambda: desk.states()[path] == "running", "the run starts")
-        process.send_signal(number)
-        text, _ = process.communicate(timeout=LIMIT)
+    before = signal.signal(number, signal.SIG_DFL)  # the tests may run under `nohup`
+    try:
+        with desk.started() as process:
+            signal.signal(number, before)
+            wait_until(lambda: desk.states()[path] == "running", "the run starts")
+            process.send_signal(number)
+            text, _ = process.communicate(timeout=LIMIT)
+    finally:
+        signal.signal(number, before)
     assert process.returncode == 1
     assert text.splitlines()[-2].startswith("0 of 1 runs done")
     assert text.splitlines()[-1].startswith("next: stillhouse status")
