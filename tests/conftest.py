@@ -68,9 +68,3 @@ def shrink(monkeypatch: pytest.MonkeyPatch) -> Shrink:
         return spec
 
     return shrink_spec
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """A round on paper whose runs are put into states by hand."""
-    return Bench(tmp_path / "bench")
