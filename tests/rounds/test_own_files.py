@@ -53,9 +53,10 @@ def check(bench: Bench) -> None:
 
 def test_plan_table_and_explain_know_own_names(mine: Bench) -> None:
     check(mine)
-    row = plan(mine.look(), "cpu").rows[-1]
-    assert row[:3] == ("own_dataset", "own_method", "own_model")
-    assert "1 ce + 0.1 match (match : ce = 0.1)" in row
+    (planned,) = plan(mine.look(), {})
+    assert planned.title == "own_dataset"
+    assert planned.rows[-1][:2] == ("own_method", "own_model")
+    assert "loss of own_method: 1 ce + 0.1 match (match : ce = 0.1)" in planned.notes
     mine.finish_all([90.0, 80.0, 85.0])
     (table,) = seed_tables(mine.look(), "final")
     assert table.title.startswith("round tiny, Even or odd: test accuracy")

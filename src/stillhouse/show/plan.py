@@ -94,7 +94,11 @@ def _row(cells: list[Cell], seconds: dict[str, float], relative: dict[str, float
     if waiting and run.teacher:
         waits = f"{run.teacher.model} {','.join(map(str, sorted(waiting)))}"
     known = _seconds(cells, seconds)
-    cost = f"{len(cells) - done} x {relative[run.path]:.2g}" if known is None else _hours(known)
+    cost = f"{len(cells) - done} x {relative[run.path]:.2g}"
+    if known is not None:
+        cost = _hours(known)
+    elif cells[0].imported:
+        cost = "unknown"
     seeds = ",".join(str(cell.config.seed) for cell in cells)
     shown = "" if done == len(cells) else cost
     return (_method(run), run.model, seeds, len(cells), done, waits, shown)
