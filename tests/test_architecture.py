@@ -28,7 +28,8 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(SOURCE.rglob("*.py"))
-FILES = MODULES + sorted((ROOT / "tests").rglob("*.py"))
+OTHERS = ("tests", "benchmarks", "tools", "examples")
+FILES = MODULES + sorted(path for name in OTHERS for path in (ROOT / name).rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:

@@ -10,72 +10,75 @@ Report = dict[str, Any]
 def page(report: Report) -> str:
     """The whole page."""
     facts = report["facts"]
-    where = facts.get("gpu") or facts["device"]
-    lines = [f"# Measured on {where}", ""]
+    lines = [f"# Measured on {facts.get('gpu') or facts['device']}", ""]
     lines += [f"- {name}: {value}" for name, value in facts.items()]
+    lines += [*_checks(report), *_timings(report), *_ratios(report)]
+    if report["processes"]:
+        lines += _processes(report)
+    if report["skipped"]:
+        lines += ["", "## Left out", "", *(f"- {what}" for what in report["skipped"])]
+    return "\n".join(lines) + "\n"
+
+
+def _checks(report: Report) -> list[str]:
     failed = [row for row in report["checks"] if row["passed"] is False]
     passed = [row for row in report["checks"] if row["passed"]]
-    lines += ["", "## Checks", "", f"{len(passed)} passed, {len(failed)} failed."]
-    lines += [f"- failed: {row['name']}: {row['detail']}" for row in failed]
     unjudged = [row for row in report["checks"] if row["passed"] is None]
-    lines += [f"- {row['name']}: {row['detail']}" for row in unjudged]
-    lines += ["", "## Milliseconds per step of all students", ""]
-    lines += _table(
-        "student | precision | mode | students | ms (least-most) | launches | busy | peak MiB",
-        [
-            (
-                row["student"],
-                row["precision"],
-                row["mode"] + (", no TF32" if row["tf32"] == "nowhere" else ""),
-                row["students"],
-                f"{row['ms']:.1f} ({row['ms_least']:.1f}-{row['ms_most']:.1f})",
-                _number(row.get("launches"), ".0f"),
-                _number(row.get("busy_share"), ".0%"),
-                _number(row.get("peak_mib"), ".0f"),
-            )
-            for row in report["timings"]
-            if "ms" in row
-        ],
-    )
-    lines += ["", "## Times faster than the textbook loop", ""]
-    lines += [
-        "Its images are on the device already, or come from a DataLoader of PIL pictures.",
-        "",
+    return [
+        *("", "## Checks", "", f"{len(passed)} passed, {len(failed)} failed."),
+        *(f"- failed: {row['name']}: {row['detail']}" for row in failed),
+        *(f"- {row['name']}: {row['detail']}" for row in unjudged),
     ]
-    lines += _table(
-        "student | precision | mode | students | same precision | fp32 | same, loader "
-        "| fp32, loader",
-        [
-            (
-                *(row[key] for key in ("student", "precision", "mode", "students")),
-                *(
-                    _number(row[f"over_{key}"], ".2f")
-                    for key in (
-                        "same_precision",
-                        "fp32",
-                        "same_with_loader",
-                        "fp32_with_loader",
-                    )
-                ),
-            )
-            for row in report["ratios"]
-        ],
-    )
-    if report["processes"]:
-        lines += ["", "## Processes on one GPU", ""]
-        lines += _table(
-            "student | precision | mode | processes | cohort steps per second",
-            [
-                (
-                    *(row[key] for key in ("student", "precision", "mode", "processes")),
-                    row.get("failed") or _number(row.get("steps_per_second"), ".2f"),
-                )
-                for row in report["processes"]
-            ],
+
+
+def _timings(report: Report) -> list[str]:
+    rows: list[tuple[object, ...]] = [
+        (
+            row["student"],
+            row["precision"],
+            row["mode"] + (", no TF32" if row["tf32"] == "nowhere" else ""),
+            row["students"],
+            f"{row['ms']:.1f} ({row['ms_least']:.1f}-{row['ms_most']:.1f})",
+            _number(row.get("launches"), ".0f"),
+            _number(row.get("busy_share"), ".0%"),
+            _number(row.get("peak_mib"), ".0f"),
         )
-    lines += ["", "## Left out", ""] if report["skipped"] else []
-    lines += [f"- {what}" for what in report["skipped"]]
-    return "\n".join(lines) + "\n"
+        for row in report["timings"]
+        if "ms" in row
+    ]
+    heading = "student | precision | mode | students | ms (least-most) | launches | busy | peak MiB"
+    return ["", "## Milliseconds per step of all students", "", *_table(heading, rows)]
+
+
+def _ratios(report: Report) -> list[str]:
+    names = ("same_precision", "fp32", "same_with_loader", "fp32_with_loader")
+    rows: list[tuple[object, ...]] = [
+        (*_what(row, "students"), *(_number(row[f"over_{name}"], ".2f") for name in names))
+        for row in report["ratios"]
+    ]
+    heading = "student | precision | mode | students | same precision | fp32"
+    heading += " | same, loader | fp32, loader"
+    return [
+        *("", "## Times faster than the textbook loop", ""),
+        *("Its images are on the device already, or come from a DataLoader of PIL pictures.", ""),
+        *_table(heading, rows),
+    ]
+
+
+def _processes(report: Report) -> list[str]:
+    rows: list[tuple[object, ...]] = [
+        (
+            *_what(row, "processes"),
+            row.get("failed") or _number(row.get("steps_per_second"), ".2f"),
+        )
+        for row in report["processes"]
+    ]
+    heading = "student | precision | mode | processes | cohort steps per second"
+    return ["", "## Processes on one GPU", "", *_table(heading, rows)]
+
+
+def _what(row: dict[str, Any], count: str) -> tuple[object, ...]:
+    return tuple(row[key] for key in ("student", "precision", "mode", count))
 
 
 def _table(heading: str, rows: list[tuple[object, ...]]) -> list[str]:
