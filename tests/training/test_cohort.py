@@ -10,6 +10,7 @@ import torch
 from lab import ALL_METHODS, Lab, StopAfter
 from stillhouse.errors import RunError
 from stillhouse.runs.folder import RunFolder
+from stillhouse.training import cohort as cohort_module
 from stillhouse.training.cohort import check_same, prepare_data, train_batches
 from stillhouse.training.loop import train
 
@@ -91,3 +92,19 @@ def test_a_run_on_the_same_images_in_another_order_is_refused_with_the_reason(la
     assert "the same in another order, which decides what a step and a subset hold" in (
         caught.value.hint
     )
+
+
+def test_a_run_keeps_its_identity_where_a_later_version_hashes_it_otherwise(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = lab.run("pure")
+    lab.train(run, steps=4)
+    monkeypatch.setattr(cohort_module, "identity", lambda config: "f" * 64)
+    complaints: list[str] = []
+    member = lab.open(run, complaints=complaints).members[0]
+    assert (complaints, member.trainee.position) == ([], (1, 1))
+    member.recorder.stop(member.trainee, "enough", "killed")
+    assert lab.train(run) is None
+    result, started = lab.folder(run).completed(), lab.folder(run).started()
+    assert result is not None and started is not None
+    assert result["identity"] == started["identity"] != "f" * 64
