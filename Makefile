@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: release demo test mutants storm check test-cluster simulate bench gpu format clean fuzz doctor-bench
+.PHONY: same release demo test mutants storm check test-cluster simulate bench gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -22,6 +22,9 @@ storm: .venv/ready         ## a round killed at named points and random moments,
 
 mutants: .venv/ready       ## one-line changes that the tests must notice (MUTANT="NAME ..." for some)
 	PYTHONPATH=tests $(BIN)/python -m mutants $(MUTANT)
+
+same: .venv/ready          ## train digits by the version BASE and by this one: the same weights? (BASE=COMMIT; FAST=1)
+	$(BIN)/python tools/same.py "$(BASE)" $(if $(FAST),--fast)
 
 check: .venv/ready         ## formatting, lint and types
 	$(BIN)/ruff format --check .
