@@ -72,7 +72,7 @@ def main() -> int:
     """Compare; 1 if anything differs."""
     commits = [word for word in sys.argv[1:] if word != "--fast"]
     if len(commits) != 1 or not commits[0]:
-        print("expected one commit: make same BASE=COMMIT", file=sys.stderr)
+        sys.stderr.write("expected one commit: make same BASE=COMMIT\n")
         return 2
     with tempfile.TemporaryDirectory() as folder:
         old = Path(folder) / "base"
@@ -87,7 +87,7 @@ def main() -> int:
         finally:
             subprocess.run([*git, "remove", "--force", str(old)], check=True)
     found = differences(before, after)
-    print("\n".join(found + [f"{len(before)} files of weights, {len(found)} differ"]))
+    sys.stdout.write("\n".join([*found, f"{len(before)} files of weights, {len(found)} differ\n"]))
     return int(bool(found) or not before)
 
 
