@@ -1,6 +1,6 @@
 """A cluster on paper: the real policy against a scheduler in which everything goes wrong.
 
-`decide`, `judge`, `over` and the ledger are the ones that `stillhouse submit` uses; simulated are
+`decide`, `judge`, `over` and the ledger are the ones that `cluster submit` uses; simulated are
 the queue, the nodes, the training and the clock. A pass comes every five minutes. What goes
 wrong: `qstat` fails or leaves a new job out, `qsub` fails before or after the job is in the queue,
 the pass dies around it, nodes fail, and some jobs miss their deadline and are killed.

@@ -4,10 +4,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from typer import Typer
 from typer.testing import CliRunner
 
-from stillhouse.cli.diff import diff
+from stillhouse.cli.main import app
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.expand import expand, teacher_of
 from stillhouse.config.identity import identity
@@ -136,11 +135,9 @@ def test_what_changed_from_alpha() -> None:
     assert set(load("alpha").legacy) <= set(found)
 
 
-def test_the_diff_command() -> None:
-    app = Typer()
-    app.command()(diff)
+def test_the_settings_of_two_rounds() -> None:
     files = [str(ROUNDS / "alpha.yaml"), str(ROUNDS / "beta.yaml")]
-    result = CliRunner().invoke(app, [*files, "--format", "md"])
+    result = CliRunner().invoke(app, ["compare", "--settings", *files, "--format", "md"])
     assert result.exit_code == 0
     assert "| label_smoothing | 0.1 | 0 | no arm gets it" in result.stdout
     assert result.stdout.splitlines()[-1] == f"next: stillhouse plan {files[1]}"

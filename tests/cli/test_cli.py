@@ -64,14 +64,14 @@ LISTINGS = [
     ("plan", "tiny", "--device", "cpu"),
     ("status", "tiny"),
     ("table", "tiny"),
-    ("diff", ALPHA, BETA),
+    ("compare", "--settings", ALPHA, BETA),
     ("data", "check", "Digits"),
 ]
 NEXT = {
     "plan": "next: stillhouse run tiny",
     "status": "next: stillhouse run tiny",
     "table": "next: stillhouse status tiny",
-    "diff": f"next: stillhouse plan {BETA}",
+    "compare": f"next: stillhouse plan {BETA}",
     "data": "next: stillhouse plan ROUND",
 }
 
@@ -134,7 +134,7 @@ def test_a_round_is_found_by_name_and_by_path(call: Call, bench: Bench) -> None:
 
 
 def test_diff_shows_what_changed_and_why(call: Call) -> None:
-    out = call("diff", ALPHA, BETA, "--format", "md").out
+    out = call("compare", "--settings", ALPHA, BETA, "--format", "md").out
     header = next(line for line in out.splitlines() if line.startswith("|"))
     assert [cell.strip() for cell in header.strip("|").split("|")][-1] == "Rationale"
     assert "label_smoothing" in out.replace(" ", "_").lower()
@@ -151,7 +151,7 @@ def test_table_shows_the_accuracy_asked_for(call: Call, bench: Bench) -> None:
     [
         (("status", "gamma"), "error: no round file for 'gamma'"),
         (("status", "none/such.yaml"), "error: no round file for 'none/such.yaml'"),
-        (("diff", ALPHA, "gone.yaml"), "gone.yaml"),
+        (("compare", "--settings", ALPHA, "gone.yaml"), "gone.yaml"),
         (("table", "tiny", "--accuracy", "median"), "error: --accuracy median"),
         (("status", "tiny", "--only", "color=red"), "'color=red' is not key=value"),
         (("status", "tiny", "--only", "seed=9"), "--only seed=9 selects no run"),
@@ -222,14 +222,14 @@ def test_a_second_round_in_a_workspace_is_1_and_shows_nothing_of_the_first(
 def test_help_is_0_and_nothing_is_help(call: Call) -> None:
     answer = call("--help")
     assert answer.code == 0
-    for command in ("plan", "run", "status", "table", "diff", "train", "data"):
+    for command in ("plan", "run", "status", "table", "compare", "list", "data", "cluster"):
         assert f" {command} " in answer.out
 
 
 def test_unlock_of_a_round_and_of_a_run(call: Call, bench: Bench) -> None:
-    answer = call("unlock", "tiny")
+    answer = call("reset", "--unlock", "tiny")
     assert (answer.code, answer.last) == (0, "next: stillhouse run tiny")
     assert "no run is held" in answer.out
     bench.begin(f"{PURE}/1")
-    answer = call("unlock", f"{PURE}/1")
+    answer = call("reset", "--unlock", f"{PURE}/1")
     assert answer.code == 1 and "REFUSED" in answer.out

@@ -16,13 +16,13 @@ NAMES = ("random", "logging", "json", "signal", "shutil", "yaml", "torch", "nump
 SCRIPT = "from stillhouse.cli.main import main; main()"
 COMMANDS = {
     "plan": ["tiny"],
-    "preflight": ["tiny", "--device", "cpu"],
+    "plan --try": ["tiny", "--device", "cpu"],
     "run": ["tiny", "--device", "cpu"],
     "status": ["tiny"],
     "doctor": ["tiny"],
     "table": ["tiny"],
-    "methods": [],
-    "models": [],
+    "list methods": [],
+    "list models": [],
     "verify": ["Digits/pure/ResNetBaby/0", "--device", "cpu"],
 }
 
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_runs_no_file_of_the_folder(folder: Path, command: str) -> None:
-    words = [sys.executable, "-P", "-c", SCRIPT, command, *COMMANDS[command]]
+    words = [sys.executable, "-P", "-c", SCRIPT, *command.split(), *COMMANDS[command]]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert not sorted(folder.glob("*-was-run")), done.stderr
     assert "Traceback" not in done.stderr
@@ -51,7 +51,7 @@ def test_python_m_stillhouse_runs_none_of_the_standard_library_s_names(tmp_path:
     """Python itself looks for `stillhouse` in the folder; what that imports is not found there."""
     for name in NAMES[:-1]:
         (tmp_path / f"{name}.py").write_text("raise SystemExit('was run')\n")
-    words = [sys.executable, "-m", "stillhouse", "methods"]
+    words = [sys.executable, "-m", "stillhouse", "list", "methods"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -29,25 +29,26 @@ COMMANDS = (
     "doctor tiny",
     "observe tiny",
     "compare tiny other",
-    "diff rounds/tiny.yaml rounds/other.yaml",
-    "figure tiny --out figures",
-    "power --sd 0.3",
-    "methods",
-    "models",
-    "datasets",
-    "explain logit",
+    "compare --settings rounds/tiny.yaml rounds/other.yaml",
+    "analyze tiny --figure accuracy --out figures",
+    "plan --power --sd 0.3",
+    "list methods",
+    "list models",
+    "list datasets",
+    "list methods logit",
+    "list runs tiny",
     "data check Digits",
-    f"site check {SITE}",
-    f"submit tiny --site {SITE} --dry-run",
-    "jobs tiny",
-    f"logs tiny {LOGIT}/0",
-    "cancel tiny",
-    "retry tiny",
-    "unlock tiny",
+    f"cluster check {SITE}",
+    f"cluster submit tiny --site {SITE} --dry-run",
+    "cluster jobs tiny",
+    f"cluster logs tiny {LOGIT}/0",
+    "cluster cancel tiny",
+    "cluster retry tiny",
+    "reset --unlock tiny",
     f"verify {LOGIT}/0 --steps 0 --device cpu",
     "run tiny --device cpu --jobs 1 --data-root nowhere",
-    "preflight tiny --device cpu --only seed=7",
-    "terms tiny --device cpu --only seed=7",
+    "plan --try tiny --device cpu --only seed=7",
+    "verify --losses tiny --device cpu --only seed=7",
     "import nöwhere→ --as x",
     "check nöwhere→.py",
     "train tiny nöwhere→",
@@ -161,14 +162,14 @@ def test_a_terminal_is_sent_what_it_understands(
 
 
 def test_a_figure_needs_no_backend_of_the_environment(bench: Bench) -> None:
-    line = [sys.executable, "-m", "stillhouse", "figure", "tiny", "--out", "figures"]
+    line = [sys.executable, "-m", "stillhouse", "analyze", "tiny", "--out", "figures"]
     environment = os.environ | {"MPLBACKEND": "nonsense"}
     subprocess.run(line, env=environment, check=True, capture_output=True)
     assert Path("figures/tiny-Digits-accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("device", ["mps", "xpu", "meta", "cpu:1", "cuda:x", "toaster", ""])
-@pytest.mark.parametrize("command", ["plan", "preflight", "run", "terms"])
+@pytest.mark.parametrize("command", ["plan", "plan --try", "run", "verify --losses"])
 def test_a_device_that_cannot_train_is_refused_before_anything_starts(
     bench: Bench,
     command: str,
@@ -177,7 +178,7 @@ def test_a_device_that_cannot_train_is_refused_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = sorted(bench.workspace.experiments.rglob("*"))
-    monkeypatch.setattr(sys, "argv", ["stillhouse", command, "tiny", "--device", device])
+    monkeypatch.setattr(sys, "argv", ["stillhouse", *command.split(), "tiny", "--device", device])
     with pytest.raises(SystemExit, match="2"):
         main()
     assert capsys.readouterr() == (

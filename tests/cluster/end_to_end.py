@@ -1,4 +1,4 @@
-"""A Digits round through `stillhouse submit` on a real scheduler, while everything is disturbed.
+"""A Digits round through `cluster submit` on a real scheduler, while everything is disturbed.
 
     python tests/cluster/end_to_end.py slurm    needs root and Debian (see slurm.sh)
     python tests/cluster/end_to_end.py pbs      needs an OpenPBS server with a queue gpu_1
@@ -58,7 +58,7 @@ class Arena:
     # --- what is done to it -----------------------------------------------------------------
 
     def submit(self, at_once: int = 1) -> None:
-        command = [sys.executable, "-m", "stillhouse", "submit", str(self.round)]
+        command = [sys.executable, "-m", "stillhouse", "cluster", "submit", str(self.round)]
         command += ["--site", str(self.site), "--root", str(self.root)]
         passes = [
             subprocess.Popen(
@@ -83,7 +83,7 @@ class Arena:
 
     def kill_a_pass(self) -> None:
         """SIGKILL to a submitting pass at a random moment."""
-        command = [sys.executable, "-m", "stillhouse", "submit", str(self.round)]
+        command = [sys.executable, "-m", "stillhouse", "cluster", "submit", str(self.round)]
         command += ["--site", str(self.site), "--root", str(self.root)]
         one = subprocess.Popen(command, env=BARE, stdout=subprocess.DEVNULL)
         time.sleep(self.random.uniform(0.8, 2.0))

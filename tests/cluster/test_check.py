@@ -1,4 +1,4 @@
-"""`stillhouse site check` on commands that answer well or badly."""
+"""`stillhouse cluster check` on commands that answer well or badly."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ def bench(tmp_path: Path) -> Bench:
 def words(bench: Bench, command: str, *more: str) -> list[str]:
     root = bench.workspace.root
     site = ["--site", str(root / "site.toml")] if command == "submit" else []
-    return [command, str(bench.file), *more, *site, "--root", str(root)]
+    verb = [command] if command == "status" else ["cluster", command]
+    return [*verb, str(bench.file), *more, *site, "--root", str(root)]
 
 
 def typed(
@@ -163,9 +164,9 @@ def test_cancel_and_retry(bench: Bench, capsys: pytest.CaptureFixture[str]) -> N
     code, out, _ = typed(bench, capsys, "cancel")
     assert code == 0 and "cancelled 3 jobs: 100, 101, 102" in out
     code, out, _ = typed(bench, capsys, "submit")
-    assert code == 1 and "held by `stillhouse cancel`" in out
+    assert code == 1 and "held by `stillhouse cluster cancel`" in out
     code, out, _ = typed(bench, capsys, "retry")
-    assert code == 0 and "next: stillhouse submit" in out
+    assert code == 0 and "next: stillhouse cluster submit" in out
 
 
 def test_a_copy_says_how_old_it_is_and_takes_the_time_of_its_files(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from stillhouse.cli.data import app
+from stillhouse.cli.material import data as app
 from stillhouse.errors import ConfigError, DataError
 
 

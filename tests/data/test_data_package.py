@@ -14,7 +14,7 @@ from stillhouse.errors import ConfigError
 
 
 def test_importing_needs_no_torch() -> None:
-    code = "import sys, stillhouse.data, stillhouse.cli.data; sys.exit('torch' in sys.modules)"
+    code = "import sys, stillhouse.data, stillhouse.cli.material; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

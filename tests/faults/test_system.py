@@ -102,10 +102,10 @@ def test_a_fresh_claim_of_another_host(desk: Desk, sound: dict[str, Any], age: f
         assert process.stdout is not None
         listener = threading.Thread(target=lambda: heard.extend(process.stdout or ()))
         listener.start()
-        wait_until(lambda: any("stillhouse unlock" in line for line in heard), "it waits")
+        wait_until(lambda: any("stillhouse reset --unlock" in line for line in heard), "it waits")
         assert any(f"{STUDENT} by process" in line and "on node7 (" in line for line in heard)
         assert ("s ahead of this clock" in "".join(heard)) == (age < 0)
-        assert "released" in said(desk, "unlock", "--format", "md")
+        assert "released" in said(desk, "reset", "--unlock", "--format", "md")
         assert process.wait() == 0
         listener.join()
     finishes(desk, sound)

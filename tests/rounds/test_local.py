@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from stillhouse.cli.train import _cuda_devices
+from stillhouse.cli.study import _cuda_devices
 from stillhouse.rounds.local import Local, visible_gpus
 from stillhouse.rounds.survey import Survey
 from stillhouse.runs.environment import KEEP_MEMORY

@@ -138,8 +138,8 @@ def test_a_worker_refuses_runs_that_are_not_those_it_was_started_for(mine: Bench
     ("arguments", "shown"),
     [
         (["status"], "own_method"),
-        (["methods", "--round"], "Matched logits"),
-        (["datasets", "--round"], "Even or odd"),
+        (["list", "methods", "--round"], "Matched logits"),
+        (["list", "datasets", "--round"], "Even or odd"),
     ],
 )
 def test_looking_does_not_import_torch(arguments: list[str], shown: str, mine: Bench) -> None:
@@ -156,5 +156,7 @@ def test_looking_does_not_import_torch(arguments: list[str], shown: str, mine: B
 
 
 def test_models_lists_own_networks_of_a_round(mine: Bench) -> None:
-    answer = CliRunner().invoke(app, ["models", "--round", str(mine.file), "--format", "csv"])
+    answer = CliRunner().invoke(
+        app, ["list", "models", "--round", str(mine.file), "--format", "csv"]
+    )
     assert answer.stdout.splitlines()[-1].startswith("own_model,")

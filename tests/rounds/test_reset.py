@@ -14,7 +14,7 @@ from desk import Desk
 from stillhouse.cli.main import main
 from stillhouse.config.load import load_round
 from stillhouse.errors import RunError
-from stillhouse.rounds.find import locate
+from stillhouse.rounds.find import open_round
 from stillhouse.rounds.reset import (
     changed_runs,
     dependents,
@@ -24,7 +24,6 @@ from stillhouse.rounds.reset import (
     purge,
     to_reset,
 )
-from stillhouse.rounds.workspace import open_round
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 
@@ -139,7 +138,7 @@ def test_a_copy_of_the_round_takes_its_teachers_from_the_old_one(
     assert (copy.round, copy.compares_to, copy.teachers_from) == ("second", "tiny", "..")
     workspace, loaded, _ = open_round(bench.workspace.root / "new", str(file))
     assert workspace.teachers(loaded).samefile(bench.workspace.experiments)
-    assert locate(bench.workspace.root / "new", str(file))[0].teachers(loaded).is_dir()
+    assert open_round(bench.workspace.root / "new", str(file))[0].teachers(loaded).is_dir()
     assert typed(monkeypatch, "reset", str(bench.file), "--root", root, "--as", "second") == 1
 
 

@@ -95,7 +95,7 @@ def test_the_doctor_says_what_terms_says(
     cases = read_round(trained.workspace, trained.round)
     before, _, _ = report("round tiny", cases, trained.workspace.root)
     assert before.notes == (
-        "The own loss of 2 methods' runs is not measured: `stillhouse terms` does.",
+        "The own loss of 2 methods' runs is not measured: `stillhouse verify --losses` does.",
     )
     write(trained.folder(FITNETS), trained.folder(PURE), losses)
     home = trained.workspace.experiments

@@ -1,4 +1,4 @@
-"""`stillhouse preflight`, in processes of its own, against what ends a job on a cluster."""
+"""`stillhouse plan --try`, in processes of its own, against what ends a job on a cluster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def preflight(
 ) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, as a person on that machine would call it."""
     root = bench.workspace.root
-    arguments = ["preflight", str(bench.file), "--root", str(root), "--format", "csv"]
+    arguments = ["plan", "--try", str(bench.file), "--root", str(root), "--format", "csv"]
     command = [*before, sys.executable, "-c", code, *arguments, "--data-root", str(root / "data")]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
@@ -74,7 +74,7 @@ def test_a_missing_dataset_stops_the_round(bench: Bench) -> None:
     write_round(bench.file, datasets=["SVHN"])
     root = bench.workspace.root
     options = ["--root", str(root), "--data-root", str(root / "data")]
-    done = CliRunner().invoke(app, ["preflight", str(bench.file), *options])
+    done = CliRunner().invoke(app, ["plan", "--try", str(bench.file), *options])
     assert (done.exit_code, done.stdout) == (1, "")
     assert isinstance(done.exception, DataError)
     assert "SVHN" in done.exception.message

@@ -7,13 +7,14 @@ import pytest
 
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, RunError
-from stillhouse.rounds.workspace import Workspace, open_round
+from stillhouse.rounds.find import open_round
+from stillhouse.rounds.workspace import Workspace
 from workbench import Bench, write_round
 
 
 def test_a_round_is_found_by_its_path(bench: Bench, tmp_path: Path) -> None:
     elsewhere = write_round(tmp_path / "elsewhere" / "mine.yaml")
-    assert bench.workspace.find(str(elsewhere)) == elsewhere
+    assert open_round(bench.workspace.root, str(elsewhere))[2] == elsewhere
 
 
 @pytest.mark.parametrize("place", ["rounds/other.yaml", "other.yaml"])
@@ -26,12 +27,12 @@ def test_a_round_is_found_by_its_name(bench: Bench, place: str) -> None:
 def test_the_active_round_is_found_by_its_name(bench: Bench, tmp_path: Path) -> None:
     file = write_round(tmp_path / "far" / "file.yaml", round="far")
     bench.workspace.activate(load_round(file), file)
-    assert bench.workspace.find("far") == file
+    assert open_round(bench.workspace.root, "far")[2] == file
 
 
 def test_an_unknown_round_says_where_it_was_looked_for(bench: Bench) -> None:
     with pytest.raises(ConfigError, match="no round file for 'gamma'") as caught:
-        bench.workspace.find("gamma")
+        open_round(bench.workspace.root, "gamma")
     assert str(bench.workspace.root / "rounds" / "gamma.yaml") in caught.value.hint
 
 
@@ -53,7 +54,7 @@ def test_a_round_file_may_move(bench: Bench, tmp_path: Path) -> None:
     bench.workspace.activate(bench.round, bench.file)
     moved = bench.file.rename(tmp_path / "moved.yaml")
     bench.workspace.activate(bench.round, moved)
-    assert bench.workspace.find("tiny") == moved
+    assert open_round(bench.workspace.root, "tiny")[2] == moved
 
 
 def test_looking_writes_nothing(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from stillhouse.cli.main import app
 from stillhouse.errors import ConfigError
 from stillhouse.exchange.scripts.write import Import
-from stillhouse.rounds.find import locate
+from stillhouse.rounds.find import open_round
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.compare import Pair, pairs, results_table, settings_table
@@ -111,12 +111,12 @@ def test_rounds_are_found_as_folders_names_and_files(
     root = first.workspace.root
     first.workspace.activate(first.round, first.file)
     for where, name in ((tmp_path, str(root)), (tmp_path, "first"), (root, "tiny")):
-        workspace, round_, _ = locate(where, name)
+        workspace, round_, _ = open_round(where, name)
         assert (workspace.root.resolve(), round_.round) == (root.resolve(), "first")
     (tmp_path / "analysis").mkdir()
     root.rename(tmp_path / "analysis" / "experiment_old")
     with pytest.raises(ConfigError, match="no round file for 'nowhere'") as caught:
-        locate(tmp_path, "nowhere")
+        open_round(tmp_path, "nowhere")
     assert "experiment_nowhere" in caught.value.hint
 
 

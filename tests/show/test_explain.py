@@ -1,4 +1,4 @@
-"""`stillhouse explain` says of every method what it is, weighs, adds and costs."""
+"""`stillhouse list methods NAME` says of every method what it is, weighs, adds and costs."""
 
 from __future__ import annotations
 

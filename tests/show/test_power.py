@@ -1,4 +1,4 @@
-"""`stillhouse power`, and what `plan` says of a round's seeds."""
+"""`stillhouse plan --power`, and what `plan` says of a round's seeds."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def test_plan_tells_what_the_seeds_can_show(seeded: Bench, tmp_path: Path) -> No
 
 def test_the_command(seeded: Bench, tmp_path: Path) -> None:
     call = CliRunner().invoke
-    assert call(app, ["power", "--sd", "0.3"]).stdout.splitlines()[-1].startswith("next: ")
+    assert (
+        call(app, ["plan", "--power", "--sd", "0.3"]).stdout.splitlines()[-1].startswith("next: ")
+    )
     root = str(seeded.workspace.root)
     of_round = call(app, ["power", "tiny", "--root", root])
     assert of_round.exit_code == 0 and "of paired differences to pure, so far" in of_round.stdout

@@ -75,7 +75,7 @@ def test_one_or_two_seeds_have_a_mean_and_no_spread(
 
 @pytest.mark.parametrize("rounds", [1, 2], indirect=True)
 def test_power_refuses_the_spread_of_one_or_two_seeds(rounds: tuple[Path, Path]) -> None:
-    done = CliRunner().invoke(app, ["power", "tiny", "--root", str(rounds[0])])
+    done = CliRunner().invoke(app, ["plan", "--power", "tiny", "--root", str(rounds[0])])
     assert done.exit_code != 0 and done.stdout == ""
     assert "it takes three completed and valid seeds" in str(done.exception)
 
@@ -83,7 +83,7 @@ def test_power_refuses_the_spread_of_one_or_two_seeds(rounds: tuple[Path, Path])
 @pytest.mark.parametrize("rounds", [3], indirect=True)
 def test_a_csv_has_one_short_number_per_cell(rounds: tuple[Path, Path]) -> None:
     root, other = rounds
-    commands = (*COMMANDS, ["power"], ["compare", str(root), str(other)])
+    commands = (*COMMANDS, ["plan", "--power"], ["compare", str(root), str(other)])
     numbers = 0
     for words in commands:
         for row in csv.DictReader(io.StringIO(run(words, root, "csv"))):

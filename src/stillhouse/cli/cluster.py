@@ -1,4 +1,4 @@
-"""Rounds on a cluster: `submit`, `jobs`, `logs`, `cancel`, `retry`."""
+"""Rounds on a cluster: `cluster submit`, `jobs`, `logs`, `cancel`, `retry` and `check`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stillhouse.cli.common import HERE, OnlyOption, RootOption, RoundArgument, again
+from stillhouse.cli.options import (
+    HERE,
+    FormatOption,
+    OnlyOption,
+    RootOption,
+    RoundArgument,
+    RunArgument,
+    SiteOption,
+    again,
+)
 from stillhouse.cli.output import Format, say, show
 from stillhouse.errors import RunError, unknown_name
 
@@ -19,6 +28,8 @@ if TYPE_CHECKING:
 
 SHOWN_LINES = 20
 
+app = typer.Typer(help="Train rounds as jobs on a cluster.", no_args_is_help=True)
+
 
 class Group(StrEnum):
     """What one process trains."""
@@ -27,12 +38,7 @@ class Group(StrEnum):
     cohort = "cohort"
 
 
-FormatOption = Annotated[Format, typer.Option(help="How the table is written.")]
-SiteOption = Annotated[
-    str, typer.Option("--site", help="A site profile: a path, or NAME of sites/NAME.toml.")
-]
-
-
+@app.command()
 def submit(
     round_: RoundArgument,
     site: SiteOption,
@@ -43,7 +49,10 @@ def submit(
         bool, typer.Option("--dry-run", help="Print every script; submit nothing.")
     ] = False,
 ) -> None:
-    """Submit what can be trained now, up to the cap; call it again until the round is done."""
+    """Submit what can be trained now, up to the cap; call it again until the round is done.
+
+    Example: stillhouse cluster submit rounds/beta.yaml --site campus --dry-run
+    """
     from stillhouse.cluster.open import open_submitter
     from stillhouse.cluster.store import Locked
 
@@ -54,7 +63,7 @@ def submit(
         for script in scripts:
             say(script)
         _left(decision.left)
-        say(f"next: {again('submit', round_, root)} --site {site}")
+        say(f"next: {again('cluster submit', round_, root)} --site {site}")
         return
     try:
         with submitter.store.lock() as prolong:
@@ -67,27 +76,35 @@ def submit(
     raise typer.Exit(1 if done.decision.halt else 0)
 
 
+@app.command()
 def jobs(
     round_: RoundArgument, root: RootOption = HERE, format: FormatOption = Format.rich
 ) -> None:
-    """Show every job that was submitted, and what became of it."""
+    """Show every job that was submitted, and what became of it.
+
+    Example: stillhouse cluster jobs rounds/beta.yaml
+    """
     from stillhouse.show.cluster import jobs_table
 
     show(jobs_table(_store(root, round_)), format, again("status", round_, root))
 
 
+@app.command()
 def logs(
     round_: RoundArgument,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder below experiments/.")],
+    run: RunArgument,
     root: RootOption = HERE,
     lines: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = SHOWN_LINES,
     format: FormatOption = Format.rich,
 ) -> None:
-    """Show a run's jobs, the end of its log and the end of its last job's output."""
+    """Show a run's jobs, the end of its log and the end of its last job's output.
+
+    Example: stillhouse cluster logs beta Cifar10/logit/ResNet112_to_ResNet56/0 --lines 50
+    """
     from stillhouse.cluster.script import OUTPUT
     from stillhouse.config.expand import expand
     from stillhouse.config.renamed import current_path, folder_of
-    from stillhouse.rounds.workspace import open_round
+    from stillhouse.rounds.find import open_round
     from stillhouse.show.cluster import jobs_table
 
     workspace, loaded, _ = open_round(root, round_)
@@ -108,14 +125,18 @@ def logs(
     say(f"next: {again('status', round_, root)}")
 
 
+@app.command()
 def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = None) -> None:
-    """Cancel the round's jobs and hold it, or cancel only the jobs of some runs."""
+    """Cancel the round's jobs and hold it, or cancel only the jobs of some runs.
+
+    Example: stillhouse cluster cancel beta --only dataset=SVHN
+    """
     from stillhouse.cluster import control
     from stillhouse.cluster.scheduler import Scheduler
     from stillhouse.cluster.site import load_site
     from stillhouse.config.expand import expand
+    from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import select
-    from stillhouse.rounds.workspace import open_round
 
     _, loaded, _ = open_round(root, round_)
     store = _store(root, round_)
@@ -126,10 +147,11 @@ def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = No
     say(f"cancelled {len(ids)} jobs: {', '.join(ids)}" if ids else "there was no job")
     for complaint in complaints:
         say(complaint, err=True)
-    say(f"next: {again('retry' if only is None else 'status', round_, root)}")
+    say(f"next: {again('cluster retry' if only is None else 'status', round_, root)}")
     raise typer.Exit(1 if complaints else 0)
 
 
+@app.command()
 def retry(
     round_: RoundArgument,
     root: RootOption = HERE,
@@ -137,10 +159,13 @@ def retry(
         bool, typer.Option("--failed", help="Also try failed and stuck runs again.")
     ] = False,
 ) -> None:
-    """Lift a hold or a halt, so that the next `submit` goes on."""
+    """Lift a hold or a halt, so that the next `cluster submit` goes on.
+
+    Example: stillhouse cluster retry beta --failed
+    """
     from stillhouse.cluster import control
+    from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import survey
-    from stillhouse.rounds.workspace import open_round
 
     workspace, loaded, _ = open_round(root, round_)
     store = _store(root, round_)
@@ -149,12 +174,32 @@ def retry(
     for path in tried:
         say(f"{path}: will be tried again")
     site = _noted(store)["site"]
-    say(f"next: {again('submit', round_, root)} --site {site}")
+    say(f"next: {again('cluster submit', round_, root)} --site {site}")
+
+
+@app.command()
+def check(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="A profile: a path, or its name.")],
+    root: RootOption = HERE,
+    format: FormatOption = Format.rich,
+) -> None:
+    """Try everything a job will need: commands, queue, Python, packages, data, disk, clock.
+
+    The exit code is 1 if something is wrong.
+
+    Example: stillhouse cluster check campus
+    """
+    from stillhouse.cluster.check import check_site
+    from stillhouse.cluster.site import find_site, load_site
+
+    found = check_site(load_site(find_site(root, site)), root.resolve())
+    show(found, format, f"stillhouse cluster submit ROUND --site {site} --dry-run")
+    raise typer.Exit(1 if any(row[1] == "BAD" for row in found.rows) else 0)
 
 
 def _store(root: Path, round_: str) -> Store:
     from stillhouse.cluster.store import Store
-    from stillhouse.rounds.workspace import open_round
+    from stillhouse.rounds.find import open_round
 
     workspace, _, _ = open_round(root, round_)
     return Store(workspace.experiments / "jobs")
@@ -163,7 +208,9 @@ def _store(root: Path, round_: str) -> Store:
 def _noted(store: Store) -> dict[str, str]:
     noted = store.noted()
     if noted is None:
-        raise RunError("nothing was submitted from this workspace", "begin with: stillhouse submit")
+        raise RunError(
+            "nothing was submitted from this workspace", "begin with: stillhouse cluster submit"
+        )
     return noted
 
 
@@ -185,7 +232,7 @@ def _tell(submitter: Submitter, done: Pass) -> None:
     _left(done.decision.left)
     if done.decision.halt:
         say(f"nothing is submitted: {done.decision.halt}")
-        say("mend the cause, then: stillhouse retry ROUND (--failed: failed runs too)")
+        say("mend the cause, then: stillhouse cluster retry ROUND (--failed: failed runs too)")
 
 
 def _left(left: dict[str, str]) -> None:

@@ -4,33 +4,85 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from stillhouse.cli import cluster, data, explain, look, site, train
-from stillhouse.cli.check import check
-from stillhouse.cli.compare import compare
-from stillhouse.cli.diff import diff
-from stillhouse.cli.doctor import doctor
-from stillhouse.cli.figure import figure
-from stillhouse.cli.importing import import_
-from stillhouse.cli.observe import observe
+from stillhouse.cli import cluster, material, reset, results, study
+from stillhouse.cli.old import current_words, meant
 from stillhouse.cli.output import open_streams, say
-from stillhouse.cli.power import power
-from stillhouse.cli.preflight import preflight
-from stillhouse.cli.reset import reset
-from stillhouse.cli.unlock import unlock
-from stillhouse.cli.verify import verify
-from stillhouse.cli.version import print_versions
 from stillhouse.errors import Notice, StillhouseError, describe
 
+VERBS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    "Train": {
+        "plan": study.plan,
+        "run": study.run,
+        "status": study.status,
+        "reset": reset.reset,
+    },
+    "Results": {
+        "table": results.table,
+        "observe": results.observe,
+        "compare": results.compare,
+        "doctor": results.doctor,
+        "verify": results.verify,
+    },
+    "Analysis": {"analyze": results.analyze},
+    "Material": {
+        "list": material.list_,
+        "check": material.check,
+        "data": material.data,
+        "import": material.import_,
+    },
+    "Cluster": {"cluster": cluster.app},
+}
+
+
+class Verbs(TyperGroup):
+    """The verbs in the order of `VERBS`; a mistyped one is answered with what may be meant."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names in the order in which `--help` shows them."""
+        return [*(name for group in VERBS.values() for name in group), "train"]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the first word names. Fails with a suggestion if there is none."""
+        name = args[0]
+        if name not in self.commands and not name.startswith("-"):
+            found = " or ".join(f"'stillhouse {one}'" for one in meant(name, self.commands))
+            ctx.fail(
+                f"No such command '{name}'. "
+                + (f"Did you mean {found}?" if found else "'stillhouse --help' lists all.")
+            )
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Verbs,
     help="Knowledge-distillation rounds: one round file in, trained networks and tables out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def print_versions(wanted: bool) -> None:
+    """Print the versions of stillhouse, torch and CUDA and the device that `auto` picks."""
+    if not wanted:
+        return
+    import torch
+
+    import stillhouse
+    from stillhouse.training.precision import pick_device
+
+    device = pick_device("auto")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU is used"
+    say(f"stillhouse {stillhouse.__version__}")
+    say(f"torch {torch.__version__}, CUDA {torch.version.cuda or 'not in this build'}")
+    say(f"device {device} ({name})")
+    raise typer.Exit
 
 
 @app.callback()
@@ -45,35 +97,13 @@ def options(
     """Read the options that stand before a command."""
 
 
-app.command()(look.plan)
-app.command()(preflight)
-app.command()(train.run)
-app.command()(look.status)
-app.command()(doctor)
-app.command()(look.table)
-app.command()(observe)
-app.command()(power)
-app.command()(look.terms)
-app.command()(figure)
-app.command()(diff)
-app.command()(compare)
-app.command("import")(import_)
-app.command()(train.train)
-app.command()(cluster.submit)
-app.command()(cluster.jobs)
-app.command()(cluster.logs)
-app.command()(cluster.cancel)
-app.command()(cluster.retry)
-app.command()(reset)
-app.command()(unlock)
-app.command()(verify)
-app.command()(explain.methods)
-app.command()(explain.models)
-app.command()(explain.datasets)
-app.command()(explain.explain)
-app.command()(check)
-app.add_typer(data.app, name="data")
-app.add_typer(site.app, name="site")
+for panel, verbs in VERBS.items():
+    for verb, command in verbs.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=verb, rich_help_panel=panel)
+        else:
+            app.command(verb, rich_help_panel=panel)(command)
+app.command("train", hidden=True)(study.train)
 
 
 def main() -> None:
@@ -83,8 +113,11 @@ def main() -> None:
     """
     warnings.showwarning = print_notice
     open_streams()
+    words, notice = current_words(sys.argv[1:])
+    if notice:
+        say(f"note: {notice}", err=True)
     try:
-        app()
+        app(words)
     except StillhouseError as error:
         say(f"error: {error}", err=True)
         sys.exit(error.exit_code)

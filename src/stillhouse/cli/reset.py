@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stillhouse.cli.common import HERE, OnlyOption, RootOption, RoundArgument, again
+from stillhouse.cli.options import (
+    HERE,
+    FormatOption,
+    OnlyOption,
+    RootOption,
+    RoundArgument,
+    again,
+)
 from stillhouse.cli.output import Format, say, show
 from stillhouse.errors import ConfigError, RunError
 
@@ -44,20 +51,31 @@ def reset(
         str | None,
         typer.Option("--as", metavar="NAME", help="Leave the runs; copy the round file instead."),
     ] = None,
-    format: Annotated[Format, typer.Option(help="How the table is written.")] = Format.rich,
+    unlock: Annotated[
+        bool,
+        typer.Option(
+            "--unlock", help="Release the runs (of a ROUND, or a RUN) that a lost machine holds."
+        ),
+    ] = False,
+    format: FormatOption = Format.rich,
 ) -> None:
     """Move failed and invalid runs aside, so that `run` trains them anew.
 
     They lie in experiments/.trash until --purge; --undo puts the last ones back. With --only or
     --changed other runs are moved. With --as NAME a new round file is written beside the old one,
-    which takes its teachers from this workspace.
+    which takes its teachers from this workspace. With --unlock no run is moved: those held by a
+    machine that is gone for good are released, which else wait until its heartbeat is five minutes
+    old; the exit code is 1 if one is held by a process that lives on this machine.
 
     Example: stillhouse reset rounds/digits.yaml --only method=nst --yes
     """
-    from stillhouse.rounds.workspace import open_round
+    from stillhouse.rounds.find import open_round
 
-    if sum(map(bool, (undo, list_, purge, as_, dry_run))) > 1:
-        raise ConfigError("choose one of --undo, --list, --purge, --as and --dry-run")
+    if sum(map(bool, (undo, list_, purge, as_, dry_run, unlock))) > 1:
+        raise ConfigError("choose one of --undo, --list, --purge, --as, --unlock and --dry-run")
+    if unlock:
+        _unlock(round_, root, only, format)
+        return
     workspace, loaded, file = open_round(root, round_)
     if as_:
         new = _copy(workspace, loaded, file, as_)
@@ -120,6 +138,26 @@ def _show(cells: list[Cell], seen: Survey, round_: Round, format: Format) -> Non
         )
     title = f"round {round_.round}: {len(cells)} runs to train anew"
     show(Table(title, ("Run", "State", "Reason"), rows, tuple(notes)), format)
+
+
+def _unlock(target: str, root: Path, only: str | None, format: Format) -> None:
+    from stillhouse.config.renamed import folder_of
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import choose_cells, survey
+    from stillhouse.rounds.unlock import refused, unlock
+    from stillhouse.rounds.workspace import Workspace
+
+    workspace = Workspace(root)
+    run = folder_of(workspace.experiments, target)
+    if run.attempts():
+        table, active = unlock([run], f"run {target}"), workspace.active()
+        name = active["round"] if active else "ROUND"
+    else:
+        workspace, loaded, _ = open_round(root, target)
+        folders = [cell.folder for cell in choose_cells(survey(workspace, loaded), only)]
+        table, name = unlock(folders, f"round {loaded.round}"), target
+    show(table, format, again("run", name, root))
+    raise typer.Exit(1 if refused(table) else 0)
 
 
 def _past(workspace: Workspace, undo: bool, purge_: bool, yes: bool, format: Format) -> None:

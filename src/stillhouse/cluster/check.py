@@ -1,4 +1,4 @@
-"""`stillhouse site check`: what a job will need, tried from where jobs are submitted."""
+"""`stillhouse cluster check`: what a job will need, tried from where jobs are submitted."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from stillhouse.cluster.scheduler import QueueError, Scheduler
 from stillhouse.cluster.store import Store
 from stillhouse.rounds.survey import Survey
 
-HELD = "held by `stillhouse cancel`"
+HELD = "held by `stillhouse cluster cancel`"
 
 
 def cancel(

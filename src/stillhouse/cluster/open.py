@@ -14,9 +14,10 @@ from stillhouse.cluster.site import find_site, load_site
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.submit import Submitter
 from stillhouse.config.expand import expand
+from stillhouse.rounds.find import open_round
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.teacher_files import adopt_teachers
-from stillhouse.rounds.workspace import open_round
+from stillhouse.rounds.workspace import Workspace
 
 
 def open_submitter(
@@ -34,7 +35,8 @@ def open_submitter(
     torch, as does counting the networks' operations, which a pass from cron every few minutes does
     not. Unless `dry`, teachers from files are taken over, and the round becomes the active one.
     """
-    workspace, round_, file = open_round(root.resolve(), name)
+    found, round_, file = open_round(root, name)
+    workspace = Workspace(found.root.resolve(), found.beside)
     profile = find_site(root, site_name)
     site = load_site(profile)
     scheduler = Scheduler(site)

@@ -1,4 +1,4 @@
-"""One pass of `stillhouse submit`: list once, close what is over, submit what is due, leave.
+"""One pass of `cluster submit`: list once, close what is over, submit what is due, leave.
 
 Nothing stays resident. An intent is on disk before the scheduler is asked and the id after it
 answered, so that a pass which dies anywhere leaves something the next one can resolve:

@@ -30,7 +30,7 @@ _ALL = (
         "missing-module",
         "end",
         "a package does not import",
-        "install it on the machine that trains; `stillhouse preflight` finds this before a start",
+        "install it on the machine that trains; `stillhouse plan --try` finds this before a start",
     ),
     Code(
         "oom-gpu",

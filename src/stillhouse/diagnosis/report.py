@@ -34,7 +34,8 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listin
     notes = [f"{unstarted} runs have not started."] if unstarted else []
     if unmeasured := sum(map(_unmeasured, cases)):
         notes.append(
-            f"The own loss of {unmeasured} methods' runs is not measured: `stillhouse terms` does."
+            f"The own loss of {unmeasured} methods' runs is not measured: "
+            "`stillhouse verify --losses` does."
         )
     if len({case.path for case, _ in found}) < len(found):
         notes.append(

@@ -1,33 +1,108 @@
-"""Finding a round that is named on a command line beside another one."""
+"""Finding what a command line means by ROUND, and by RUN or ROUND."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from stillhouse.config.expand import expand
 from stillhouse.config.load import load_round
+from stillhouse.config.renamed import current_path, folder_of
 from stillhouse.config.schema import Round
-from stillhouse.errors import ConfigError
+from stillhouse.errors import ConfigError, unknown_name
 from stillhouse.rounds.workspace import Workspace
 
 
-def locate(root: Path, name: str) -> tuple[Workspace, Round, Path]:
-    """A round by its workspace's folder, or by name or file in the workspace `root`.
+def open_round(root: Path, name: str) -> tuple[Workspace, Round, Path]:
+    """The workspace, the round and its file that a command means by ROUND.
 
-    Folders are looked for as they are written, below `root`, and as the archive
-    `analysis/experiment_NAME` below it. Raises ConfigError listing what was looked for.
+    `name` is a round file, the name of a round in the workspace `root`, or a folder that holds a
+    round: a workspace, or the archive `analysis/experiment_NAME`. Of two that have the same name,
+    the active round of `root` comes first, then a workspace below `root`, then a round file.
+    Raises ConfigError listing what was looked for.
     """
-    folders = [Path(name), root / name, root / "analysis" / f"experiment_{name}"]
-    for folder in folders:
-        workspace = Workspace(folder)
-        if workspace.marker.exists():
-            active = workspace.active()
-            assert active is not None
-            file = workspace.find(active["round"])
-            return Workspace(folder, file.parent), load_round(file), file
     workspace = Workspace(root)
-    try:
-        file = workspace.find(name)
-    except ConfigError as error:
-        looked = ", ".join(str(folder / "experiments") for folder in folders)
-        raise ConfigError(error.message, f"{error.hint}; and as workspaces: {looked}") from None
+    files = [root / "rounds" / f"{name}.yaml", root / f"{name}.yaml"]
+    below = [root / name, root / "analysis" / f"experiment_{name}"]
+    places = [*below, Path(name)]
+    active = workspace.active()
+    if (file := Path(name)).is_file():
+        return _opened(root, file)
+    if active and active["round"] == name:
+        return _opened(root, active_file(workspace, files))
+    for folder in below:
+        if Workspace(folder).marker.is_file():
+            return _opened(folder, active_file(Workspace(folder)))
+    for file in files:
+        if file.is_file():
+            return _opened(root, file)
+    if Workspace(Path(name)).marker.is_file():
+        return _opened(Path(name), active_file(Workspace(Path(name))))
+    for folder in places:
+        if single := _only_file(folder):
+            return _opened(folder, single)
+    looked = ", ".join(str(path) for path in [Path(name), *files])
+    folders = ", ".join(dict.fromkeys(str(path) for path in places))
+    raise ConfigError(
+        f"no round file for '{name}'", f"looked for {looked}; and as workspaces: {folders}"
+    )
+
+
+def open_target(root: Path, target: str | None) -> tuple[Workspace, Round, Path, str | None]:
+    """The workspace, the round with its file, and the run's path if one run is meant.
+
+    A run is named by its folder, below `experiments/` or in full, and belongs to the active
+    round. Raises ConfigError if there is no active round, or no such run.
+    """
+    workspace = Workspace(root)
+    run = run_path(workspace, target) if target else None
+    if target and run is None:
+        return *open_round(root, target), None
+    if workspace.active() is None:
+        raise ConfigError(f"no round is active in {root.resolve()}", "name a round")
+    file = active_file(workspace)
+    round_ = load_round(file)
+    if run is not None and run not in (known := [one.path for one in expand(round_)]):
+        raise unknown_name("run", run, known)
+    return workspace, round_, file, run
+
+
+def run_path(workspace: Workspace, target: str) -> str | None:
+    """The path of a run below `experiments/`, if the target is a folder there."""
+    experiments = workspace.experiments.resolve()
+    for path in (folder_of(workspace.experiments, target).path, Path(target)):
+        found = path.resolve()
+        if path.is_dir() and found != experiments and found.is_relative_to(experiments):
+            return current_path(found.relative_to(experiments).as_posix())
+    return None
+
+
+def active_file(workspace: Workspace, first: list[Path] | None = None) -> Path:
+    """The file of the active round, where it was or moved into the workspace.
+
+    Raises ConfigError listing what was looked for.
+    """
+    active, root = workspace.active(), workspace.root
+    assert active is not None
+    # An absolute path, as earlier versions recorded it, stays one.
+    file = Path(os.path.normpath(root / active["file"]))
+    tried = [*(first or []), file, root / file.name, root / "rounds" / file.name]
+    if found := next((path for path in tried if path.is_file()), None):
+        return found
+    looked = ", ".join(str(path) for path in tried)
+    raise ConfigError(f"no round file for '{active['round']}'", f"looked for {looked}")
+
+
+def _opened(root: Path, file: Path) -> tuple[Workspace, Round, Path]:
     return Workspace(root, file.parent), load_round(file), file
+
+
+def _only_file(folder: Path) -> Path | None:
+    """The one round file in a folder without an active round. Raises ConfigError for several."""
+    if not folder.is_dir():
+        return None
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("rounds/*.yaml")])
+    if len(files) > 1:
+        listed = ", ".join(str(file) for file in files)
+        raise ConfigError(f"{folder} holds several round files", f"name one of them: {listed}")
+    return files[0] if files else None

@@ -122,7 +122,7 @@ class Local:
             self.progress.say(
                 f"{len(held)} runs are held by others, as {held[0].config.path} by "
                 f"{held[0].state.reason}: waiting for them (Ctrl-C leaves them alone; if their "
-                "machine is gone for good: stillhouse unlock)"
+                "machine is gone for good: stillhouse reset --unlock)"
             )
         self.waiting = bool(held)
         return self.waiting and not self.stopping

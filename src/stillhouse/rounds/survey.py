@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from stillhouse import data
-from stillhouse.config.expand import expand, teacher_path
+from stillhouse.config.expand import PURE, expand, teacher_path
 from stillhouse.config.recorded import recorded
 from stillhouse.config.renamed import current, folder_of
 from stillhouse.config.schema import Round, RunConfig
@@ -160,6 +160,35 @@ def choose(runs: list[RunConfig], only: str) -> list[RunConfig]:
     if not chosen:
         raise ConfigError(f"--only {only} selects no run", "see the matrix with: stillhouse plan")
     return chosen
+
+
+def choose_cells(seen: Survey, only: str | None) -> list[Cell]:
+    """The cells of a survey that a filter selects, without their teachers; all without a filter."""
+    if only is None:
+        return seen.cells
+    paths = {run.path for run in choose([cell.config for cell in seen.cells], only)}
+    return [cell for cell in seen.cells if cell.config.path in paths]
+
+
+def part(seen: Survey, only: str | None) -> Survey:
+    """The part of a survey that a filter selects, and the runs that results compare it with:
+    teachers, and pure students of the same dataset, network and seed.
+    """
+    if only is None:
+        return seen
+    chosen = [cell.config for cell in choose_cells(seen, only)]
+    taught_by = {own_teacher(run) for run in chosen}
+    beside = {(run.dataset, PURE, run.model, run.seed) for run in chosen}
+    paths = {run.path for run in chosen} | taught_by
+    cells = [
+        cell
+        for cell in seen.cells
+        if cell.config.path in paths
+        or ((run := cell.config) and (run.dataset, run.method, run.model, run.seed) in beside)
+    ]
+    datasets = {run.dataset for run in chosen}
+    shown = tuple(name for name in seen.round.datasets if name in datasets)
+    return Survey(seen.round.model_copy(update={"datasets": shown}), cells)
 
 
 def _parse(only: str) -> dict[str, set[str]]:

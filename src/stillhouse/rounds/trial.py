@@ -1,4 +1,4 @@
-"""`stillhouse preflight`: two batches of every distinct cell, in processes like the workers."""
+"""`stillhouse plan --try`: two batches of every distinct cell, in processes like the workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stillhouse unlock`: end by hand the claims of machines that are gone for good. No torch."""
+"""`reset --unlock`: end by hand the claims of machines that are gone for good. No torch."""
 
 from __future__ import annotations
 

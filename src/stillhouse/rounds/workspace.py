@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stillhouse.config.load import load_round
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.config.teacher_file import is_pattern
@@ -62,27 +61,6 @@ class Workspace:
             file.parent for file in self.experiments.rglob("run.json") if TRASH not in file.parts
         ]
         raise unknown_name("run", name, [str(one.relative_to(self.experiments)) for one in known])
-
-    def find(self, name: str) -> Path:
-        """The round file meant by a path, or by the name of a round in this workspace.
-
-        A name is looked for as `rounds/NAME.yaml` and `NAME.yaml` below the root, and as the
-        active round. Raises ConfigError listing what was looked for.
-        """
-        tried = [Path(name), self.root / "rounds" / f"{name}.yaml", self.root / f"{name}.yaml"]
-        for path in tried:
-            if path.is_file():
-                return path
-        active = self.active()
-        if active and active["round"] == name:
-            # An absolute path, as earlier versions recorded it, stays one.
-            file = Path(os.path.normpath(self.root / active["file"]))
-            moved = [self.root / file.name, self.root / "rounds" / file.name]
-            tried += [file, *moved]
-            if found := next((path for path in (file, *moved) if path.is_file()), None):
-                return found
-        looked = ", ".join(str(path) for path in tried)
-        raise ConfigError(f"no round file for '{name}'", f"looked for {looked}")
 
     def active(self) -> Active | None:
         """The active round's name and file, or None. Raises RunError if they are damaged."""
@@ -152,10 +130,3 @@ class Workspace:
                 return path
         looked = ", ".join(str(path) for path in tried)
         raise ConfigError(f"teachers_from: no round '{source}' found", f"looked for {looked}")
-
-
-def open_round(root: Path, name: str) -> tuple[Workspace, Round, Path]:
-    """The workspace at `root`, and a round found in it by path or name."""
-    workspace = Workspace(root)
-    file = workspace.find(name)
-    return Workspace(root, file.parent), load_round(file), file

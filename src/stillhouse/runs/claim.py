@@ -79,7 +79,7 @@ class Claim:
         if self.superseded():
             raise Superseded(f"{self.folder.path}: a later attempt has taken over")
         if self.attempt.released.exists():
-            raise Superseded(f"{self.folder.path}: released by `stillhouse unlock`")
+            raise Superseded(f"{self.folder.path}: released by `stillhouse reset --unlock`")
 
     def write_status(self, state: str, **facts: Any) -> None:
         """Replace the attempt's status; `state` is running, stopped, failed or finished."""

@@ -4,7 +4,7 @@ experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
     run.json             what is trained, by which code, from which teacher
     attempts/001/        one folder an attempt, written by that attempt alone:
         claim.json       who writes here (host, process, job)
-        released.json    who ended this attempt's claim by hand (`stillhouse unlock`)
+        released.json    who ended this attempt's claim by hand (`stillhouse reset --unlock`)
         status.json      how far it is, its heartbeat, how it ended
         metrics.jsonl    one record an epoch
         train.log        what a person reads
@@ -12,7 +12,7 @@ experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
     metrics.jsonl, final.safetensors, best.safetensors, method.safetensors
     predictions.safetensors  the class predicted for every test image
     result.json          written once: the only mark of completion
-    own_loss.json        what `stillhouse terms` measured
+    own_loss.json        what `stillhouse verify --losses` measured
 
 What a run ends with is first written into the attempt's folder. `result.json` names the attempt
 that completed the run, and only then are that attempt's files moved up.
@@ -57,7 +57,7 @@ class Attempt:
 
     @property
     def released(self) -> Path:
-        """Written by `stillhouse unlock` when the writer is known to be gone."""
+        """Written by `stillhouse reset --unlock` when the writer is known to be gone."""
         return self.path / "released.json"
 
     @property

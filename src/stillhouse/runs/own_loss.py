@@ -1,4 +1,4 @@
-"""A method's own loss, of its student and of a pure one, as `stillhouse terms` recorded it."""
+"""A method's own loss, of its student and of a pure one, as `verify --losses` recorded it."""
 
 from __future__ import annotations
 

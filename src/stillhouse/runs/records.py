@@ -236,7 +236,9 @@ STATUS = Schema(Status, "remove it; the run goes on from its checkpoint")
 HOLDER = Schema(Holder, "remove it if no process trains this run")
 RUN = Schema(Run, MOVE_AWAY, sealed=True)
 RESULT = Schema(Result, MOVE_AWAY, sealed=True)
-OWN_LOSS = Schema(OwnLosses, "remove it; `stillhouse terms` measures it again", sealed=True)
+OWN_LOSS = Schema(
+    OwnLosses, "remove it; `stillhouse verify --losses` measures it again", sealed=True
+)
 ACTIVE = Schema(Active, "remove it; `stillhouse run` writes it again")
 EPOCH = Schema(Epoch, "restore it, or remove it to do without the epochs' records")
 

@@ -91,7 +91,9 @@ def join(store: Store, noted: dict[str, Any], seen: Survey, copy: bool) -> Joine
     queue, trouble = (None, "") if copy else listing(site)
     notes = [trouble] if trouble else []
     if ledger.halt:
-        notes.append(f"nothing is submitted: {ledger.halt}; go on with: stillhouse retry ROUND")
+        notes.append(
+            f"nothing is submitted: {ledger.halt}; go on with: stillhouse cluster retry ROUND"
+        )
     jobs = {path: job for job in store.jobs(ledger) for path in job.request.paths}
     listed = {job.name for job in queue} if queue is not None else None
     words = {}

@@ -1,4 +1,4 @@
-"""`stillhouse explain`: what a method is, how it is weighed, what it adds and what it costs."""
+"""`list methods NAME`: what a method is, how it is weighed, what it adds and what it costs."""
 
 from __future__ import annotations
 

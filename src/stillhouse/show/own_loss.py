@@ -1,4 +1,4 @@
-"""`stillhouse terms`: every method's own loss on the test images, of its student and a pure one."""
+"""`verify --losses`: every method's own loss on the test images, of its student and a pure one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stillhouse power`: how many seeds a difference needs, and what the seeds of a round can show."""
+"""`plan --power`: how many seeds a difference needs, and what the seeds of a round can show."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def plan_notes(seen: Survey, difference: float = 0.5) -> tuple[str, ...]:
         gap = smallest_detectable(1.0, n, "paired")
         return (
             f"power: {n} seeds per arm find, with 80 % power, differences of {gap:.1f} standard "
-            "deviations of the paired differences; `stillhouse power --sd` tells in points",
+            "deviations of the paired differences; `stillhouse plan --power --sd` tells in points",
         )
     return tuple(
         f"power, {one.name}: {n} seeds find {smallest_detectable(one.sd, n, one.test):.2f} points "

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""The arguments and options that several commands share, and the hint after a command."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stillhouse.errors import ConfigError
+from stillhouse.tables import Format
 
 
 def _known_device(name: str) -> str:
@@ -30,9 +31,16 @@ def _known_device(name: str) -> str:
     return name
 
 
+HERE = Path()
 RoundArgument = Annotated[
     str,
-    typer.Argument(metavar="ROUND", help="A round file, or the name of a round in the workspace."),
+    typer.Argument(
+        metavar="ROUND",
+        help="A round file, the name of a round in the workspace, or a folder that holds a round.",
+    ),
+]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's folder below experiments/.")
 ]
 RootOption = Annotated[Path, typer.Option("--root", help="The workspace; experiments/ lies in it.")]
 DataRootOption = Annotated[
@@ -44,14 +52,25 @@ DeviceOption = Annotated[
 ]
 OnlyOption = Annotated[
     str | None,
-    typer.Option(help="A part of the matrix, as in dataset=SVHN,method=rkd,method=nst,seed=0."),
+    typer.Option(
+        "--only", help="A part of the matrix, as in dataset=SVHN,method=rkd,method=nst,seed=0."
+    ),
 ]
+FormatOption = Annotated[Format, typer.Option("--format", help="How tables are written.")]
+AccuracyOption = Annotated[str, typer.Option(help="final or best: which epoch's accuracy.")]
 KeepGoingOption = Annotated[
     bool, typer.Option("--keep-going", help="Train on where a run is seen to learn nothing.")
 ]
-HERE = Path()
+SiteOption = Annotated[
+    str, typer.Option("--site", help="A site profile: a path, or NAME of sites/NAME.toml.")
+]
+FilesOption = Annotated[
+    str | None, typer.Option("--round", help="A round: include the custom components it names.")
+]
 
 
 def again(command: str, round_: str, root: Path) -> str:
     """The command line of another command for the same round and workspace."""
-    return f"stillhouse {command} {round_}" + (f" --root {root}" if root != HERE else "")
+    verb, *options = command.split(" --")
+    rest = "".join(f" --{option}" for option in options)
+    return f"stillhouse {verb} {round_}" + (f" --root {root}" if root != HERE else "") + rest

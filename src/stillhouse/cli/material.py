@@ -1,0 +1,286 @@
+"""What rounds are made of: `list`, `check`, `data` and `import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stillhouse.cli.options import (
+    HERE,
+    DataRootOption,
+    FilesOption,
+    FormatOption,
+    OnlyOption,
+    RootOption,
+    RoundArgument,
+    again,
+)
+from stillhouse.cli.output import Format, say, show
+from stillhouse.errors import DataError
+from stillhouse.tables import Table
+
+if TYPE_CHECKING:
+    from stillhouse.own import Files
+    from stillhouse.training.contract.verdict import Bug
+
+CLASSES, CHANNELS, SIZE = 100, 3, 32
+
+list_ = typer.Typer(
+    help="List methods, models and datasets, or a round's runs.", no_args_is_help=True
+)
+data = typer.Typer(help="Fetch datasets, and check that they are ready.", no_args_is_help=True)
+
+
+@list_.command("methods")
+def list_methods(
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="A method to explain (default: list all).")
+    ] = "",
+    round_: FilesOption = None,
+    root: RootOption = HERE,
+    format: FormatOption = Format.rich,
+) -> None:
+    """List the methods a round may name, or explain one of them.
+
+    An explanation has formula, source, layers, weights, extra parameters, cost and hazards; with
+    --round the weights, networks and sweeps are those of the round.
+
+    Example: stillhouse list methods rkd
+    """
+    if name:
+        _explain(name, round_, root, format)
+        return
+    from stillhouse.config import names
+
+    files = _files(round_, root)
+    rows = tuple(
+        (
+            name,
+            names.label(name, files),
+            names.summary(name, files),
+            ", ".join(names.parameters(name, files)) or None,
+        )
+        for name in names.distillers(files)
+    )
+    table = Table("Methods", ("Name", "In tables", "What it is", "Parameters"), rows)
+    show(table, format, _next("list methods logit", round_, root))
+
+
+def _explain(method: str, round_: str | None, root: Path, format: Format) -> None:
+    from stillhouse.config.load import check_parameters
+    from stillhouse.rounds.find import open_round
+    from stillhouse.show.explain import explain
+
+    loaded = None
+    if round_ is not None:
+        _, loaded, file = open_round(root, round_)
+        check_parameters(loaded, file)
+    show(explain(method, loaded), format, _next("list methods", round_, root))
+
+
+@list_.command("models")
+def list_models(
+    round_: FilesOption = None, root: RootOption = HERE, format: FormatOption = Format.rich
+) -> None:
+    """List the networks a round may name, with their size and feature maps.
+
+    Example: stillhouse list models --format csv
+    """
+    from stillhouse import models as networks
+
+    files, rows = _files(round_, root), []
+    for name in networks.names(files):
+        network = networks.build(name, CLASSES, CHANNELS, files)
+        shapes = networks.shapes(network, CHANNELS, SIZE)
+        features = ", ".join(
+            f"{layer} {'x'.join(map(str, shape))}" for layer, shape in shapes.features.items()
+        )
+        rows.append((name, sum(p.numel() for p in network.parameters()), features))
+    note = f"Parameters and features: with {CLASSES} classes, for {SIZE} x {SIZE} colour images."
+    table = Table("Models", ("Name", "Parameters", "Features"), tuple(rows), (note,))
+    show(table, format, _next("list datasets", round_, root))
+
+
+@list_.command("datasets")
+def list_datasets(
+    round_: FilesOption = None, root: RootOption = HERE, format: FormatOption = Format.rich
+) -> None:
+    """List the datasets a round may name.
+
+    Example: stillhouse list datasets
+    """
+    from stillhouse import data as sets
+
+    files = _files(round_, root)
+    specs = (sets.spec(name, files) for name in sets.names(files))
+    rows = tuple(
+        (s.name, s.label, s.classes, s.channels, s.size, s.train_images, s.test_images)
+        for s in specs
+    )
+    columns = ("Name", "In tables", "Classes", "Channels", "Pixels", "Training", "Test")
+    show(Table("Datasets", columns, rows), format, _next("data check", round_, root))
+
+
+@list_.command("runs")
+def list_runs(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    format: FormatOption = Format.rich,
+) -> None:
+    """List a round's runs, one row per run: its settings, its state and its accuracies.
+
+    Example: stillhouse list runs rounds/digits.yaml --only method=rkd --format csv
+    """
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import choose_cells, survey
+    from stillhouse.show.runs import runs_table
+
+    workspace, loaded, _ = open_round(root, round_)
+    seen = survey(workspace, loaded)
+    show(runs_table(choose_cells(seen, only)), format, again("status", round_, root))
+
+
+def _files(round_: str | None, root: Path) -> Files:
+    from stillhouse.rounds.find import open_round
+
+    return open_round(root, round_)[1].files if round_ else ()
+
+
+def _next(command: str, round_: str | None, root: Path) -> str:
+    return again("plan", round_, root) if round_ else f"stillhouse {command}"
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A method, a model or a dataset.")],
+    images: Annotated[
+        str, typer.Option(help="The dataset for whose images a model is checked.")
+    ] = "Cifar10",
+    data_root: DataRootOption = None,
+    format: FormatOption = Format.rich,
+) -> None:
+    """Check a custom component by running it: a method, a model or a dataset in a file.
+
+    The exit code is 1 if a check fails.
+
+    Example: stillhouse check examples/own_method.py
+    """
+    from stillhouse import data as sets
+    from stillhouse.own import own_file
+    from stillhouse.training.contract.file import check_file
+    from stillhouse.training.contract.verdict import bugs
+
+    own = own_file(file)
+    verdicts = list(check_file(own, sets.data_root(data_root), images))
+    found = {bug.checks[0]: bug for bug in bugs(verdicts)}
+    rows = tuple(
+        _broken(found[verdict.check], own.path)
+        if verdict.reason
+        else (verdict.check, "passed", None)
+        for verdict in verdicts
+        if not verdict.reason or verdict.check in found
+    )
+    failed = sum(bool(verdict.reason) for verdict in verdicts)
+    title = f"{own.kind} {own.name}: {len(verdicts) - failed} of {len(verdicts)} checks passed"
+    again = f"stillhouse check {file}" if failed else "stillhouse plan ROUND"
+    show(Table(title, ("Check", "Result", "Reason"), rows), format, again)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _broken(bug: Bug, path: Path) -> tuple[str, str, str]:
+    """The row of a bug: the first check that it breaks and how many more, where it is and what."""
+    more = len(bug.checks) - 1
+    check = bug.checks[0] + (f" and {more} more" if more else "")
+    where = "" if bug.reason.startswith(str(path)) else f"{bug.line or path}: "
+    return check, "FAILED", where + bug.reason
+
+
+@data.command("fetch")
+def data_fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Which datasets.")],
+    data_root: DataRootOption = None,
+) -> None:
+    """Download datasets, unless already present.
+
+    Example: stillhouse data fetch Cifar10
+    """
+    from stillhouse import data as sets
+
+    root = sets.data_root(data_root)
+    for name in names:
+        sets.spec(name)
+    for name in names:
+        sets.fetch(name, root)
+        say(f"{name}: ready")
+    say("next: stillhouse plan ROUND")
+
+
+@data.command("check")
+def data_check(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which datasets (default: all).")
+    ] = None,
+    data_root: DataRootOption = None,
+    format: FormatOption = Format.rich,
+) -> None:
+    """Show which datasets are ready, and what to type for those that are not.
+
+    Example: stillhouse data check Cifar10 SVHN
+    """
+    from stillhouse import data as sets
+
+    root = sets.data_root(data_root)
+    found: dict[str, str] = {}
+    problems: dict[str, DataError] = {}
+    names = names or sets.names()
+    for name in names:
+        try:
+            found[name] = sets.check(name, root)
+        except DataError as error:
+            problems[name] = error
+    rows = tuple(
+        (name, "not ready", problems[name].message, problems[name].hint)
+        if name in problems
+        else (name, "ready", found[name], "")
+        for name in names
+    )
+    table = Table(f"Datasets in {root}", ("Dataset", "State", "What is there", "Cure"), rows)
+    show(table, format, "" if problems else "stillhouse plan ROUND")
+    if problems:
+        first = next(iter(problems.values()))
+        raise DataError(f"{len(problems)} of {len(names)} datasets are not ready", first.hint)
+
+
+def import_(
+    source: Annotated[
+        Path, typer.Argument(metavar="PATH", help="The folder above the earlier experiments/.")
+    ],
+    name: Annotated[str, typer.Option("--as", help="The round's name.")],
+    root: Annotated[
+        Path | None, typer.Option(help="The new workspace (default: a folder of the round's name).")
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="A round file with the recipe and legacy notes, which the records lack "
+            "(default: rounds/NAME.yaml if it is there)."
+        ),
+    ] = None,
+    format: FormatOption = Format.rich,
+) -> None:
+    """Read what earlier scripts left, unfinished runs included; the source stays as it is.
+
+    Example: stillhouse import earlier --as alpha --root study
+    """
+    from stillhouse.exchange.scripts.summary import import_table
+    from stillhouse.exchange.scripts.write import import_round
+
+    shipped = Path("rounds") / f"{name}.yaml"
+    recipe = recipe or (shipped if shipped.is_file() else None)
+    home = root or Path(name)
+    done = import_round(source, name, home, recipe)
+    if recipe:
+        say(f"recipe and legacy notes: {recipe}", err=True)
+    show(import_table(done), format, again("status", name, home))

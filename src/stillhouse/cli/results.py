@@ -1,0 +1,357 @@
+"""Results of a round: `table`, `observe`, `compare`, `doctor`, `verify` and `analyze`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stillhouse.cli.options import (
+    HERE,
+    AccuracyOption,
+    DataRootOption,
+    DeviceOption,
+    FormatOption,
+    OnlyOption,
+    RootOption,
+    RoundArgument,
+    again,
+)
+from stillhouse.cli.output import Format, say, show
+from stillhouse.errors import unknown_name
+
+SHOWN_DIGITS = 16
+FIGURES = ("accuracy",)
+
+
+class Style(StrEnum):
+    """What a table shows of every arm."""
+
+    stats = "stats"
+    seeds = "seeds"
+    cost = "cost"
+
+
+class Picture(StrEnum):
+    """How a figure is written."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+def table(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    style: Annotated[
+        Style,
+        typer.Option(help="stats: differences to pure; seeds: every seed; cost: extra cost alone."),
+    ] = Style.stats,
+    accuracy: Annotated[
+        str | None, typer.Option(help="final (default) or best: which epoch's accuracy.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A round whose published results stand beside.")
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0, max=100, help="Points within which a difference counts as none.")
+    ] = 0.2,
+    format: FormatOption = Format.rich,
+) -> None:
+    """Show test accuracies: differences to pure with intervals, a verdict, and the extra cost.
+
+    Example: stillhouse table rounds/digits.yaml --style seeds --format latex
+    """
+    from stillhouse.cluster.store import Store
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import part, survey
+    from stillhouse.show.cluster import copy_note
+    from stillhouse.show.results import against_tables, join, seed_tables, which_epoch
+    from stillhouse.show.table import statistics_numbers, statistics_table
+    from stillhouse.stats.cost import cost_table
+    from stillhouse.stats.frame import frame
+
+    workspace, loaded, file = open_round(root, round_)
+    made, age = copy_note(Store(workspace.experiments / "jobs"))
+    seen = part(survey(workspace, loaded, now=made), only)
+    data = format in (Format.csv, Format.json)
+    pretrained = workspace.experiments / "pretrained"
+    costs = [cost_table(seen, dataset, pretrained, data) for dataset in seen.round.datasets]
+    if style is Style.cost:
+        tables = costs
+    elif against:
+        tables = against_tables(seen, against, file.parent, accuracy, data)
+    elif style is Style.seeds:
+        tables = seed_tables(seen, accuracy or "final", data)
+    else:
+        which = which_epoch(accuracy or "final")
+        frames = [frame(seen, dataset, which, margin) for dataset in seen.round.datasets]
+        write = statistics_numbers if data else statistics_table
+        tables = [write(seen, one) for one in frames]
+    if data:
+        tables = [join(tables, seen.round.datasets)]
+    elif style is not Style.cost and not against:
+        pairs = zip(tables, costs, strict=True)
+        tables = [one for pair in pairs for one in pair if one is pair[0] or one.rows]
+    for one in tables[:-1]:
+        show(one, format)
+    last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else [])))
+    show(last, format, again("status", round_, root))
+
+
+def observe(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    accuracy: AccuracyOption = "final",
+    format: FormatOption = Format.rich,
+) -> None:
+    """List what the numbers say and what they do not, each with its rule and its runs.
+
+    Example: stillhouse observe rounds/digits.yaml
+    """
+    from stillhouse import data
+    from stillhouse.diagnosis.observations.rules import observation_list, observation_records
+    from stillhouse.diagnosis.observations.rules import observe as find
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import part, survey
+    from stillhouse.show.results import which_epoch
+
+    workspace, loaded, _ = open_round(root, round_)
+    seen = part(survey(workspace, loaded), only)
+    found = find(seen, which_epoch(accuracy))
+    next_command = again("table", round_, root)
+    if format in (Format.csv, Format.json):
+        show(observation_records(loaded.round, found), format, next_command)
+        return
+    for number, name in enumerate(seen.round.datasets, start=1):
+        own = [one for one in found if one.dataset == name]
+        label = data.spec(name, loaded.files).label
+        listing = observation_list(loaded.round, label, own)
+        show(listing, format, next_command if number == len(seen.round.datasets) else "")
+
+
+def compare(
+    a: Annotated[
+        str,
+        typer.Argument(metavar="ROUND", help="The earlier round: a file, a name or a workspace."),
+    ],
+    b: Annotated[str, typer.Argument(metavar="ROUND", help="The later round, named likewise.")],
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="The settings alone, with the later round's reasons.")
+    ] = False,
+    accuracy: AccuracyOption = "final",
+    format: FormatOption = Format.rich,
+) -> None:
+    """Compare two rounds: changed settings, results cell by cell, what was fixed or got worse.
+
+    For csv and json only the results are written, with --settings only the settings.
+
+    Example: stillhouse compare rounds/alpha.yaml rounds/beta.yaml --settings
+    """
+    from stillhouse.config.diff import diff_rounds
+    from stillhouse.config.load import check_parameters
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import part, survey
+    from stillhouse.show.compare import results_numbers, results_table, settings_table
+    from stillhouse.show.results import which_epoch
+
+    (first, earlier, old), (second, later, file) = open_round(root, a), open_round(root, b)
+    if settings:
+        check_parameters(earlier, old)
+        check_parameters(later, file)
+        show(diff_rounds(earlier, later), format, again("plan", b, root))
+        return
+    write = results_numbers
+    if format not in (Format.csv, Format.json):
+        show(settings_table(earlier, later), format)
+        write = results_table
+    both = part(survey(first, earlier), only), part(survey(second, later), only)
+    show(write(*both, which_epoch(accuracy)), format, again("observe", b, root))
+
+
+def doctor(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|ROUND]",
+            help="A round (default: the active one), or one run's folder below experiments/.",
+        ),
+    ] = None,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    format: FormatOption = Format.rich,
+) -> None:
+    """Name the cause of every failed, stuck, unsound or invalid run, with evidence and cure.
+
+    The exit code is 1 if there is one.
+
+    Example: stillhouse doctor rounds/digits.yaml
+    """
+    from stillhouse.config.expand import expand
+    from stillhouse.diagnosis.read import read_round
+    from stillhouse.diagnosis.report import report
+    from stillhouse.rounds.find import open_target
+    from stillhouse.rounds.survey import choose
+
+    workspace, round_, file, run = open_target(root, target)
+    matrix = expand(round_)
+    paths = [run] if run else [one.path for one in (choose(matrix, only) if only else matrix)]
+    cases = [case for case in read_round(workspace, round_) if case.path in paths]
+    table, listing, wrong = report(run or f"round {round_.round}", cases, workspace.root)
+    shown = file if target is None or run else Path(target)
+    people = format not in (Format.csv, Format.json)
+    show(listing if people else table, format, again("status", str(shown), root))
+    raise typer.Exit(1 if wrong else 0)
+
+
+def verify(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run's folder below experiments/; a ROUND with --losses."
+        ),
+    ],
+    root: RootOption = HERE,
+    steps: Annotated[int, typer.Option(min=0, help="Train at most so many steps again.")] = 10,
+    losses: Annotated[
+        bool,
+        typer.Option("--losses", help="Check each method's own loss in a ROUND instead."),
+    ] = False,
+    only: OnlyOption = None,
+    fit_epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="--losses: epochs for modules fitted to a pure student (default: the run's).",
+        ),
+    ] = None,
+    data_root: DataRootOption = None,
+    device: DeviceOption = "auto",
+    format: FormatOption = Format.rich,
+) -> None:
+    """Train a run's first steps again in this process and compare the weights bit for bit.
+
+    With --losses: check that each method of a round did what it claims, by its own loss of its
+    student and of a pure one; what is measured, and how far it is, is printed to stderr. The exit
+    code is 1 if anything differs or a loss is not lower.
+
+    Example: stillhouse verify Digits/logit/ResNet112_to_ResNet56/0 --steps 5
+    """
+    if losses:
+        _verify_losses(target, root, only, fit_epochs, data_root, device, format)
+    else:
+        _verify_steps(target, root, steps, data_root, device, format)
+
+
+def _verify_steps(
+    run: str, root: Path, steps: int, data_root: Path | None, device: str, format: Format
+) -> None:
+    from stillhouse import data
+    from stillhouse.config.recorded import recorded
+    from stillhouse.rounds.workspace import Workspace
+    from stillhouse.tables import Table
+    from stillhouse.training.cohort import Place
+    from stillhouse.training.precision import pick_device
+    from stillhouse.training.replay import verify as repeat
+
+    workspace = Workspace(root)
+    folder = workspace.run(run)
+    config = recorded(folder)
+    source = config.teacher.source if config and config.teacher else None
+    teachers = workspace.teachers_of(source)
+    place = Place(workspace.experiments, teachers, data.data_root(data_root), pick_device(device))
+    found = repeat(folder, place, steps)
+    rows = tuple(
+        (what, then[:SHOWN_DIGITS], now[:SHOWN_DIGITS], "yes" if then == now else "NO")
+        for what, then, now in found.checks
+    )
+    notes = tuple(
+        f"differs from when it was trained: {field}: {was} -> {now}"
+        for field, was, now in found.changed
+    )
+    same = all(then == now for _, then, now in found.checks)
+    title = f"{run}: {'every bit is the same' if same else 'NOT the same'}"
+    columns = ("SHA-256 (its start) of", "Recorded", "Now", "Same")
+    active = workspace.active()
+    show(
+        Table(title, columns, rows, notes),
+        format,
+        again("table", active["round"], root) if active else "",
+    )
+    raise typer.Exit(0 if same else 1)
+
+
+def _verify_losses(
+    round_: str,
+    root: Path,
+    only: str | None,
+    fit_epochs: int | None,
+    data_root: Path | None,
+    device: str,
+    format: Format,
+) -> None:
+    from stillhouse import data
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import survey
+    from stillhouse.show.own_loss import terms_table
+
+    workspace, loaded, _ = open_round(root, round_)
+    place = (workspace.experiments, workspace.teachers(loaded), data.data_root(data_root), device)
+    log = partial(say, err=True)
+    found, kept = terms_table(survey(workspace, loaded, only), *place, fit_epochs, log)
+    show(found, format, again("table", round_, root))
+    raise typer.Exit(0 if kept else 1)
+
+
+def analyze(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help=f"A figure (default: all): {', '.join(FIGURES)}."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder (default: analysis/experiment_ROUND/figures in the workspace)."
+        ),
+    ] = None,
+    accuracy: AccuracyOption = "final",
+    format: Annotated[Picture, typer.Option(help="How figures are written.")] = Picture.png,
+) -> None:
+    """Draw a round's test accuracies: every seed, mean and sample standard deviation per method.
+
+    Example: stillhouse analyze rounds/digits.yaml --figure accuracy --format pdf
+    """
+    os.environ["MPLBACKEND"] = "agg"  # with an unknown one matplotlib is not even imported
+    from stillhouse import data
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import part, survey
+    from stillhouse.show.figures.accuracy import accuracy_figure
+    from stillhouse.show.figures.style import save
+    from stillhouse.show.results import which_epoch
+    from stillhouse.stats.arms import arms
+
+    for name in figure or ():
+        if name not in FIGURES:
+            raise unknown_name("figure", name, FIGURES)
+    workspace, loaded, _ = open_round(root, round_)
+    seen, which = part(survey(workspace, loaded), only), which_epoch(accuracy)
+    folder = out or workspace.root / "analysis" / f"experiment_{loaded.round}" / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for dataset in seen.round.datasets:
+        path = folder / f"{loaded.round}-{dataset}-accuracy.{format}"
+        title = f"{data.spec(dataset, loaded.files).label}, round {loaded.round}"
+        save(accuracy_figure(title, arms(seen, dataset, which)), path)
+        say(str(path))
+    say(f"next: {again('table', round_, root)}")
