@@ -46,7 +46,7 @@ def bench(tmp_path: Path) -> Bench:
 def words(bench: Bench, command: str, *more: str) -> list[str]:
     root = bench.workspace.root
     site = ["--site", str(root / "site.toml")] if command == "submit" else []
-    verb = [command] if command == "status" else ["cluster", command]
+    verb = [command] if command in ("status", "table") else ["cluster", command]
     return [*verb, str(bench.file), *more, *site, "--root", str(root)]
 
 

@@ -68,11 +68,11 @@ def test_the_command(seeded: Bench, tmp_path: Path) -> None:
         call(app, ["plan", "--power", "--sd", "0.3"]).stdout.splitlines()[-1].startswith("next: ")
     )
     root = str(seeded.workspace.root)
-    of_round = call(app, ["power", "tiny", "--root", root])
+    of_round = call(app, ["plan", "--power", "tiny", "--root", root])
     assert of_round.exit_code == 0 and "of paired differences to pure, so far" in of_round.stdout
     for words in ([], ["tiny", "--sd", "0.3"]):
-        wrong = call(app, ["power", *words, "--root", root])
+        wrong = call(app, ["plan", "--power", *words, "--root", root])
         assert isinstance(wrong.exception, ConfigError)
     Bench(tmp_path / "fresh")
-    none = call(app, ["power", "tiny", "--root", str(tmp_path / "fresh")])
+    none = call(app, ["plan", "--power", "tiny", "--root", str(tmp_path / "fresh")])
     assert "shows no spread yet" in str(none.exception)
