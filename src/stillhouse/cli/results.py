@@ -117,15 +117,17 @@ def observe(
     Example: stillhouse observe rounds/digits.yaml
     """
     from stillhouse import data
+    from stillhouse.diagnosis.observations.earlier import beside_earlier
     from stillhouse.diagnosis.observations.rules import observation_list, observation_records
     from stillhouse.diagnosis.observations.rules import observe as find
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import part, survey
     from stillhouse.show.results import which_epoch
 
-    workspace, loaded, _ = open_round(root, round_)
+    workspace, loaded, file = open_round(root, round_)
     seen = part(survey(workspace, loaded), only)
-    found = find(seen, which_epoch(accuracy))
+    which = which_epoch(accuracy)
+    found = [*find(seen, which), *beside_earlier(seen, file, which)]
     next_command = again("table", round_, root)
     if format in (Format.csv, Format.json):
         show(observation_records(loaded.round, found), format, next_command)

@@ -1,0 +1,66 @@
+"""What a round says beside the earlier round that it names in `compares_to`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from stillhouse.diagnosis.observations.base import Observation
+from stillhouse.exchange.published import PublishedResult, read_results, results_file
+from stillhouse.rounds.survey import Survey
+from stillhouse.stats.arms import Arm, Which, arms
+from stillhouse.stats.differentiation import Differentiation, differentiation
+from stillhouse.stats.wording import is_p
+
+
+def beside_earlier(seen: Survey, file: Path, which: Which) -> Iterator[Observation]:
+    """MORE-DIFFERENTIATED, per dataset: the spread between the arms against that of the seeds.
+
+    The earlier round's results are `NAME_results.csv` beside the round file. Without that file,
+    or a dataset of which both rounds show a spread, there is nothing to say.
+    """
+    earlier = seen.round.compares_to
+    path = results_file(file.with_name(f"{earlier}.yaml"))
+    if earlier is None or not path.is_file():
+        return
+    published = read_results(path)
+    for dataset in seen.round.datasets:
+        theirs = _values(row for row in published if row.dataset == dataset)
+        students = [arm for arm in arms(seen, dataset, which) if arm.role != "teacher"]
+        common = [arm for arm in students if arm.values and arm.method in theirs]
+        ours = differentiation([arm.values for arm in common])
+        before = differentiation([theirs[method] for method in {arm.method for arm in common}])
+        if ours and before:
+            yield _sentence(dataset, common, ours, earlier, before)
+
+
+def _values(rows: Iterable[PublishedResult]) -> dict[str, list[float]]:
+    """The accuracies of the completed students by method; the teacher is the first pure model."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        if row.status == "completed" and row.accuracy is not None:
+            found.setdefault(row.method, {}).setdefault(row.model, []).append(row.accuracy)
+    students = {model for method, models in found.items() if method != "pure" for model in models}
+    return {
+        method: [value for model in models if model in students for value in models[model]]
+        for method, models in found.items()
+    }
+
+
+def _sentence(
+    dataset: str,
+    common: Sequence[Arm],
+    ours: Differentiation,
+    earlier: str,
+    before: Differentiation,
+) -> Observation:
+    """One sentence with both rounds' numbers."""
+    word = "More" if ours.more_than(before) else "Not more"
+    text = (
+        f"{word} differentiated than round {earlier}: the means of {ours.arms} arms spread by "
+        f"{ours.between:.2f} points (sd) and the seeds of an arm by {ours.within:.2f}, a ratio of "
+        f"{ours.ratio:.1f} (p {is_p(ours.p)}); in {earlier} {before.between:.2f} and "
+        f"{before.within:.2f}, a ratio of {before.ratio:.1f} (p {is_p(before.p)})"
+    )
+    runs = tuple(cell.config.path for arm in common for cell in arm.sound)
+    return Observation("finding", "more-differentiated", dataset, text, runs)
