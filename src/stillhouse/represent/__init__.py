@@ -1,0 +1,1 @@
+"""What trained networks represent: extracted features, and the measures of them."""
