@@ -2,15 +2,17 @@
 
 experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
     run.json             what is trained, by which code, from which teacher
-    attempts/001/        one folder an attempt, written by that attempt alone:
+    attempts/001/        one folder per attempt, written by that attempt alone:
         claim.json       who writes here (host, process, job)
         released.json    who ended this attempt's claim by hand (`stillhouse reset --unlock`)
         status.json      how far it is, its heartbeat, how it ended
-        metrics.jsonl    one record an epoch
+        metrics.jsonl    one record per epoch
         train.log        what a person reads
         checkpoint.pt    the state to resume from, and the one before it
-    metrics.jsonl, final.safetensors, best.safetensors, method.safetensors
-    predictions.safetensors  the class predicted for every test image
+    metrics.jsonl        the completing attempt's records
+    final.safetensors    the inference network at the end; best.safetensors at its best epoch
+    method.safetensors   the method's own modules, where it has any
+    predictions.safetensors  the class predicted for every test image, int16, in row order
     result.json          written once: the only mark of completion
     own_loss.json        what `stillhouse verify --losses` measured
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from stillhouse.errors import RunError
 from stillhouse.runs.records import (
@@ -39,31 +42,33 @@ from stillhouse.runs.records import (
 )
 
 
+class File:
+    """A file of a folder by its name: `folder.status` is the path `folder.path / "status.json"`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: Attempt | RunFolder, owner: type) -> Path:
+        return folder.path / self.name
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One attempt's folder."""
 
     path: Path
+    claim: ClassVar = File("claim.json")
+    released: ClassVar = File("released.json")
+    status: ClassVar = File("status.json")
+    metrics: ClassVar = File("metrics.jsonl")
+    log: ClassVar = File("train.log")
+    checkpoint: ClassVar = File("checkpoint.pt")
+    previous: ClassVar = File("checkpoint.previous.pt")
 
     @property
     def number(self) -> int:
         """1 for the first attempt."""
         return int(self.path.name)
-
-    @property
-    def claim(self) -> Path:
-        """Who writes here."""
-        return self.path / "claim.json"
-
-    @property
-    def released(self) -> Path:
-        """Written by `stillhouse reset --unlock` when the writer is known to be gone."""
-        return self.path / "released.json"
-
-    @property
-    def status(self) -> Path:
-        """Progress, heartbeat and end."""
-        return self.path / "status.json"
 
     def read_status(self) -> Status:
         """The status as last written; an attempt that wrote none yet is running."""
@@ -73,67 +78,19 @@ class Attempt:
         """Who writes here, if that is written."""
         return HOLDER.read(self.claim) if self.claim.exists() else None
 
-    @property
-    def metrics(self) -> Path:
-        """Every epoch's record so far."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def log(self) -> Path:
-        """The plain log."""
-        return self.path / "train.log"
-
-    @property
-    def checkpoint(self) -> Path:
-        """The newest resumable state."""
-        return self.path / "checkpoint.pt"
-
-    @property
-    def previous(self) -> Path:
-        """The resumable state before the newest."""
-        return self.path / "checkpoint.previous.pt"
-
 
 @dataclass(frozen=True)
 class RunFolder:
     """A run's folder; nothing is created until something is written."""
 
     path: Path
-
-    @property
-    def run(self) -> Path:
-        """The resolved configuration and provenance."""
-        return self.path / "run.json"
-
-    @property
-    def result(self) -> Path:
-        """The completion marker."""
-        return self.path / "result.json"
-
-    @property
-    def final(self) -> Path:
-        """Final weights of the inference network."""
-        return self.path / "final.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """Weights of the best epoch (by validation, else by test accuracy)."""
-        return self.path / "best.safetensors"
-
-    @property
-    def method(self) -> Path:
-        """Final weights of the method's own modules, where it has any."""
-        return self.path / "method.safetensors"
-
-    @property
-    def predictions(self) -> Path:
-        """`predictions` and `labels` of the test images at the final epoch, int16, in row order."""
-        return self.path / "predictions.safetensors"
-
-    @property
-    def own_loss(self) -> Path:
-        """The method's own loss, of this student and of the pure one."""
-        return self.path / "own_loss.json"
+    run: ClassVar = File("run.json")
+    result: ClassVar = File("result.json")
+    final: ClassVar = File("final.safetensors")
+    best: ClassVar = File("best.safetensors")
+    method: ClassVar = File("method.safetensors")
+    predictions: ClassVar = File("predictions.safetensors")
+    own_loss: ClassVar = File("own_loss.json")
 
     def attempts(self) -> list[Attempt]:
         """All attempts, oldest first."""
