@@ -32,8 +32,8 @@ FIGURES = ("accuracy",)
 class Style(StrEnum):
     """What a table shows of every arm."""
 
-    stats = "stats"
     seeds = "seeds"
+    stats = "stats"
     cost = "cost"
 
 
@@ -50,9 +50,12 @@ def table(
     root: RootOption = HERE,
     only: OnlyOption = None,
     style: Annotated[
-        Style,
-        typer.Option(help="stats: differences to pure; seeds: every seed; cost: extra cost alone."),
-    ] = Style.stats,
+        Style | None,
+        typer.Option(
+            help="seeds: every seed and the mean (default); stats: differences to pure with "
+            "intervals and a verdict (default of csv and json); cost: what each method costs."
+        ),
+    ] = None,
     accuracy: Annotated[
         str | None, typer.Option(help="final (default) or best: which epoch's accuracy.")
     ] = None,
@@ -62,17 +65,18 @@ def table(
     margin: Annotated[
         float, typer.Option(min=0, max=100, help="Points within which a difference counts as none.")
     ] = 0.2,
+    notes: Annotated[bool, typer.Option("--notes", help="Explain every column.")] = False,
     format: FormatOption = Format.rich,
 ) -> None:
-    """Show test accuracies: differences to pure with intervals, a verdict, and the extra cost.
+    """Show test accuracies: of every seed, as differences to the pure student, or their cost.
 
-    Example: stillhouse table rounds/digits.yaml --style seeds --format latex
+    Example: stillhouse table rounds/digits.yaml --style stats --format latex
     """
     from stillhouse.cluster.store import Store
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import part, survey
     from stillhouse.show.cluster import copy_note
-    from stillhouse.show.results import against_tables, join, seed_tables, which_epoch
+    from stillhouse.show.results import against_tables, join, once, seed_tables, which_epoch
     from stillhouse.show.table import statistics_numbers, statistics_table
     from stillhouse.stats.cost import cost_table
     from stillhouse.stats.frame import frame
@@ -81,10 +85,10 @@ def table(
     made, age = copy_note(Store(workspace.experiments / "jobs"))
     seen = part(survey(workspace, loaded, now=made), only)
     data = format in (Format.csv, Format.json)
-    pretrained = workspace.experiments / "pretrained"
-    costs = [cost_table(seen, dataset, pretrained, data) for dataset in seen.round.datasets]
+    style = style or (Style.stats if data else Style.seeds)
     if style is Style.cost:
-        tables = costs
+        pretrained = workspace.experiments / "pretrained"
+        tables = [cost_table(seen, dataset, pretrained, data) for dataset in seen.round.datasets]
     elif against:
         tables = against_tables(seen, against, file.parent, accuracy, data)
     elif style is Style.seeds:
@@ -94,11 +98,7 @@ def table(
         frames = [frame(seen, dataset, which, margin) for dataset in seen.round.datasets]
         write = statistics_numbers if data else statistics_table
         tables = [write(seen, one) for one in frames]
-    if data:
-        tables = [join(tables, seen.round.datasets)]
-    elif style is not Style.cost and not against:
-        pairs = zip(tables, costs, strict=True)
-        tables = [one for pair in pairs for one in pair if one is pair[0] or one.rows]
+    tables = [join(tables, seen.round.datasets)] if data else once(tables, notes)
     for one in tables[:-1]:
         show(one, format)
     last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else [])))

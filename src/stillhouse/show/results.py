@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stillhouse import data
@@ -11,11 +12,14 @@ from stillhouse.exchange.published import Kind, PublishedResult, read_results
 from stillhouse.rounds.provenance import footnotes, untold
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.arms import Arm, Which, accuracy_of, arms
+from stillhouse.stats.frame import FAILED as TRIED
 from stillhouse.stats.summary import Summary, summarise
 from stillhouse.tables import Table, from_rows
 
 KINDS: dict[str, Kind] = {"final": "final_epoch", "best": "best_epoch"}
 FAILED = "FAILED"
+DDOF = "The standard deviation divides by n - 1 and is shown from three seeds on."
+VALID = "Valid is a completed run that learned something; no other is in a mean."
 
 
 def seed_tables(seen: Survey, which: str, numbers: bool = False) -> list[Table]:
@@ -38,14 +42,35 @@ def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
         planned = f"{arm.summary.n}/{len(arm.cells)}"
         rows.append((arm.label, *shown, arm.summary.text(), planned))
     mean = "Mean ± Std" if _varied(found) else "Mean"
-    columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), mean, "n")
-    return Table(_title(seen, dataset, which), columns, tuple(rows), _notes(seen, found))
+    names = [f"Seed {seed}" for seed in seeds]
+    notes, details = _notes(seen, found)
+    return Table(
+        _title(seen, dataset, which),
+        ("Model / Method", *names, mean, "n"),
+        tuple(rows),
+        notes,
+        keys=1,
+        spare=("n", *reversed(names)),
+        bold=frozenset((row, len(seeds) + 1) for row in best(found)),
+        details=details,
+    )
+
+
+def best(found: Sequence[Arm]) -> list[int]:
+    """The places of the students with the highest mean, as it is shown."""
+    means = {
+        place: round(arm.summary.mean, 2)
+        for place, arm in enumerate(found)
+        if arm.role != "teacher" and arm.summary.mean is not None
+    }
+    return [place for place, mean in means.items() if mean == max(means.values())]
 
 
 def _seed_numbers(seen: Survey, dataset: str, which: Which) -> Table:
     found = arms(seen, dataset, which)
     rows = [{**arm.numbers(seen), "why": arm.why} for arm in found]
-    return from_rows(_title(seen, dataset, which), rows, _notes(seen, found))
+    notes, details = _notes(seen, found)
+    return from_rows(_title(seen, dataset, which), rows, (*notes, *details))
 
 
 def _title(seen: Survey, dataset: str, which: Which) -> str:
@@ -56,19 +81,50 @@ def _varied(found: Sequence[Arm]) -> bool:
     return any(arm.summary.std is not None for arm in found)
 
 
-def _notes(seen: Survey, found: Sequence[Arm]) -> tuple[str, ...]:
-    std = "Std: sample standard deviation over seeds (ddof = 1), from three seeds on. "
-    notes = [f"{std if _varied(found) else ''}n: completed and valid runs, of those planned."]
+def _notes(seen: Survey, found: Sequence[Arm]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands below a table, and what is shown with `--notes`."""
+    std = "±: sample standard deviation over seeds. " if _varied(found) else ""
+    notes = [f"{std}n: valid runs, of those planned."]
+    dataset = found[0].cells[0].config.dataset
+    cells = [cell for arm in found for cell in arm.cells]
     if found[0].which == "best":
         validated = bool(seen.round.training.validation)
         on = "validation images" if validated else "test images, which flatters it"
         notes.append(f"The best epoch was chosen on the {on}.")
-    dataset = found[0].cells[0].config.dataset
-    for cell in seen.cells:
-        if cell.config.dataset == dataset and cell.shown in ("failed", "unreadable", "unsound"):
-            word = "unsound: " if cell.unsound else ""
-            notes.append(f"{cell.config.path}: {word}{cell.why}")
-    return (*notes, *untold(seen), *footnotes(seen, dataset))
+    notes += [*not_counted(cells), *untold(seen), *footnotes(seen, dataset)]
+    details = [DDOF] if _varied(found) else []
+    return tuple(notes), (*details, VALID, *left_out(cells))
+
+
+def not_counted(cells: Sequence[Cell]) -> list[str]:
+    """One sentence on runs that were tried and count nowhere, if there are any."""
+    count = len(left_out(cells))
+    if not count:
+        return []
+    what = "1 run failed or is" if count == 1 else f"{count} runs failed or are"
+    return [f"{what} not finished, and left out: --notes gives the reasons."]
+
+
+def left_out(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Every run that was tried and counts nowhere, with its reason."""
+    return tuple(
+        f"{cell.config.path}: {cell.shown}: {cell.why}" for cell in cells if cell.shown in TRIED
+    )
+
+
+def once(tables: Sequence[Table], explained: bool) -> list[Table]:
+    """The tables for readers: what is noted under each stands below the last alone.
+
+    `explained`: with all notes, else with a hint if there are more.
+    """
+    every = [(*one.notes, *(one.details if explained else ())) for one in tables]
+    shared = [note for note in every[-1] if all(note in notes for notes in every)]
+    own = [[note for note in notes if note not in shared] for notes in every]
+    hint = ["--notes explains every column."] if not explained and tables[-1].details else []
+    own[-1] += [*shared, *hint]
+    return [
+        replace(one, notes=tuple(notes), details=()) for one, notes in zip(tables, own, strict=True)
+    ]
 
 
 def against_tables(
@@ -139,11 +195,12 @@ def _against(
         )
     mine, dataset = seen.round.round, found[0].cells[0].config.dataset
     columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
-    title = f"{_label(seen, dataset)}: test accuracy (%), {KINDS[found[0].which]} on both sides"
-    notes = _notes(seen, found)
-    return (
-        from_rows(title, records, notes) if numbers else Table(title, columns, tuple(rows), notes)
-    )
+    title = f"{_label(seen, dataset)}: test accuracy (%), {found[0].which} epoch on both sides"
+    notes, details = _notes(seen, found)
+    if numbers:
+        return from_rows(title, records, (*notes, *details))
+    spare = (f"n {other}", f"n {mine}")
+    return Table(title, columns, tuple(rows), notes, 1, spare, details=details)
 
 
 def _label(seen: Survey, dataset: str) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from stillhouse import data
 from stillhouse.rounds.provenance import footnotes, untold
 from stillhouse.rounds.survey import Survey
-from stillhouse.stats.frame import FAILED, Frame, Row
+from stillhouse.show.results import best, left_out, not_counted
+from stillhouse.stats.frame import Frame, Row
 from stillhouse.stats.inference import Difference, Test
 from stillhouse.stats.summary import MIN_SEEDS
 from stillhouse.stats.wording import SHORT, interval, p_text, unresolved
@@ -16,9 +17,11 @@ from stillhouse.tables import Cell, Table, from_rows
 TESTS = {"paired": "paired by seed", "welch": "by Welch's test"}
 OF = {"paired": "of a round trained here", "welch": "of an imported round"}
 INTERVAL = " [95 % CI]"
+ACCURACY = "Accuracy %"
+KEPT = ("Method", "Axis", ACCURACY, "Δ pure", "Verdict")
 UNTESTED = (
     "Δ: difference of means in points.",
-    "Verdict: inconclusive, as there is no interval; the seeds are those that find a gap of this "
+    "Verdict: inconclusive, as there is no interval. Seeds needed: how many find a gap of this "
     "size with 80 % power.",
 )
 IMAGES = "each image's prediction is not in these records"
@@ -35,13 +38,26 @@ def statistics_table(seen: Survey, frame: Frame) -> Table:
     }
     names = tuple(_heading(name, column) for name, column in filled.items())
     rows = tuple(zip(*filled.values(), strict=True))
-    return Table(_title(seen, frame), names, rows, notes(seen, frame), keys=1)
+    short, details = notes(seen, frame)
+    mean = names.index(ACCURACY) if ACCURACY in names else None
+    top = best([row.arm for row in frame.rows]) if mean is not None else []
+    return Table(
+        _title(seen, frame),
+        names,
+        rows,
+        short,
+        keys=2 if swept else 1,
+        spare=tuple(name for name in names[::-1] if name.removesuffix(INTERVAL) not in KEPT),
+        bold=frozenset((row, mean) for row in top if mean is not None),
+        details=details,
+    )
 
 
 def statistics_numbers(seen: Survey, frame: Frame) -> Table:
     """The table for programs: one number per cell, one row per arm."""
     rows = [_numbers(row, seen) for row in frame.rows]
-    return from_rows(_title(seen, frame), rows, notes(seen, frame))
+    short, details = notes(seen, frame)
+    return from_rows(_title(seen, frame), rows, (*short, *details))
 
 
 def _title(seen: Survey, frame: Frame) -> str:
@@ -59,22 +75,23 @@ def _cells(row: Row, frame: Frame, swept: bool) -> dict[str, Cell]:
     return {
         "Method": arm.name if swept else arm.label,
         "Axis": arm.axes or None,
-        "n": f"{len(arm.values)}/{len(arm.cells)}",
-        "Accuracy %": arm.summary.text(),
+        ACCURACY: arm.summary.text(),
         f"Δ pure{INTERVAL}": interval(row.to_pure),
-        "p Holm": p_text(row.adjusted),
-        "Verdict": row.verdict.text() if row.verdict else None,
-        "g": _signed(row.g),
-        "Seeds": " ".join(f"{value:.2f}" for value in arm.values) or None,
+        "Verdict": row.verdict.label if row.verdict else None,
+        "n": f"{len(arm.values)}/{len(arm.cells)}",
+        "p (adjusted)": p_text(row.adjusted),
+        "Seeds needed": row.verdict.needs if row.verdict else None,
+        "Effect size": _signed(row.g),
+        "Every seed": " ".join(f"{value:.2f}" for value in arm.values) or None,
         f"Δ teacher{INTERVAL}": interval(row.to_teacher),
-        "Agreement (excess)": (
+        "Agreement % (excess)": (
             None if row.agreement is None else f"{row.agreement:.1f} ({row.excess:+.1f})"
         ),
         "ECE %": _plain(row.ece),
-        "Best − last": _plain(row.selection),
-        f"p {SHORT[_other(frame)]}": p_text(other.p if other else None),
-        "p Dunnett": p_text(row.dunnett),
-        "McNemar": None if row.images is None else f"{row.images[0]} of {row.images[1]}",
+        "Best − final": _plain(row.selection),
+        f"p ({SHORT[_other(frame)]})": p_text(other.p if other else None),
+        "p (Dunnett)": p_text(row.dunnett),
+        "Seeds by McNemar": None if row.images is None else f"{row.images[0]} of {row.images[1]}",
     }
 
 
@@ -118,15 +135,22 @@ def _plain(value: float | None) -> str | None:
     return None if value is None else f"{value:.2f}"
 
 
-def notes(seen: Survey, frame: Frame) -> tuple[str, ...]:
-    """What stands below the table: how to read it, what it cannot show, who failed."""
-    return (
-        *_reading(frame),
-        *_limits(seen, frame),
-        *_left_out(frame),
-        *untold(seen),
-        *footnotes(seen, frame.dataset),
-    )
+def notes(seen: Survey, frame: Frame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands below the table; and how to read each column, what it cannot show, who failed."""
+    cells = [cell for row in frame.rows for cell in row.arm.cells]
+    tested = any(gap.low is not None for gap in _gaps(frame))
+    short = [f"Δ: gain over the pure student in points, {TESTS[frame.test]}."] if tested else []
+    if any(row.adjusted is not None for row in frame.rows):
+        short[0] += f" p: adjusted for all {frame.family} comparisons."
+    if frame.which == "best":
+        chosen = "validation images" if seen.round.training.validation else "test images"
+        short.append(f"The best epoch was chosen on the {chosen}.")
+    short += [*not_counted(cells), *untold(seen), *footnotes(seen, frame.dataset)]
+    return tuple(short), (*_reading(frame), *_limits(seen, frame), *left_out(cells))
+
+
+def _gaps(frame: Frame) -> list[Difference]:
+    return [gap for row in frame.rows for gap in (row.to_pure, row.to_teacher) if gap]
 
 
 def _reading(frame: Frame) -> tuple[str, ...]:
@@ -141,7 +165,7 @@ def _reading(frame: Frame) -> tuple[str, ...]:
         f"{accuracy}n: completed and valid runs, of those planned; all others are left out of "
         "every mean."
     )
-    gaps = [gap for row in frame.rows for gap in (row.to_pure, row.to_teacher) if gap]
+    gaps = _gaps(frame)
     if not any(row.to_pure for row in frame.rows):
         return (counted,)
     checks = [row.sensitivity for row in frame.rows if row.sensitivity]
@@ -153,13 +177,17 @@ def _tested(frame: Frame) -> tuple[str, ...]:
     return (
         f"Δ: difference of means in points with its 95 % t-interval; to pure {TESTS[frame.test]}, "
         f"as is fixed beforehand for the tables {OF[frame.test]}; to the teacher paired. "
-        f"p Holm: adjusted over the {frame.family} comparisons that have a p. "
-        "g: Hedges, in pooled standard deviations.",
+        f"p (adjusted): by Holm's method over the {frame.family} comparisons that have a p. "
+        "Effect size: the difference in pooled standard deviations (Hedges' g).",
         f"Verdict: equivalent: interval within ±{frame.margin:g}; helps, hurts: interval above, "
-        "below 0 and p Holm < 0.05 (tests disagree: a check below does not confirm it); else "
-        "inconclusive, with the seeds that find a gap of this size with 80 % power.",
-        f"Checks: p {SHORT[_other(frame)]} and p Dunnett are other tests of the same difference; "
-        "McNemar: seeds whose two networks differ image by image (mid-p < 0.05), from three on.",
+        "below 0 and adjusted p < 0.05 (tests disagree: a check below does not confirm it); else "
+        "inconclusive. Seeds needed: how many find a gap of this size with 80 % power.",
+        "Agreement: test images on which student and teacher give the same answer (excess: beyond "
+        "independent errors). ECE: expected calibration error. Best − final: what choosing the "
+        "best epoch adds, in points.",
+        f"Checks: p ({SHORT[_other(frame)]}) and p (Dunnett) are other tests of the same "
+        "difference; Seeds by McNemar: seeds whose two networks differ image by image (mid-p < "
+        "0.05), from three on.",
     )
 
 
@@ -196,17 +224,4 @@ def _limits(seen: Survey, frame: Frame) -> tuple[str, ...]:
     found += [f"Not compared image by image: {problem}." for problem in problems]
     if sound and all(row.ece is None for row in sound):
         found.append("ECE was not recorded.")
-    if frame.which == "best":
-        chosen = "validation images" if seen.round.training.validation else "test images"
-        found.append(f"The best epoch was chosen on the {chosen}.")
     return tuple(found)
-
-
-def _left_out(frame: Frame) -> tuple[str, ...]:
-    """Every run that was tried and counts nowhere, with its reason."""
-    return tuple(
-        f"{cell.config.path}: {cell.shown}: {cell.why}"
-        for row in frame.rows
-        for cell in row.arm.cells
-        if cell.shown in FAILED
-    )

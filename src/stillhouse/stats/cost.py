@@ -13,7 +13,18 @@ from stillhouse.stats.arms import Arm, arms
 from stillhouse.tables import Table
 
 Cost = tuple[int | None, float | None, int | None, float | None, float | None]
-COLUMNS = ("Method", "Trained extra", "of student", "Frozen extra", "Time / pure", "Before")
+COLUMNS = (
+    "Method",
+    "Extra parameters (trained)",
+    "of student",
+    "Extra parameters (frozen)",
+    "Time / pure",
+    "Pretraining",
+)
+SHORT = (
+    "Extra parameters are not part of the trained student. Pretraining: of a part of the method, "
+    "once per teacher, in epochs of the pure student."
+)
 NUMBERS = (
     "trained_parameters",
     "percent_of_student",
@@ -25,7 +36,7 @@ NOTES = (
     "Extra parameters: of the method's own modules, which are not in the trained student.",
     "Time: of an epoch of this run alone, evaluation included, over that of the pure student; "
     "the teacher's pass, which the students of a cohort share, is not in it.",
-    "Before: training a part on the teacher, once per teacher, in epochs of the pure student.",
+    "Pretraining: training a part on the teacher, once per teacher, in epochs of the pure student.",
 )
 
 
@@ -45,13 +56,14 @@ def cost_table(seen: Survey, dataset: str, pretrained: Path, numbers: bool = Fal
         if arm.method != "pure" and _done(arm)
     ]
     title = f"round {seen.round.round}, {dataset}: extra cost of each method"
-    notes = (*NOTES, *damaged)
     if numbers:
         names = ("method", "model", "role", *(f"axis_{name}" for name in seen.round.sweep))
         rows = [(*arm.names(seen.round.sweep).values(), *cost) for arm, cost in costs]
-        return Table(title, (*names, *NUMBERS), tuple(rows), notes)
+        return Table(title, (*names, *NUMBERS), tuple(rows), (*NOTES, *damaged))
     shown = tuple((arm.label, *_text(cost)) for arm, cost in costs)
-    return Table(title, COLUMNS, shown, notes)
+    notes = (SHORT, *damaged) if shown else ()
+    empty = "no run of a distillation method is done"
+    return Table(title, COLUMNS, shown, notes, keys=1, details=NOTES, empty=empty)
 
 
 def _cost(arm: Arm, seconds: float | None, pure: float | None, before: float | None) -> Cost:
