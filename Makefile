@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
-	$(BIN)/stillhouse table rounds/digits.yaml --root demo --style seeds
+	$(BIN)/stillhouse table rounds/digits.yaml --root demo
 
 test: .venv/ready          ## the default tests
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder

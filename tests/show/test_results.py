@@ -45,7 +45,8 @@ def test_a_cell_is_a_number_missing_or_failed(bench: Bench) -> None:
         ("FAILED", None, None, "0/2"),
         (None, None, None, "0/2"),
     ]
-    assert f"{LOGIT}/0: the loss term 'kd' is not finite" in table.notes
+    assert f"{LOGIT}/0: failed: the loss term 'kd' is not finite" in table.details
+    assert any(note.startswith("2 runs failed or are not finished") for note in table.notes)
 
 
 @pytest.mark.parametrize(("which", "shown"), [("final", "80.00"), ("best", "85.00")])
@@ -138,7 +139,7 @@ def beta(tmp_path: Path) -> Bench:
 def test_like_stands_beside_like(beta: Bench, which: str | None) -> None:
     """Round alpha's accuracies are best-epoch ones, so the best epoch is shown on both sides."""
     cifar, *_ = against_tables(beta.look(), "alpha", beta.file.parent, which)
-    assert cifar.title == "CIFAR-10: test accuracy (%), best_epoch on both sides"
+    assert cifar.title == "CIFAR-10: test accuracy (%), best epoch on both sides"
     assert cifar.columns[1:] == ("alpha", "n alpha", "later", "n later", "Difference")
     rows = {row[0]: row[1:] for row in cifar.rows}
     published = read_results(ROUNDS / "alpha_results.csv")

@@ -68,25 +68,29 @@ def test_every_column_of_a_round_trained_here(full: Bench) -> None:
     shown = f"+3.07 [{gap.low:+.2f}, {gap.high:+.2f}]"
     assert column(table, "Δ pure [95 % CI]")["Logit KD"] == shown
     assert column(table, "Δ pure [95 % CI]")["RKD"] == "-1.00"
-    assert column(table, "p Holm") == {
+    assert column(table, "p (adjusted)") == {
         "Teacher (ResNet20)": None,
         "Student pure (ResNetBaby)": None,
         "Logit KD": "<0.001",
         "RKD": None,
     }
     assert column(table, "Verdict")["Logit KD"] == "helps"
-    assert column(table, "Verdict")["RKD"].startswith("inconclusive (n = 1): needs about ")
-    assert column(table, "Seeds")["Logit KD"] == "83.10 84.00 85.10"
+    assert column(table, "Verdict")["RKD"] == "inconclusive"
+    assert column(table, "Seeds needed")["RKD"] is not None
+    assert column(table, "Every seed")["Logit KD"] == "83.10 84.00 85.10"
     assert column(table, "Δ teacher [95 % CI]")["Logit KD"].startswith("-6.93 [-7.08")
     assert column(table, "Δ teacher [95 % CI]")["Student pure (ResNetBaby)"] == "-10.00 [n/a]"
-    assert column(table, "Best − last")["Logit KD"] == "0.50"
+    assert column(table, "Best − final")["Logit KD"] == "0.50"
 
 
 def test_failures_are_neither_averaged_nor_dropped(full: Bench) -> None:
     seen = full.look()
-    notes = statistics_table(seen, frame(seen, "Digits")).notes
-    assert f"{RKD}/2: failed: the loss is not finite" in notes
-    assert any(note.startswith(f"{RKD}/1: unsound: test accuracy 10.00 %") for note in notes)
+    table = statistics_table(seen, frame(seen, "Digits"))
+    assert any(note.startswith("2 runs failed") for note in table.notes)
+    assert f"{RKD}/2: failed: the loss is not finite" in table.details
+    assert any(
+        note.startswith(f"{RKD}/1: unsound: test accuracy 10.00 %") for note in table.details
+    )
     assert row(frame(seen, "Digits"), "rkd").arm.values == [79.0]
 
 
@@ -104,7 +108,7 @@ def test_few_seeds_have_no_spread_and_no_p(tmp_path: Path) -> None:
     bench.finish_all([90, 90, 80, 81, 82, 83, 84, 85])
     seen = bench.look()
     table = statistics_table(seen, frame(seen, "Digits"))
-    assert not {"p Holm", "g", "p Welch", "p Dunnett"} & set(table.columns)
+    assert not {"p (adjusted)", "Effect size", "p (Welch)", "p (Dunnett)"} & set(table.columns)
     assert not any("±" in str(cell) for cell in column(table, "Accuracy %").values())
     assert not any("[" in str(cell) for cell in column(table, "Δ pure").values())
     numbers = statistics_numbers(seen, frame(seen, "Digits"))
@@ -135,7 +139,7 @@ def test_seeds_that_differ_by_less_than_one_test_image_show_no_interval(tmp_path
     assert row(found, "logit").to_teacher.low is not None  # type: ignore[union-attr]
     assert any(
         note.startswith("n/a: the seeds differ by less than one test image (0.28 points)")
-        for note in table.notes
+        for note in table.details
     )
     assert (found.sd, found.detectable, row(found, "logit").adjusted) == (None, None, None)
     numbers = {
@@ -218,7 +222,7 @@ def test_other_images_are_not_compared(full: Bench) -> None:
     seen = full.look()
     found = frame(seen, "Digits")
     assert row(found, "logit").images is None
-    below = statistics_table(seen, found).notes
+    below = statistics_table(seen, found).details
     assert any("were tested on other images or in another order" in note for note in below)
 
 
@@ -233,7 +237,7 @@ def test_predictions_that_changed_are_left_out_and_named(full: Bench) -> None:
     found = frame(seen, "Digits")
     assert row(found, "logit").images is None  # two seeds are too few for a count of p-values
     text = f"Not compared image by image: {file} is not the file that result.json records."
-    assert text in statistics_table(seen, found).notes
+    assert text in statistics_table(seen, found).details
 
 
 def test_a_pure_student_is_measured_against_the_teacher_it_never_saw(full: Bench) -> None:
@@ -271,7 +275,7 @@ def test_independent_networks_agree_as_often_as_chance_says() -> None:
 
 def test_what_stands_below(full: Bench) -> None:
     found = frame(full.look(), "Digits")
-    below = "\n".join(statistics_table(full.look(), found).notes)
+    below = "\n".join(statistics_table(full.look(), found).details)
     assert found.error == pytest.approx(100 * np.sqrt(0.81 * 0.19 / 355))
     assert f"355 test images: {found.error:.2f} points" in below
     assert found.detectable is not None and f"{found.detectable:.2f} points is found" in below
