@@ -87,6 +87,7 @@ def active_file(workspace: Workspace, first: list[Path] | None = None) -> Path:
     # An absolute path, as earlier versions recorded it, stays one.
     file = Path(os.path.normpath(root / active["file"]))
     tried = [*(first or []), file, root / file.name, root / "rounds" / file.name]
+    tried.append(root / "round.yaml")  # the copy in an archive
     if found := next((path for path in tried if path.is_file()), None):
         return found
     looked = ", ".join(str(path) for path in tried)

@@ -28,7 +28,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` by `data`: a reader sees the old bytes or the new ones, also after a crash."""
     with _written(path, data) as temporary:
         os.replace(temporary, path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_once(path: Path, data: bytes) -> bool:
@@ -42,7 +42,7 @@ def write_once(path: Path, data: bytes) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return temporary.stat().st_nlink == 2
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
 
 
@@ -192,7 +192,8 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder safe on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
