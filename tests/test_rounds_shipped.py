@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from stillhouse.cli.main import app
 from stillhouse.config.diff import diff_rounds
-from stillhouse.config.expand import expand, teacher_of
+from stillhouse.config.expand import expand
 from stillhouse.config.identity import identity
 from stillhouse.config.legacy import PRACTICES
 from stillhouse.config.load import check_parameters, load_round
@@ -93,9 +93,8 @@ def test_round_beta_has_what_was_decided() -> None:
         assert run.training.crop_padding == 4
         assert run.distillation.total == "reference"
         if run.teacher is not None:
-            teacher = teacher_of(run, runs)
-            assert teacher is not None
-            assert (teacher.model, teacher.seed) == ("ResNet112", run.seed)
+            assert run.teacher_path == f"{run.dataset}/pure/ResNet112/{run.seed}"
+            assert run.teacher_path in {teacher.path for teacher in runs}
     assert sum(run.model == "ResNet112" for run in runs) == 12
 
 
@@ -113,8 +112,10 @@ def test_beta_controls_keeps_betas_recipe_and_teachers() -> None:
     runs = {run.path: run for run in expand(controls)}
     borrowed = runs["Cifar10/shuffled_teacher/ResNet112_to_ResNet56/1"].teacher
     assert borrowed is not None and borrowed.source == "beta"
-    own = teacher_of(runs["Cifar10/self/ResNet56_to_ResNet56/1"], runs.values())
-    assert own is not None and own.path == "Cifar10/pure/ResNet56/1"
+    own = runs["Cifar10/self/ResNet56_to_ResNet56/1"]
+    assert own.teacher is not None and own.teacher.source is None
+    assert own.teacher_path == own.pure_path == "Cifar10/pure/ResNet56/1"
+    assert own.teacher_path in runs
     assert runs["Cifar10/ce_scaled/ResNet56/1"].teacher is None
 
 

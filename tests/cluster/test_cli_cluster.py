@@ -97,7 +97,7 @@ def test_what_the_networks_cost_is_counted_once(
 ) -> None:
     """Also for a workspace that was submitted before it was counted."""
     typed(bench, capsys, "submit")
-    noted = bench.workspace.experiments / "jobs" / "site.json"
+    noted = bench.workspace.jobs / "site.json"
     kept = json.loads(noted.read_text())
     assert kept["operations"]["Digits"]["ResNet20"] > kept["operations"]["Digits"]["ResNetBaby"] > 0
     noted.write_text(json.dumps({key: kept[key] for key in kept if key != "operations"}))
@@ -136,7 +136,7 @@ def test_dry_run_prints_scripts_only(
     code, out, _ = typed(bench, capsys, "submit", "--dry-run")
     assert (code, out.count("#!/bin/bash"), out.count("#SBATCH --job-name=kd")) == (0, 3, 3)
     assert (tmp_path / "queue").read_text() == ""
-    assert not (bench.workspace.experiments / "jobs").exists()
+    assert not (bench.workspace.jobs).exists()
 
 
 def test_status_jobs_and_logs_join_records_with_the_queue(
@@ -177,7 +177,7 @@ def test_a_copy_says_how_old_it_is_and_takes_the_time_of_its_files(
     long_ago = time.time() - 7200
     elsewhere = json.loads(claim.attempt.claim.read_text()) | {"host": "node7"}
     claim.attempt.claim.write_text(json.dumps(elsewhere))
-    noted = bench.workspace.experiments / "jobs" / "site.json"
+    noted = bench.workspace.jobs / "site.json"
     noted.write_text(json.dumps(json.loads(noted.read_text()) | {"time": long_ago}))
     for status in bench.workspace.experiments.rglob("status.json"):
         edit(status, lambda fields: fields.update(heartbeat=long_ago))

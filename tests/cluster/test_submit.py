@@ -29,7 +29,7 @@ class Cluster:
         self.bench = Bench(root, methods=["pure", "logit"], seeds=[0, 1])
         self.site = make_site(grace=GRACE)
         self.scheduler = FakeScheduler(self.site)
-        self.store = Store(self.bench.workspace.experiments / "jobs")
+        self.store = Store(self.bench.workspace.jobs)
         self.later = 0.0
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + self.later)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillhouse import methods
-from stillhouse.config.expand import expand, teacher_of, teacher_path
+from stillhouse.config.expand import expand
 from stillhouse.config.schema import Round
 
 BASE: dict[str, Any] = {
@@ -83,14 +83,13 @@ def test_counts(
     paths = [run.path for run in runs]
     assert len(set(paths)) == len(paths)
     for run in taught:
-        teacher = teacher_of(run, runs)
         here = run.method == "self" and (not borrowed or "pure" in kinds)
         alone = run.method in ("ce_scaled", "label_smoothing")
         assert (run.teacher is None) == alone
-        assert (teacher is None) == (alone or (borrowed and not here))
-        if teacher is not None:
-            assert teacher.path == teacher_path(run)
-            assert paths.index(teacher.path) < paths.index(run.path)
+        source = None if here or not borrowed else "other"
+        assert run.teacher is None or run.teacher.source == source
+        if run.teacher_path is not None and source is None:
+            assert paths.index(run.teacher_path) < paths.index(run.path)
 
 
 def test_pure_students_only_where_listed() -> None:
@@ -120,8 +119,8 @@ def test_borrowed_teachers_are_named_and_not_trained() -> None:
     assert all(run.model == "ResNet56" for run in runs)
     sources = {run.teacher.source for run in runs if run.teacher is not None}
     assert sources == {"beta"}
-    assert teacher_path(runs[1]) == "Cifar10/pure/ResNet112/0"
-    assert teacher_of(runs[1], runs) is None
+    assert runs[1].teacher_path == "Cifar10/pure/ResNet112/0"
+    assert "Cifar10/pure/ResNet112/0" not in {run.path for run in runs}
 
 
 def test_overrides_apply_in_the_order_dataset_model_method() -> None:
@@ -159,3 +158,11 @@ def test_sweeps_reach_the_methods_that_have_the_axis() -> None:
     assert [run.parameters["temperature"] for run in logit] == [2, 4, 2, 4]
     assert [run.distillation.alpha for run in runs if run.method == "rkd"] == [0.25, 0.5]
     assert all(not run.axes and run.distillation.alpha is None for run in runs[:2])
+
+
+def test_a_label_has_the_values_of_swept_axes() -> None:
+    runs = expand(make(methods=["pure", "logit"], sweep={"alpha": [0.5], "temperature": [4.0]}))
+    assert list(dict.fromkeys(run.label for run in runs)) == [
+        "pure",
+        "logit alpha=0.5 temperature=4",
+    ]

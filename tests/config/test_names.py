@@ -6,7 +6,7 @@ import pytest
 
 from stillhouse import methods
 from stillhouse.config import names
-from stillhouse.config.expand import expand, teacher_of
+from stillhouse.config.expand import expand
 from stillhouse.config.schema import Round
 
 
@@ -41,7 +41,7 @@ def test_a_method_taught_by_the_students_kind_trains_it_first_at_the_students_se
         "Digits/self/ResNetBaby_to_ResNetBaby/0",
         "Digits/self/ResNetBaby_to_ResNetBaby/1",
     ]
-    assert teacher_of(runs[-1], runs) == runs[2]
+    assert runs[-1].teacher_path == runs[2].path == runs[-1].pure_path
     assert expand(trial(methods=["pure", "self"])) == runs
     assert expand(trial(methods=["self", "pure"])) == runs
 

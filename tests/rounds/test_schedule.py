@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillhouse.config.expand import expand, teacher_path
+from stillhouse.config.expand import expand
 from stillhouse.config.schema import Round
 from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
 from stillhouse.rounds.survey import Cell
@@ -25,7 +25,7 @@ def cells_of(done: set[str] = frozenset(), **changes: object) -> list[Cell]:
     """The cells of a round in which the runs at the paths `done` are done."""
     found = []
     for run in expand(Round.model_validate(ROUND | changes)):
-        taught_by = teacher_path(run)
+        taught_by = run.teacher_path
         teacher = None if taught_by is None else DONE if taught_by in done else MISSING
         state = DONE if run.path in done else MISSING
         found.append(Cell(run, RunFolder(Path(run.path)), state, teacher))
@@ -85,7 +85,7 @@ def test_nothing_starts_before_its_teacher_is_done_and_every_round_ends(
         queue = [part for group in ready_groups(left) for part in split(group, size)]
         started = [cell for group in queue for cell in group]
         assert started, f"stuck after {done}"
-        assert all(teacher_path(cell.config) in done | {None} for cell in started)
+        assert all(cell.config.teacher_path in done | {None} for cell in started)
         assert all(len(group) <= size for group in queue)
         new = {cell.config.path for cell in started}
         assert len(new) == len(started)

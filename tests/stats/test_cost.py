@@ -32,7 +32,7 @@ def test_costs_are_relative_to_the_pure_student(bench: Bench) -> None:
     counts = {"parameters": 200, "method_parameters": 50, "method_frozen_parameters": 7}
     spend(bench, f"{LOGIT}/0", [4.5, 4.5], cost=counts, teacher={"sha256": TAUGHT})
     spend(bench, f"{RKD}/0", [3.3], cost=counts | {"method_parameters": 0})
-    pretrained = bench.workspace.experiments / "pretrained"
+    pretrained = bench.workspace.pretrained
     pretrained.mkdir()
     for name, teacher, seconds in (("mine", TAUGHT, 6.0), ("another", "b" * 64, 60.0)):
         part = {"method": "logit", "key": {"teacher": teacher}, "seconds": seconds}
@@ -46,7 +46,7 @@ def test_costs_are_relative_to_the_pure_student(bench: Bench) -> None:
 
 def test_what_was_not_recorded_is_left_open(bench: Bench) -> None:
     bench.finish(f"{LOGIT}/0", 80.0)
-    table = cost_table(bench.look(), "Digits", bench.workspace.experiments / "pretrained")
+    table = cost_table(bench.look(), "Digits", bench.workspace.pretrained)
     assert table.rows == (("Logit KD", None, None, None, None, None),)
 
 
@@ -55,5 +55,5 @@ def test_a_run_with_damaged_records_is_named(bench: Bench) -> None:
     bench.finish(f"{LOGIT}/0", 80.0)
     spend(bench, f"{PURE}/0", [2.0])
     (bench.folder(f"{PURE}/0").path / "metrics.jsonl").write_text("{}")
-    table = cost_table(bench.look(), "Digits", bench.workspace.experiments / "pretrained")
+    table = cost_table(bench.look(), "Digits", bench.workspace.pretrained)
     assert f"Left out of the times: {bench.folder(f'{PURE}/0').path}" in table.notes[-1]

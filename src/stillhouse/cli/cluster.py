@@ -202,7 +202,7 @@ def _store(root: Path, round_: str) -> Store:
     from stillhouse.rounds.find import open_round
 
     workspace, _, _ = open_round(root, round_)
-    return Store(workspace.experiments / "jobs")
+    return Store(workspace.jobs)
 
 
 def _noted(store: Store) -> dict[str, str]:

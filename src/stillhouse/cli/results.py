@@ -82,12 +82,12 @@ def table(
     from stillhouse.stats.frame import frame
 
     workspace, loaded, file = open_round(root, round_)
-    made, age = copy_note(Store(workspace.experiments / "jobs"))
+    made, age = copy_note(Store(workspace.jobs))
     seen = part(survey(workspace, loaded, now=made), only)
     data = format in (Format.csv, Format.json)
     style = style or (Style.stats if data else Style.seeds)
     if style is Style.cost:
-        pretrained = workspace.experiments / "pretrained"
+        pretrained = workspace.pretrained
         tables = [cost_table(seen, dataset, pretrained, data) for dataset in seen.round.datasets]
     elif against:
         tables = against_tables(seen, against, file.parent, accuracy, data)

@@ -206,7 +206,7 @@ def status(
     from stillhouse.show.status import status_table
 
     workspace, loaded, _ = open_round(root, round_)
-    store = Store(workspace.experiments / "jobs")
+    store = Store(workspace.jobs)
     made, age = copy_note(store)
     seen = survey(workspace, loaded, only, made)
     noted = store.noted()

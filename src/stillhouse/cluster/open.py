@@ -40,7 +40,7 @@ def open_submitter(
     profile = find_site(root, site_name)
     site = load_site(profile)
     scheduler = Scheduler(site)
-    store = Store(workspace.experiments / "jobs")
+    store = Store(workspace.jobs)
     content = b"\0".join([__version__.encode(), file.read_bytes(), profile.read_bytes()])
     stamp, noted = sha256(content).hexdigest(), store.noted()
     operations = noted.get("operations") if noted and noted["checked"] == stamp else None

@@ -22,7 +22,6 @@ from stillhouse.cluster.scheduler import Header, QueuedJob, QueueFull, Scheduler
 from stillhouse.cluster.script import OUTPUT, Workplace, body
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.view import Operations, life, outline, standing, taught
-from stillhouse.config.expand import teacher_path
 from stillhouse.config.renamed import folder_of
 from stillhouse.rounds.survey import Survey
 
@@ -93,7 +92,7 @@ class Submitter:
         folders = {
             c.config.path: folder_of(home[c.config.teacher.source is not None], path)
             for c in seen.cells
-            if c.config.teacher and (path := teacher_path(c.config))
+            if c.config.teacher and (path := c.config.teacher_path)
         }
         ready, wrong = taught(seen, folders)
         now = {cell.config.path: standing(cell.state) for cell in seen.cells}

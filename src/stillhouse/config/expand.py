@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
@@ -10,10 +10,8 @@ from typing import Any
 
 from stillhouse.config import names
 from stillhouse.config.renamed import current_path
-from stillhouse.config.schema import Distillation, Round, RunConfig, Teacher, Training
+from stillhouse.config.schema import PURE, Distillation, Round, RunConfig, Teacher, Training
 from stillhouse.own import Files
-
-PURE = "pure"
 
 
 def expand(round_: Round) -> list[RunConfig]:
@@ -28,26 +26,6 @@ def expand(round_: Round) -> list[RunConfig]:
         found = set(map(current_path, round_.imported.runs))
         runs = [run for run in runs if run.path in found]
     return [_with_files(run, round_.files) for run in runs] if round_.files else runs
-
-
-def teacher_path(run: RunConfig) -> str | None:
-    """The folder of a run's teacher below its round's `experiments/`; None without a teacher."""
-    if run.teacher is None:
-        return None
-    return f"{run.dataset}/{PURE}/{run.teacher.model}/{run.teacher.seed}"
-
-
-def pure_path(run: RunConfig) -> str:
-    """The folder of the pure run of a run's network and seed, below `experiments/`."""
-    return f"{run.dataset}/{PURE}/{run.model}/{run.seed}"
-
-
-def teacher_of(run: RunConfig, runs: Iterable[RunConfig]) -> RunConfig | None:
-    """The run among `runs` that trains a run's teacher; None if it has none or not here."""
-    if run.teacher is None or run.teacher.source is not None:
-        return None
-    wanted = (run.dataset, PURE, run.teacher.model, run.teacher.seed)
-    return next((r for r in runs if (r.dataset, r.method, r.model, r.seed) == wanted), None)
 
 
 def teacher_seed(round_: Round, seed: int) -> int:

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from stillhouse.config import legacy, names
 from stillhouse.config.diff import changeable
-from stillhouse.config.expand import PURE, settings, sweep_points
+from stillhouse.config.expand import settings, sweep_points
 from stillhouse.config.problems import Problem, choose, error, from_pydantic
 from stillhouse.config.renamed import modernise
-from stillhouse.config.schema import MOST_REAL, Distillation, Round, Training
+from stillhouse.config.schema import MOST_REAL, PURE, Distillation, Round, Training
 from stillhouse.config.yaml_file import Source, Where, read_yaml
 from stillhouse.errors import Notice
 from stillhouse.own import Files

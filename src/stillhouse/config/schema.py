@@ -22,6 +22,7 @@ from stillhouse.config.teacher_file import check_source
 from stillhouse.errors import ConfigError
 from stillhouse.own import OwnFile, own_file
 
+PURE = "pure"
 Augmentation = Literal["pad_crop", "flip", "random_resized_crop"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Total = Literal["reference", "convex", "additive"]
@@ -189,3 +190,24 @@ class RunConfig(Strict):
         axes = "".join(f"{name}_{value:g}/" for name, value in sorted(self.axes.items()))
         networks = f"{self.teacher.model}_to_{self.model}" if self.teacher else self.model
         return f"{self.dataset}/{self.method}/{axes}{networks}/{self.seed}"
+
+    @property
+    def axis_values(self) -> str:
+        """The values of swept axes, as in `alpha=0.5 temperature=4`; empty without a sweep."""
+        return " ".join(f"{name}={value:g}" for name, value in self.axes.items())
+
+    @property
+    def label(self) -> str:
+        """The method with the values of swept axes: `rkd` or `rkd alpha=0.5`."""
+        return f"{self.method} {self.axis_values}".strip()
+
+    @property
+    def teacher_path(self) -> str | None:
+        """The folder of its teacher below the `experiments/` of the teacher's round, if any."""
+        teacher = self.teacher
+        return f"{self.dataset}/{PURE}/{teacher.model}/{teacher.seed}" if teacher else None
+
+    @property
+    def pure_path(self) -> str:
+        """The folder of the pure run of its network and seed, below `experiments/`."""
+        return f"{self.dataset}/{PURE}/{self.model}/{self.seed}"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stillhouse.config.expand import expand, pure_path, teacher_path
+from stillhouse.config.expand import expand
 from stillhouse.config.recorded import recorded
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
@@ -37,7 +37,7 @@ def read_round(workspace: Workspace, round_: Round) -> list[Case]:
     for case in bare.values():
         dataset = case.config.dataset
         peers = [p for p in bare.values() if p is not case and p.config.dataset == dataset]
-        teacher = teachers.get(str(teacher_path(case.config)))
+        teacher = teachers.get(str(case.config.teacher_path))
         own = replace(case, teacher=teacher, peers=tuple(peers))
         whole.append(replace(own, imported=round_.imported is not None))
     return whole
@@ -49,7 +49,7 @@ def _teachers(workspace: Workspace, round_: Round, bare: dict[str, Case]) -> dic
         return bare
     home, found = workspace.teachers(round_), {}
     for config in expand(round_):
-        path = teacher_path(config)
+        path = config.teacher_path
         if config.teacher and path and config.teacher.source and path not in found:
             folder = folder_of(home, path)
             if own := recorded(folder):
@@ -88,7 +88,7 @@ def _read(
         return {}, [], None, None
     try:
         home = folder.path.parents[len(Path(config.path).parts) - 1]
-        own_loss = read_own_loss(folder, folder_of(home, pure_path(config)))
+        own_loss = read_own_loss(folder, folder_of(home, config.pure_path))
         return folder.started() or {}, folder.records(), own_loss, None
     except (RunError, OSError) as error:
         return {}, [], None, unreadable(error)

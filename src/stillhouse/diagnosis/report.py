@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from stillhouse.config.expand import pure_path, teacher_path
 from stillhouse.diagnosis.case import Case, Finding, Line
 from stillhouse.diagnosis.codes import CODES
 from stillhouse.diagnosis.diagnose import diagnose
@@ -54,7 +53,7 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listin
 def _unmeasured(case: Case) -> bool:
     """Whether it is a completed student with weights that `terms` has not measured."""
     result = case.state.result
-    taught = case.config.teacher is not None and teacher_path(case.config) != pure_path(case.config)
+    taught = case.config.teacher is not None and case.config.teacher_path != case.config.pure_path
     return bool(taught and result and result["weights"] and case.own_loss is None)
 
 

@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from stillhouse import data, models
-from stillhouse.config.expand import PURE
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.records import Epoch

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stillhouse.config.expand import teacher_path
 from stillhouse.config.identity import counted, difference
 from stillhouse.config.recorded import recorded
 from stillhouse.errors import RunError
@@ -84,7 +83,7 @@ def dependents(cells: Iterable[Cell], seen: Survey) -> dict[str, list[str]]:
         teacher = own_teacher(cell.config)
         begun = cell.state.name != "missing" and cell.config.path not in moved
         if teacher in moved and begun:
-            found.setdefault(str(teacher_path(cell.config)), []).append(cell.config.path)
+            found.setdefault(str(cell.config.teacher_path), []).append(cell.config.path)
     return found
 
 

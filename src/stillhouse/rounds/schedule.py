@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import ceil, gcd
 
-from stillhouse.config.expand import teacher_path
 from stillhouse.config.schema import RunConfig
 from stillhouse.rounds.survey import Cell, own_teacher
 
@@ -40,7 +39,7 @@ def cohorts(cells: Iterable[Cell]) -> list[list[Cell]]:
     students = [cell for cell in cells if cell.config.path not in teaching]
     groups: dict[tuple[object, ...], list[Cell]] = {}
     for cell in sorted(students, key=lambda cell: cell.config.teacher is None):
-        key = (*shared(cell.config), teacher_path(cell.config))
+        key = (*shared(cell.config), cell.config.teacher_path)
         if cell.config.teacher is None:
             key = next((other for other in groups if other[:-1] == key[:-1]), key)
         groups.setdefault(key, []).append(cell)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from stillhouse import data
-from stillhouse.config.expand import PURE, expand, teacher_path
+from stillhouse.config.expand import expand
 from stillhouse.config.recorded import recorded
 from stillhouse.config.renamed import current, folder_of
-from stillhouse.config.schema import Round, RunConfig
+from stillhouse.config.schema import PURE, Round, RunConfig
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import RunFolder
@@ -119,7 +119,7 @@ def survey(
 
     cells = []
     for run in runs:
-        taught_by = teacher_path(run)
+        taught_by = run.teacher_path
         home = teachers if run.teacher and run.teacher.source else workspace.experiments
         teacher = state(folder_of(home, taught_by)) if taught_by else None
         folder = workspace.folder(run)
@@ -138,7 +138,7 @@ def _state(folder: RunFolder, now: float | None) -> RunState:
 
 def own_teacher(run: RunConfig) -> str | None:
     """The path of the run of the same round that trains a run's teacher, if one does."""
-    return teacher_path(run) if run.teacher and run.teacher.source is None else None
+    return run.teacher_path if run.teacher and run.teacher.source is None else None
 
 
 def select(runs: list[RunConfig], only: str | None) -> list[RunConfig]:

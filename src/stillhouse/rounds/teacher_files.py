@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from stillhouse.config.expand import teacher_path
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.config.teacher_file import fill, is_pattern
@@ -26,7 +25,7 @@ def adopt_teachers(
 
     Raises RunError for a file that is missing, unusable, or another than was taken over.
     """
-    for path, run in {teacher_path(run): run for run in runs if run.teacher}.items():
+    for path, run in {run.teacher_path: run for run in runs if run.teacher}.items():
         teacher = run.teacher
         if path is None or teacher is None or not is_pattern(teacher.source or ""):
             continue

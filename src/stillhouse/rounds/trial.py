@@ -113,7 +113,6 @@ def _scratch(workspace: Workspace) -> tempfile.TemporaryDirectory[str]:
 
 def _row(part: Part, trial: Trial) -> tuple[str | int | float | None, ...]:
     run = part.cell.config
-    axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
     teacher = None
     if run.teacher:
         teacher = f"{run.teacher.model} ({'finished' if part.cell.ready else 'stand-in'})"
@@ -121,7 +120,7 @@ def _row(part: Part, trial: Trial) -> tuple[str | int | float | None, ...]:
     if not trial.problem:
         seconds, memory = round(trial.seconds, 3), round(trial.memory / GIB, 2)
     return (
-        *(run.dataset, f"{run.method} {axes}".strip(), run.model, teacher, part.left),
+        *(run.dataset, run.label, run.model, teacher, part.left),
         *(seconds, memory),
         trial.problem or "none",
     )

@@ -41,6 +41,11 @@ class Workspace:
         return self.experiments / "pretrained"
 
     @property
+    def jobs(self) -> Path:
+        """What is known of the jobs of a scheduler."""
+        return self.experiments / "jobs"
+
+    @property
     def marker(self) -> Path:
         """Which round is active here."""
         return self.experiments / "round.json"

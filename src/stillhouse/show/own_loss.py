@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import median
 
 from stillhouse import data
-from stillhouse.config.expand import pure_path, teacher_path
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig
@@ -68,14 +67,14 @@ def terms_table(
     for cell in cells:
         if _incomparable(cell.config):
             continue
-        losses = read(cell.folder, folder_of(experiments, pure_path(cell.config)))
+        losses = read(cell.folder, folder_of(experiments, cell.config.pure_path))
         if losses and losses.fit_epochs in (0, fit_epochs or cell.config.training.epochs):
             found[cell.config.path] = losses
         else:
             missing.append(resolve(cell.config))
     log(_announce(missing, len(found), place, fit_epochs))
     for one in compare(missing, place, fit_epochs, _Progress(log)):
-        own, pure = (folder_of(experiments, path) for path in (one.run.path, pure_path(one.run)))
+        own, pure = (folder_of(experiments, path) for path in (one.run.path, one.run.pure_path))
         write(own, pure, one.losses)
         found[one.run.path] = one.losses
     rows = tuple(_row(cell, found.get(cell.config.path)) for cell in cells)
@@ -86,7 +85,7 @@ def terms_table(
 
 def _incomparable(run: RunConfig) -> str:
     """Why a run has no pure student to compare it with; empty if it has one."""
-    if run.teacher and run.teacher.source is None and teacher_path(run) == pure_path(run):
+    if run.teacher and run.teacher.source is None and run.teacher_path == run.pure_path:
         return "n/a: its pure student is its teacher"
     if "training_images" in load(run.method, run.files).needs:
         return "n/a: its loss knows training images only"
@@ -95,17 +94,13 @@ def _incomparable(run: RunConfig) -> str:
 
 def _row(cell: Cell, losses: OwnLoss | None) -> tuple[TableCell, ...]:
     run = cell.config
-    name = (run.dataset, " ".join([run.method, *_axes(run)]), run.seed)
+    name = (run.dataset, run.label, run.seed)
     if losses is None:
         return (*name, None, None, None, None, None, _incomparable(run))
     own, pure = median(losses.own), median(losses.pure)
     ratio = f"{own / pure:.3f}" if pure else None
     bounds = (*_bounds(losses.own), *_bounds(losses.pure))
     return (*name, *bounds, ratio, SHOWN[losses.verdict])
-
-
-def _axes(run: RunConfig) -> list[str]:
-    return [f"{name}={value:g}" for name, value in sorted(run.axes.items())]
 
 
 def _bounds(values: Sequence[float]) -> tuple[str, str | None]:
@@ -179,8 +174,8 @@ def _seconds(
     spec = data.spec(first.dataset, first.files)
     images = first.training.train_images or spec.train_images - first.training.validation
     home = place.teachers if first.teacher and first.teacher.source else place.experiments
-    teacher = _epoch_seconds(home, str(teacher_path(first)))
-    pure = _epoch_seconds(place.experiments, pure_path(first))
+    teacher = _epoch_seconds(home, str(first.teacher_path))
+    pure = _epoch_seconds(place.experiments, first.pure_path)
     own = {run.path: _epoch_seconds(place.experiments, run.path) for run in group}
     per_image = 1 / (3 * images + spec.test_images)
     tests = (teacher + pure + sum(own.values())) * per_image * spec.test_images

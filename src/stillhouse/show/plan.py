@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stillhouse import methods
-from stillhouse.config.expand import PURE
 from stillhouse.config.resolve import resolve
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.methods.objective import coefficients, effective_ratio
 from stillhouse.rounds.cost import passes
 from stillhouse.rounds.survey import Cell, Survey
@@ -82,7 +81,7 @@ def _rows(seen: Survey, dataset: str) -> Iterable[list[Cell]]:
     rows: dict[tuple[str, str], list[Cell]] = {}
     for cell in seen.cells:
         if cell.config.dataset == dataset:
-            rows.setdefault((_method(cell.config), cell.config.model), []).append(cell)
+            rows.setdefault((cell.config.label, cell.config.model), []).append(cell)
     return rows.values()
 
 
@@ -101,7 +100,7 @@ def _row(cells: list[Cell], seconds: dict[str, float], relative: dict[str, float
         cost = "unknown"
     seeds = ",".join(str(cell.config.seed) for cell in cells)
     shown = "" if done == len(cells) else cost
-    return (_method(run), run.model, seeds, len(cells), done, waits, shown)
+    return (run.label, run.model, seeds, len(cells), done, waits, shown)
 
 
 def _losses(seen: Survey) -> tuple[str, ...]:
@@ -109,7 +108,7 @@ def _losses(seen: Survey) -> tuple[str, ...]:
     texts: dict[str, dict[str, None]] = {}
     for cell in seen.cells:
         if cell.config.method != PURE:
-            texts.setdefault(_method(cell.config), {})[loss_text(resolve(cell.config))] = None
+            texts.setdefault(cell.config.label, {})[loss_text(resolve(cell.config))] = None
     return tuple(f"loss of {method}: {' or '.join(own)}" for method, own in texts.items())
 
 
@@ -146,11 +145,6 @@ def _counts(seen: Survey) -> str:
 
 def _datasets(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names)}: for each of them"
-
-
-def _method(run: RunConfig) -> str:
-    axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
-    return f"{run.method} {axes}".strip()
 
 
 def _seconds(cells: list[Cell], seconds: dict[str, float]) -> float | None:

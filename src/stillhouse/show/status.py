@@ -50,8 +50,7 @@ def status_table(
     shown: list[str] = []
     for cell in seen.cells:
         run = cell.config
-        axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
-        key = (run.dataset, f"{run.method} {axes}".strip(), run.model)
+        key = (run.dataset, run.label, run.model)
         word = (words or {}).get(run.path) or _word(cell)
         rows.setdefault(key, {})[run.seed] = str(word)
         shown.append(word.kind)

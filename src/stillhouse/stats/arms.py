@@ -136,8 +136,7 @@ def arms(seen: Survey, dataset: str, which: Which = "final") -> list[Arm]:
     for cell in seen.cells:
         run = cell.config
         if run.dataset == dataset:
-            axes = " ".join(f"{name}={value:g}" for name, value in run.axes.items())
-            groups.setdefault((run.method, run.model, axes), []).append(cell)
+            groups.setdefault((run.method, run.model, run.axis_values), []).append(cell)
     found = [_arm(seen, *row, cells, which) for row, cells in groups.items()]
     return sorted(found, key=_place)
 

@@ -8,7 +8,8 @@ from statistics import mean
 from typing import TypeVar
 
 from stillhouse import data
-from stillhouse.config.expand import PURE, teacher_seed
+from stillhouse.config.expand import teacher_seed
+from stillhouse.config.schema import PURE
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.folder import RunFolder

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from stillhouse.config.expand import pure_path
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Batch
@@ -107,7 +106,7 @@ class _Bench:
         """The own losses of every run; `epochs` are those of a fit."""
         own = [self._open(run, run.path) for run in runs]
         fitted = [run for run, trainee in zip(runs, own, strict=True) if _trained(trainee)]
-        pure = {run.path: self._opened(run, pure_path(run), run in fitted) for run in runs}
+        pure = {run.path: self._opened(run, run.pure_path, run in fitted) for run in runs}
         self._fit([one for run in fitted for one in pure[run.path]], "the pure student", epochs)
         measured = iter(self._measure([*own, *(one for many in pure.values() for one in many)]))
         trained_with = {run.path: (next(measured),) for run in runs}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from stillhouse.config.expand import teacher_path, teacher_seed
+from stillhouse.config.expand import teacher_seed
 from stillhouse.diagnosis.observations.base import FEW, Observation, Scene, listed, value
 from stillhouse.rounds.survey import Cell
 from stillhouse.stats.arms import Arm
@@ -168,7 +168,7 @@ def teachers_had(scene: Scene, arm: Arm) -> dict[int, float]:
     recorded, found = recorded_teachers(arm), {}
     for cell in arm.sound:
         seed, early = cell.config.seed, handed(cell)
-        teacher = own.get(str(teacher_path(cell.config)))
+        teacher = own.get(str(cell.config.teacher_path))
         known = recorded.get(seed) if teacher is None else value(teacher, scene.which)
         if known is not None and early is None:
             found[seed] = known

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from stillhouse.config.expand import teacher_path
 from stillhouse.config.schema import RunConfig
 from stillhouse.exchange.scripts.logs import Record
 from stillhouse.exchange.scripts.script_run import ScriptRun, outcome
@@ -29,7 +28,7 @@ def teacher_facts(run: ScriptRun, config: RunConfig, runs: dict[str, ScriptRun])
         "weights": "best",
         "file": run.config.get("teacher_weights"),
     }
-    teacher = runs.get(str(teacher_path(config)))
+    teacher = runs.get(str(config.teacher_path))
     if teacher is None:
         return facts
     if teacher.status and "max_acc" in teacher.status:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from stillhouse.config import names
-from stillhouse.config.expand import PURE
 from stillhouse.config.identity import identity
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.exchange.scripts.hand_over import teacher_facts
 from stillhouse.exchange.scripts.logs import Record
 from stillhouse.exchange.scripts.script_run import Outcome, ScriptRun, outcome

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stillhouse.config import names
-from stillhouse.config.expand import PURE
-from stillhouse.config.schema import Distillation, Imported, Overrides, Round, Training
+from stillhouse.config.schema import PURE, Distillation, Imported, Overrides, Round, Training
 from stillhouse.errors import DataError
 from stillhouse.exchange.scripts.script_run import ScriptRun, outcome
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stillhouse.config import names
-from stillhouse.config.expand import PURE
+from stillhouse.config.schema import PURE
 from stillhouse.errors import RunError
 from stillhouse.runs.files import MAX_BYTES
 
