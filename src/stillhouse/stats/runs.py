@@ -1,0 +1,169 @@
+"""A round's runs and epochs as long tables: the one source of results, cost and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from stillhouse.config import names
+from stillhouse.config.schema import PURE, Round, RunConfig
+from stillhouse.errors import RunError
+from stillhouse.rounds.find import open_round
+from stillhouse.rounds.survey import Cell, Survey, survey
+from stillhouse.runs.records import Epoch
+from stillhouse.stats.columns import AXIS, EPOCHS, RUNS, frame
+
+Role = Literal["teacher", "pure", "method"]
+
+
+@dataclass(frozen=True)
+class LoadedRound:
+    """The tables of a round (see `stats.columns` for their columns).
+
+    Reading them reads the run folders as they are at that time; later calls return the same table.
+    """
+
+    survey: Survey
+
+    @property
+    def round(self) -> Round:
+        """The round file."""
+        return self.survey.round
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row per run, in the order of the round's matrix."""
+        return runs_frame(self.survey)
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row per run and finished epoch. Raises RunError if a run's records are damaged."""
+        found, damaged = epochs_frame(self.survey.cells)
+        if damaged:
+            run, why = next(iter(damaged.items()))
+            raise RunError(f"{run}: {why}", "see: stillhouse doctor")
+        return found
+
+
+def load_round(path: Path | str, root: Path | str = ".") -> LoadedRound:
+    """Open a round by its file, its name in the workspace `root`, or a folder that holds one.
+
+    Raises ConfigError if there is no such round or its file is not valid.
+    """
+    workspace, round_, _ = open_round(Path(root), str(path))
+    return LoadedRound(survey(workspace, round_))
+
+
+def runs_frame(seen: Survey) -> pd.DataFrame:
+    """Return one row per run of a survey, with the columns `RUNS`.
+
+    Each axis that the round sweeps has a column `axis_NAME` after them.
+    """
+    return frame([_run(seen.round, cell) for cell in seen.cells], RUNS)
+
+
+def epochs_frame(cells: Iterable[Cell]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return one row per finished epoch of some runs, with the columns `EPOCHS`.
+
+    The second value says by run what is wrong with records that cannot be read.
+    """
+    rows, damaged = [], {}
+    for cell in cells:
+        try:
+            rows += [_epoch(cell.config.path, record) for record in cell.folder.records()]
+        except RunError as error:
+            damaged[cell.config.path] = error.message
+    return frame(rows, EPOCHS), damaged
+
+
+def role(round_: Round, run: RunConfig) -> Role:
+    """Return what a run is in its round."""
+    if run.method != PURE:
+        return "method"
+    return "teacher" if round_.teachers_from is None and run.model == round_.teacher else "pure"
+
+
+def label(round_: Round, run: RunConfig) -> str:
+    """Return the name of a run's arm in tables: `Student pure (ResNet56)`, `Logit KD alpha=0.5`."""
+    if run.method == PURE:
+        what = "Teacher" if role(round_, run) == "teacher" else "Student pure"
+        return f"{what} ({run.model})"
+    several = f" ({run.model})" if len(round_.students) > 1 else ""
+    return f"{names.label(run.method, round_.files)}{several} {run.axis_values}".strip()
+
+
+def _run(round_: Round, cell: Cell) -> dict[str, Any]:
+    run, state = cell.config, cell.state
+    values = list(run.axes.values())
+    return {
+        "run": run.path,
+        "dataset": run.dataset,
+        "method": run.method,
+        "axis": " ".join(run.axes) or None,
+        "value": values[0] if len(values) == 1 else None,
+        "student": run.model,
+        "teacher": run.teacher.model if run.teacher else None,
+        "seed": run.seed,
+        "state": "done" if state.name == "done" else cell.shown,
+        "valid": None if state.result is None else not cell.unsound,
+        "role": role(round_, run),
+        "arm": label(round_, run),
+        "teacher_run": run.teacher_path,
+        "epochs": state.epoch,
+        "planned_epochs": run.training.epochs,
+        "why": cell.why or None,
+        **_measured(cell),
+        **{f"{AXIS}{name}": run.axes.get(name) for name in round_.sweep},
+    }
+
+
+def _measured(cell: Cell) -> dict[str, Any]:
+    """What a completed run recorded."""
+    result = cell.state.result
+    if result is None:
+        return {}
+    test, best, cost = result["final"]["test"], result["best"], result.get("cost", {})
+    started = cell.folder.started() if cell.config.teacher else None
+    taught = (started["teacher"] if started else None) or {}
+    return {
+        "accuracy": test["accuracy"],
+        "best_accuracy": best["test_accuracy"],
+        "best_epoch": best["epoch"],
+        "chosen_on": best["chosen_on"],
+        "loss": test.get("ce"),
+        "ece": test.get("ece"),
+        "agreement": test.get("agreement"),
+        "teacher_accuracy": taught.get("accuracy"),
+        "teacher_sha256": taught.get("sha256"),
+        "parameters": cost.get("parameters"),
+        "method_parameters": cost.get("method_parameters"),
+        "method_frozen_parameters": cost.get("method_frozen_parameters"),
+    }
+
+
+def _epoch(path: str, record: Epoch) -> dict[str, Any]:
+    train, test = record.get("train", {}), record["test"]
+    validation, time = record.get("validation"), record.get("time")
+    return {
+        "run": path,
+        "epoch": record["epoch"],
+        "lr": record.get("lr"),
+        "train_loss": train.get("total"),
+        "train_accuracy": train.get("accuracy"),
+        "test_loss": test.get("ce"),
+        "test_accuracy": test["accuracy"],
+        "validation_loss": validation.get("ce") if validation else None,
+        "validation_accuracy": validation["accuracy"] if validation else None,
+        "train_ce": train.get("ce"),
+        "ece": test.get("ece"),
+        "agreement": test.get("agreement"),
+        "gradient_norm": record.get("gradients", {}).get("norm"),
+        "update_ratio": record.get("update_ratio"),
+        "images_per_second": time.get("images_per_second") if time else None,
+        "seconds": time["seconds"] if time else None,
+    }
