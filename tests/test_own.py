@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse import data, methods, models
+from stillhouse.data.specs import SPECS
 from stillhouse.errors import ConfigError, RunError, StillhouseError
 from stillhouse.own import load_module, own_file, versioned
 
@@ -145,12 +146,12 @@ def test_registries_know_own_files_only_where_they_are_given() -> None:
     assert models.names(files) == [*models.names(), "own_model"]
     assert data.names(files) == [*data.names(), "own_dataset"]
     assert methods.load("own_method", files).label == "Matched logits"
-    assert models.build("own_model", 3, 1, files).groups == ("first", "second")
+    assert models.build("own_model", SPECS["Digits"], files).groups == ("first", "second")
     assert data.spec("own_dataset", files).classes == 2
     assert methods.load("logit", files) is methods.load("logit")
     uses: list[Callable[[], object]] = [
         lambda: methods.load("own_method"),
-        lambda: models.build("own_model", 3, 1),
+        lambda: models.build("own_model", SPECS["Digits"]),
         lambda: data.load("own_dataset", Path()),
         lambda: methods.load("own_model", files),
     ]
@@ -165,7 +166,7 @@ def test_registries_know_own_files_only_where_they_are_given() -> None:
         ("class Tiny: ...", methods.load, "Tiny is not a method"),
         (
             "def build(classes, channels): return 'no'",
-            lambda name, files: models.build(name, 2, 1, files),
+            lambda name, files: models.build(name, SPECS["Digits"], files),
             "build returned a str, not a network",
         ),
         ("SPEC = 1\nload = 2", data.spec, "tiny.py:1: SPEC: expected DatasetSpec(...)"),

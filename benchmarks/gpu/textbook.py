@@ -93,10 +93,10 @@ def make_step(
     cached = make_teacher(setting.teacher, config.training.precision, images, device)
     teacher = copy.deepcopy(cached.network).to(memory_format=torch.contiguous_format)
     reseed("init", 0, setting.student)
-    network = models.build(setting.student, spec.classes, spec.channels).to(device)
-    shapes = models.shapes(network, spec.channels, spec.size)
+    network = models.build(setting.student, spec).to(device)
+    shapes = models.shapes(network, spec)
     kind = methods.load(method_name)
-    method = kind(kind.Config(**options), shapes, models.shapes(teacher, 3, spec.size)).to(device)
+    method = kind(kind.Config(**options), shapes, models.shapes(teacher, spec)).to(device)
     weights = method.weights(
         coefficients(kind.reference(method.config), "reference", None), 0, config.training.epochs
     )

@@ -165,7 +165,7 @@ def make_teacher(
     """
     spec = images.spec
     reseed("init", 0, name)
-    network = models.build(name, spec.classes, spec.channels)
+    network = models.build(name, spec)
     batch = TrainBatches(images.train, spec, 0, min(64, len(images.train))).batch(0, 0)
     norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
     for norm in norms:
@@ -176,7 +176,6 @@ def make_teacher(
     settle(network, device)
     return TrainedTeacher(
         network=network,
-        shapes=models.shapes(network, spec.channels, spec.size),
         facts={"sha256": "", "fingerprint": fingerprint(network)},
         test=Evaluation(torch.empty(0, spec.classes), torch.empty(0, dtype=torch.int64)),
         precision=precision,

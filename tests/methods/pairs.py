@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,11 +11,13 @@ from torchvision.models import mobilenet_v2
 
 from stillhouse import methods, models
 from stillhouse.data.base import Batch
+from stillhouse.data.specs import SPECS
 from stillhouse.methods.base import Method
 from stillhouse.models.base import Network, Outputs
 
 CLASSES = 10
 SIZE = 16
+SPEC = SPECS["Cifar10"]
 
 
 class Odd(Network):
@@ -60,7 +64,7 @@ class MobileNet(Network):
 def network(name: str) -> Network:
     torch.manual_seed(0)
     own = {"Odd": Odd, "MobileNet": MobileNet}
-    return own[name]() if name in own else models.build(name, CLASSES, 3)
+    return own[name]() if name in own else models.build(name, SPEC)
 
 
 def make_batch(size: int = SIZE, count: int = 8) -> Batch:
@@ -74,7 +78,7 @@ def make_method(
 ) -> Method:
     torch.manual_seed(1)
     kind = methods.load(name)
-    shapes = [models.shapes(network, 3, size) for network in (student, teacher)]
+    shapes = [models.shapes(network, replace(SPEC, size=size)) for network in (student, teacher)]
     method = kind(kind.Config(**options), *shapes)
     if "teacher_network" in method.needs:
         method.bind_teacher(teacher)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from stillhouse import models
+from stillhouse.data.specs import SPECS
 from stillhouse.errors import ConfigError
 
 PARAMETERS = {  # at 100 classes and 3 channels, summed layer by layer
@@ -29,7 +32,7 @@ def counted(blocks: int, classes: int) -> int:
 
 @pytest.mark.parametrize(("name", "parameters"), PARAMETERS.items())
 def test_parameter_counts_are_the_fields(name: str, parameters: int) -> None:
-    network = models.build(name, classes=100, channels=3)
+    network = models.build(name, SPECS["Cifar100"])
     assert sum(p.numel() for p in network.parameters()) == parameters
     assert counted(models.BLOCKS_A_GROUP[name], 100) == parameters
 
@@ -37,8 +40,8 @@ def test_parameter_counts_are_the_fields(name: str, parameters: int) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [8, 28, 32, 64])
 def test_features_have_the_documented_shapes(channels: int, size: int) -> None:
-    network = models.build("ResNetBaby", classes=7, channels=channels)
-    found = models.shapes(network, channels, size)
+    spec = replace(SPECS["Digits"], classes=7, channels=channels, size=size)
+    found = models.shapes(models.build("ResNetBaby", spec), spec)
     assert found.classes == 7
     assert found.groups == ("layer1", "layer2", "layer3")
     half, quarter = -(-size // 2), -(-size // 4)
@@ -52,19 +55,19 @@ def test_features_have_the_documented_shapes(channels: int, size: int) -> None:
 
 
 def test_the_head_maps_the_pooled_embedding_to_logits() -> None:
-    network = models.build("ResNetBaby", classes=10, channels=1).eval()
+    network = models.build("ResNetBaby", SPECS["Digits"]).eval()
     outputs = network(torch.randn(2, 1, 8, 8))
     assert torch.equal(network.head(outputs.features["pooled"]), outputs.logits)
 
 
 def test_looking_at_shapes_leaves_batch_norm_as_it_was() -> None:
-    network = models.build("ResNetBaby", classes=10, channels=1).train()
+    network = models.build("ResNetBaby", SPECS["Digits"]).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    models.shapes(network, 1, 8)
+    models.shapes(network, SPECS["Digits"])
     assert network.training
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'ResNet56'"):
-        models.build("Resnet56", classes=10, channels=3)
+        models.build("Resnet56", SPECS["Cifar10"])

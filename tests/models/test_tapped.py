@@ -23,6 +23,7 @@ from torchvision.models import (
 )
 
 from stillhouse import models
+from stillhouse.data.specs import SPECS
 from stillhouse.errors import ConfigError
 from stillhouse.models.tapped import Tap, Tapped, channels_first
 
@@ -70,7 +71,7 @@ def test_outputs_are_those_of_the_module_and_of_its_parts() -> None:
     assert torch.equal(outputs.features["early"], module.features[:4](IMAGES))  # type: ignore
     assert torch.equal(outputs.features["late"], module.features(IMAGES))  # type: ignore
     assert torch.equal(network.head(outputs.features["pooled"]), outputs.logits)
-    assert models.shapes(network, 3, 32).features["early"] == (24, 8, 8)
+    assert models.shapes(network, SPECS["Cifar10"]).features["early"] == (24, 8, 8)
 
 
 def test_dropout_before_the_head_is_in_pooled() -> None:
@@ -183,10 +184,10 @@ def test_a_convolution_as_head_and_several_outputs_are_refused() -> None:
 
 def test_residual_and_dense_networks_of_torchvision() -> None:
     residual = Tapped(resnet18(num_classes=3), {"a": "layer1", "b": "layer4"}, "fc")
-    assert models.shapes(residual, 3, 64).features["b"] == (512, 2, 2)
+    assert models.shapes(residual, SPECS["TinyImageNet"]).features["b"] == (512, 2, 2)
     blocks = {"a": "features.denseblock1", "b": "features.denseblock4"}
     dense = Tapped(densenet121(num_classes=3), blocks, "classifier")
-    assert models.shapes(dense, 3, 64).features["a"] == (256, 16, 16)
+    assert models.shapes(dense, SPECS["TinyImageNet"]).features["a"] == (256, 16, 16)
 
 
 class Head(nn.Module):

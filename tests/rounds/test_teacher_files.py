@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stillhouse import data, models
 from stillhouse.cluster.open import open_submitter
 from stillhouse.config.load import load_round
 from stillhouse.config.resolve import resolve
+from stillhouse.data.specs import SPECS
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.teacher_files import adopt_teachers
 from stillhouse.runs.folder import RunFolder
@@ -141,7 +143,7 @@ def test_a_file_that_changed_since_is_refused(
 def test_an_untrained_network_may_not_teach(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     torch.manual_seed(0)
-    torch.save(models.build("ResNetBaby", 10, 1).state_dict(), shelf.file)
+    torch.save(models.build("ResNetBaby", SPECS["Digits"]).state_dict(), shelf.file)
     with pytest.raises(RunError, match="no better than a guess"):
         shelf.adopt()
     assert not shelf.record.result.exists()
@@ -178,10 +180,12 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
 
 def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
-    torch.save(models.build("ResNet20", 10, 1).state_dict(), shelf.file)
+    torch.save(models.build("ResNet20", SPECS["Digits"]).state_dict(), shelf.file)
     with pytest.raises(RunError, match=r"not of this network: layer1\.1\.conv1\.weight.* more"):
         shelf.adopt()
-    torch.save(models.build("ResNetBaby", 100, 1).state_dict(), shelf.file)
+    torch.save(
+        models.build("ResNetBaby", replace(SPECS["Digits"], classes=100)).state_dict(), shelf.file
+    )
     with pytest.raises(RunError, match=r"of another shape: head\.weight, head\.bias"):
         shelf.adopt()
     torch.save({"epoch": 3}, shelf.file)

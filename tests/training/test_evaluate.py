@@ -12,6 +12,7 @@ import torch
 from lab import Lab
 from stillhouse import models
 from stillhouse.data.base import Batch
+from stillhouse.data.specs import SPECS
 from stillhouse.training.evaluate import Evaluation, calibration_error, evaluate, summarise
 
 
@@ -69,7 +70,7 @@ def test_a_summary_is_of_rows_counted_and_averaged_one_by_one() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_a_network_is_measured_in_eval_mode_and_left_in_its_own(training: bool) -> None:
     torch.manual_seed(0)
-    network = models.build("ResNetBaby", 10, 1, ()).train(training)
+    network = models.build("ResNetBaby", SPECS["Digits"]).train(training)
     images, labels = torch.randn(6, 1, 8, 8), torch.arange(6)
     batches = [Batch(images[rows], labels[rows], labels[rows]) for rows in (slice(4), slice(4, 6))]
     statistics = {name: value.clone() for name, value in network.named_buffers()}

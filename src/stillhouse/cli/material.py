@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from stillhouse.own import Files
     from stillhouse.training.contract.verdict import Bug
 
-CLASSES, CHANNELS, SIZE = 100, 3, 32
 
 list_ = typer.Typer(
     help="List methods, models and datasets, or a round's runs.", no_args_is_help=True
@@ -89,16 +88,20 @@ def list_models(
     Example: stillhouse list models --format csv
     """
     from stillhouse import models as networks
+    from stillhouse.data.specs import SPECS
 
-    files, rows = _files(round_, root), []
+    files, rows, spec = _files(round_, root), [], SPECS["Cifar100"]
     for name in networks.names(files):
-        network = networks.build(name, CLASSES, CHANNELS, files)
-        shapes = networks.shapes(network, CHANNELS, SIZE)
+        network = networks.build(name, spec, files)
+        shapes = networks.shapes(network, spec)
         features = ", ".join(
             f"{layer} {'x'.join(map(str, shape))}" for layer, shape in shapes.features.items()
         )
         rows.append((name, sum(p.numel() for p in network.parameters()), features))
-    note = f"Parameters and features: with {CLASSES} classes, for {SIZE} x {SIZE} colour images."
+    note = (
+        f"Parameters and features: with {spec.classes} classes, for {spec.size} x {spec.size} "
+        "colour images."
+    )
     table = Table("Models", ("Name", "Parameters", "Features"), tuple(rows), (note,))
     show(table, format, _next("list datasets", round_, root))
 

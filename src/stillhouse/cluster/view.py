@@ -95,9 +95,8 @@ def weights_fault(folder: RunFolder) -> str:
         return error.message
     if result is None:
         return f"{folder.path} is not finished"
-    which = "best" if result["best"]["chosen_on"] == "validation" else "final"
-    file = {"best": folder.best, "final": folder.final}[which]
-    if not file.exists() or file_hash(file) != result["weights"].get(which):
+    _, file, recorded = folder.teaching_weights(result)
+    if not file.exists() or file_hash(file) != recorded:
         return f"the weights in {file} are not those that were recorded"
     return ""
 

@@ -15,8 +15,9 @@ from stillhouse.errors import ConfigError, unknown_name
 from stillhouse.own import Files, class_name
 
 if TYPE_CHECKING:
+    from stillhouse.data.specs import DatasetSpec
     from stillhouse.methods.base import Method, TrainingImages
-    from stillhouse.models.base import Network, Shapes
+    from stillhouse.models.base import Network
 
 __all__ = ["class_name", "load", "make", "names"]
 
@@ -46,23 +47,25 @@ def load(name: str, files: Files = ()) -> type[Method]:
 def make(
     kind: type[Method],
     parameters: Mapping[str, Any],
-    student: Shapes,
-    teacher: tuple[Network, Shapes] | None,
+    student: Network,
+    teacher: Network | None,
+    spec: DatasetSpec,
     images: TrainingImages,
 ) -> Method:
-    """A method with its own parameters, given everything that it needs.
+    """A method between two networks for a dataset, given everything that it needs.
 
-    `teacher` is the frozen network, if the run has one. Draws come from torch's global generator.
+    `teacher` is frozen, and None if the run has none. Draws come from torch's global generator.
     """
+    from stillhouse.models import shapes
     from stillhouse.models.base import require_separate
 
-    network, shapes = teacher or (None, None)
-    method = kind(kind.Config(**parameters), student, shapes)
+    taught = shapes(teacher, spec) if teacher else None
+    method = kind(kind.Config(**parameters), shapes(student, spec), taught)
     if "training_images" in method.needs:
         method.bind_training_images(images)
     if "teacher_network" in method.needs:
-        assert network is not None
-        method.bind_teacher(network)
+        assert teacher is not None
+        method.bind_teacher(teacher)
     require_separate(method, f"method {kind.__name__}")
     return method
 

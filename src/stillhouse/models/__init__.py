@@ -9,6 +9,7 @@ from stillhouse.errors import ConfigError, unknown_name
 from stillhouse.own import Files
 
 if TYPE_CHECKING:
+    from stillhouse.data.specs import DatasetSpec
     from stillhouse.models.base import Network, Shapes
 
 BLOCKS_A_GROUP = {"ResNet112": 18, "ResNet56": 9, "ResNet20": 3, "ResNetBaby": 1}
@@ -19,25 +20,26 @@ def names(files: Files = ()) -> list[str]:
     return [*BLOCKS_A_GROUP, *own.names("model", files)]
 
 
-def build(name: str, classes: int, channels: int, files: Files = ()) -> Network:
-    """A freshly initialised network; the global torch generator decides its weights.
+def build(name: str, spec: DatasetSpec, files: Files = ()) -> Network:
+    """A freshly initialised network for the images and classes of a dataset.
 
-    Raises ConfigError for an unknown name, or if a file of the user's builds something else.
+    The global torch generator decides its weights. Raises ConfigError for an unknown name, or if
+    a file of the user's builds something else.
     """
     from stillhouse.models.resnet import ResNet
 
     if file := own.find("model", name, files):
-        return _own(file, classes, channels)
+        return _own(file, spec)
     if name not in BLOCKS_A_GROUP:
         raise unknown_name("model", name, names(files))
-    return ResNet(BLOCKS_A_GROUP[name], classes, channels)
+    return ResNet(BLOCKS_A_GROUP[name], spec.classes, spec.channels)
 
 
-def _own(file: own.OwnFile, classes: int, channels: int) -> Network:
+def _own(file: own.OwnFile, spec: DatasetSpec) -> Network:
     from stillhouse.models.base import Network, require_separate
 
     with own.blame(file):
-        network: object = own.load_module(file).build(classes, channels)
+        network: object = own.load_module(file).build(spec.classes, spec.channels)
     if not isinstance(network, Network):
         raise ConfigError(
             f"{file.path}: build returned a {type(network).__name__}, not a network",
@@ -47,8 +49,8 @@ def _own(file: own.OwnFile, classes: int, channels: int) -> Network:
     return network
 
 
-def shapes(network: Network, channels: int, size: int) -> Shapes:
-    """The shapes of a network's outputs for one image of (channels, size, size).
+def shapes(network: Network, spec: DatasetSpec) -> Shapes:
+    """The shapes of a network's outputs for one image of a dataset.
 
     Runs in eval mode on zeros, so batch-norm statistics are left as they are. Raises ConfigError
     if the network returns no `Outputs` with `pooled` and its `groups`.
@@ -61,7 +63,7 @@ def shapes(network: Network, channels: int, size: int) -> Shapes:
     network.eval()
     device = next(network.parameters()).device
     with torch.no_grad():
-        outputs = network(torch.zeros(1, channels, size, size, device=device))
+        outputs = network(torch.zeros(1, spec.channels, spec.size, spec.size, device=device))
     network.train(training)
     expected = {"pooled", *network.groups}
     if not isinstance(outputs, Outputs) or not expected <= set(outputs.features):

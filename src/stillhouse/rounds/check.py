@@ -64,8 +64,8 @@ def try_own_files(runs: Iterable[RunConfig]) -> None:
     ):
         methods.load(method, files)
         spec = data.spec(dataset, files)
-        network = models.build(model, spec.classes, spec.channels, files)
-        models.shapes(network, spec.channels, spec.size)
+        network = models.build(model, spec, files)
+        models.shapes(network, spec)
 
 
 def refuse_legacy(round_: Round) -> None:

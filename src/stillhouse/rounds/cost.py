@@ -93,7 +93,7 @@ def forward_operations(runs: Iterable[RunConfig]) -> dict[str, dict[str, int]]:
         of_dataset = found.setdefault(run.dataset, {})
         for name in {run.model, run.teacher.model if run.teacher else run.model} - {*of_dataset}:
             spec = data.spec(run.dataset, run.files)
-            network = models.build(name, spec.classes, spec.channels, run.files)
+            network = models.build(name, spec, run.files)
             image = torch.zeros(1, spec.channels, spec.size, spec.size)
             of_dataset[name] = _multiplications(network, image)
     return found
@@ -156,7 +156,7 @@ def _probed(run: RunConfig, probes: dict[tuple[str, str], float], device: str) -
 
 def _seconds_per_image(run: RunConfig, model: str, device_name: str) -> float:
     device, spec = pick_device(device_name), data.spec(run.dataset, run.files)
-    network = models.build(model, spec.classes, spec.channels, run.files)
+    network = models.build(model, spec, run.files)
     settle(network, device)
     images = torch.randn(PROBE_IMAGES, spec.channels, spec.size, spec.size, device=device)
     labels = torch.zeros(PROBE_IMAGES, dtype=torch.int64, device=device)

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from stillhouse.errors import RunError
 from stillhouse.runs.records import (
@@ -40,6 +40,8 @@ from stillhouse.runs.records import (
     Status,
     read_epochs,
 )
+
+Which = Literal["final", "best"]
 
 
 class File:
@@ -136,3 +138,13 @@ class RunFolder:
         if run["identity"] != result["identity"]:
             raise RunError(f"{self.result} is another run's: {self.run.name} differs", MOVE_AWAY)
         return result
+
+    def teaching_weights(self, result: Result) -> tuple[Which, Path, str | None]:
+        """The weights with which a finished run teaches: which, their file, their SHA-256.
+
+        Those of the best epoch where it was chosen on validation images, else the final ones. An
+        imported run has none, and no SHA-256.
+        """
+        which: Which = "best" if result["best"]["chosen_on"] == "validation" else "final"
+        file = self.best if which == "best" else self.final
+        return which, file, result["weights"].get(which)

@@ -116,19 +116,18 @@ class _Parts:
 
 def _build(run: RunConfig) -> _Parts:
     spec = data.spec(run.dataset, run.files)
-    student = models.build(run.model, spec.classes, spec.channels, run.files)
-    shapes, taught = models.shapes(student, spec.channels, spec.size), None
+    student = models.build(run.model, spec, run.files)
+    teacher = None
     if run.teacher:
-        teacher = models.build(run.teacher.model, spec.classes, spec.channels, run.files)
+        teacher = models.build(run.teacher.model, spec, run.files)
         teacher.requires_grad_(False).eval()
-        taught = (teacher, models.shapes(teacher, spec.channels, spec.size))
     rows = torch.arange(run.training.train_images or spec.train_images)
     labels = rows % spec.classes  # the dataset need not be here: cost depends on the number alone
     kind, known = methods.load(run.method, run.files), TrainingImages(rows, labels, len(rows))
-    method = methods.make(kind, run.parameters, shapes, taught, known)
+    method = methods.make(kind, run.parameters, student, teacher, spec, known)
     images = torch.randn(IMAGES, spec.channels, spec.size, spec.size)
     batch = Batch(images, labels[:IMAGES], rows[:IMAGES])
-    return _Parts(student, taught and taught[0], method, batch)
+    return _Parts(student, teacher, method, batch)
 
 
 def _extra(parts: _Parts) -> Rows:

@@ -147,14 +147,13 @@ def make_trainee(
     """
     spec = dataset.spec
     reseed("init", config.seed, renamed.first("model", config.model))
-    network = models.build(config.model, spec.classes, spec.channels, config.files)
-    shapes = models.shapes(network, spec.channels, spec.size)
+    network = models.build(config.model, spec, config.files)
     kind = methods.load(config.method, config.files)
     names = renamed.first("method", config.method), renamed.first("model", config.model)
     reseed(draw, config.seed, *names)
-    taught = (teacher.network, teacher.shapes) if teacher and config.teacher else None
+    taught = teacher.network if teacher and config.teacher else None
     images = TrainingImages(dataset.train.ids.cpu(), dataset.train.labels.cpu(), spec.train_images)
-    method = methods.make(kind, config.parameters, shapes, taught, images)
+    method = methods.make(kind, config.parameters, network, taught, spec, images)
     settle(network, place.device)
     method.to(place.device)
     return Trainee(config, network, method, steps, place.device, place.keep_going)

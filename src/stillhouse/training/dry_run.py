@@ -121,13 +121,12 @@ def _stand_in(config: RunConfig, place: Place) -> TrainedTeacher:
     """A network like the teacher that is not trained yet."""
     assert config.teacher is not None
     spec, name = data.spec(config.dataset, config.files), config.teacher.model
-    network = models.build(name, spec.classes, spec.channels, config.files)
+    network = models.build(name, spec, config.files)
     network.requires_grad_(False).eval()
     settle(network, place.device)
     nothing = torch.empty(0, dtype=torch.int64)
     return TrainedTeacher(
         network=network,
-        shapes=models.shapes(network, spec.channels, spec.size),
         facts={"sha256": "", "fingerprint": fingerprint(network)},
         test=Evaluation(torch.empty(0, spec.classes), nothing),
         precision=config.training.precision,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -13,7 +13,7 @@ from stillhouse.config.schema import Precision, Teacher
 from stillhouse.data.base import Batch, Dataset
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError
-from stillhouse.models.base import Network, Outputs, Shapes
+from stillhouse.models.base import Network, Outputs
 from stillhouse.own import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
@@ -32,7 +32,6 @@ class TrainedTeacher:
     """
 
     network: Network
-    shapes: Shapes
     facts: dict[str, Any]
     test: Evaluation
     precision: Precision
@@ -75,16 +74,13 @@ def hand_over(
             "train it first",
             "half-trained-teacher",
         )
-    which: Literal["best", "final"] = (
-        "best" if result["best"]["chosen_on"] == "validation" else "final"
-    )
-    if which not in result["weights"]:
+    which, file, sha = folder.teaching_weights(result)
+    if sha is None:
         raise RunError(
             f"the teacher in {folder.path} was imported without its weights",
             "train the teacher here, or name a file of weights",
         )
-    file, sha = {"best": folder.best, "final": folder.final}[which], result["weights"][which]
-    network = models.build(teacher.model, data.spec.classes, data.spec.channels, files)
+    network = models.build(teacher.model, data.spec, files)
     try:
         load_into(network, file, sha)
     except RunError as error:
@@ -110,5 +106,4 @@ def hand_over(
         "fingerprint": fingerprint(network),
         **({"adopted": result["adopted"]["file"]} if "adopted" in result else {}),
     }
-    shape = models.shapes(network, data.spec.channels, data.spec.size)
-    return TrainedTeacher(network, shape, facts, test, precision, device)
+    return TrainedTeacher(network, facts, test, precision, device)

@@ -52,7 +52,7 @@ def adopt(
     it is no better than a guess.
     """
     spec = data.spec
-    network = models.build(teacher.model, spec.classes, spec.channels, files)
+    network = models.build(teacher.model, spec, files)
     put_weights(network, read_weights(file), file)
     settle(network, device)
     test = evaluate(network, plain_batches(data.test, spec, EVALUATION_BATCH))

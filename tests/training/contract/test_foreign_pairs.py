@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stillhouse.data.specs import SPECS
 from stillhouse.own import own_file
 from stillhouse.training.contract import model
 from stillhouse.training.contract.runs import RECIPE, Bench
@@ -44,12 +46,12 @@ def test_every_method_and_control_takes_its_steps(pair: tuple[str, str], tmp_pat
 
 @pytest.mark.parametrize("check", model.CHECKS)
 def test_the_example_keeps_the_contract_of_models(check: str) -> None:
-    model.CHECKS[check](model.ModelCase("mobilenet_v2", (MOBILENET,), channels=1, size=8))
+    model.CHECKS[check](model.ModelCase("mobilenet_v2", (MOBILENET,), SPECS["Digits"]))
 
 
 @pytest.mark.parametrize("size", [28, 32, 64])
 def test_the_example_takes_the_other_sizes(size: int) -> None:
-    case = model.ModelCase("mobilenet_v2", (MOBILENET,), size=size)
+    case = model.ModelCase("mobilenet_v2", (MOBILENET,), replace(SPECS["Cifar10"], size=size))
     features = case.look(case.build()).features
     maps = [tuple(features[name].shape[1:]) for name in ("layer1", "layer2", "layer3", "layer4")]
     sizes = [size, size // 2, -(-size // 4), -(-size // 8)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse import models
+from stillhouse.data.specs import SPECS
 from stillhouse.own import own_file
 from stillhouse.training.contract.model import CHECKS, ModelCase
 from stillhouse.training.contract.stand import odd_file
@@ -168,12 +169,12 @@ def verdict(folder: Path, text: str, check: str) -> str:
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", ["ResNet20", "ResNetBaby", "odd"])
 def test_contract(name: str, check: str) -> None:
-    CHECKS[check](ModelCase(name, (odd_file(),), classes=10, channels=1, size=8))
+    CHECKS[check](ModelCase(name, (odd_file(),), SPECS["Digits"]))
 
 
 def test_the_names_differ_in_depth_alone() -> None:
     """So two of them stand for all: nothing of the contract depends on the number of blocks."""
-    kinds = {type(models.build(name, 10, 3)) for name in models.names()}
+    kinds = {type(models.build(name, SPECS["Cifar10"])) for name in models.names()}
     assert len(kinds) == 1
 
 

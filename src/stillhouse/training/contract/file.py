@@ -26,7 +26,6 @@ def check_file(file: OwnFile, data_root: Path, images: str) -> Iterator[Verdict]
             yield from judge(METHOD_CHECKS, MethodCase(file.name, files))
         case "model":
             spec = data.spec(images)
-            shape = (spec.classes, spec.channels, spec.size)
-            yield from judge(model.CHECKS, model.ModelCase(file.name, files, *shape))
+            yield from judge(model.CHECKS, model.ModelCase(file.name, files, spec))
         case "dataset":
             yield from judge(dataset.CHECKS, dataset.DataCase(file.name, data_root, files))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stillhouse import models
 from stillhouse.config.schema import Precision
+from stillhouse.data.specs import SPECS, DatasetSpec
 from stillhouse.models.base import Network, Outputs, looks_channels_last
 from stillhouse.own import Files
 from stillhouse.training.contract.loss import PRECISIONS
@@ -32,19 +33,18 @@ class ModelCase:
 
     name: str
     files: Files = ()
-    classes: int = 10
-    channels: int = 3
-    size: int = 32
+    spec: DatasetSpec = SPECS["Cifar10"]
 
     def build(self, seed: int = 0) -> Network:
         """A fresh network."""
         torch.manual_seed(seed)
-        return models.build(self.name, self.classes, self.channels, self.files)
+        return models.build(self.name, self.spec, self.files)
 
     def images(self) -> Tensor:
         """Normally distributed ones, as those of a dataset are once normalised."""
+        channels, size = self.spec.channels, self.spec.size
         generator = torch.Generator().manual_seed(0)
-        return torch.randn(BATCH, self.channels, self.size, self.size, generator=generator)
+        return torch.randn(BATCH, channels, size, size, generator=generator)
 
     @torch.no_grad()
     def look(self, network: Network) -> Outputs:
@@ -59,7 +59,9 @@ def outputs_have_the_documented_shapes(case: ModelCase) -> None:
     outputs = case.look(network)
     require(isinstance(outputs, Outputs), f"forward gives {type(outputs).__name__}, not Outputs")
     shape = tuple(outputs.logits.shape)
-    require(shape == (BATCH, case.classes), f"logits are {shape}, not {(BATCH, case.classes)}")
+    require(
+        shape == (BATCH, case.spec.classes), f"logits are {shape}, not {(BATCH, case.spec.classes)}"
+    )
     groups, features = getattr(network, "groups", ()), outputs.features
     require(bool(groups), "groups is empty", "name the feature maps that methods match")
     missing = [name for name in (*groups, "pooled") if name not in features]
@@ -168,7 +170,7 @@ def _step(network: Network, case: ModelCase, precision: Precision) -> None:
     """A step of the optimizer, after those that the gradient scaler skips."""
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     scaler = make_scaler(precision, CPU)
-    labels = torch.arange(BATCH) % case.classes
+    labels = torch.arange(BATCH) % case.spec.classes
     for _ in range(STUCK_STEPS):
         with autocast(precision, CPU):
             outputs: Outputs = network.train()(case.images())

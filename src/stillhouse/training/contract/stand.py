@@ -55,15 +55,12 @@ class MethodCase:
         """The method between a pair of fresh networks, its pretraining done."""
         spec, names = data.spec(DATASET), PAIRS[pair]
         torch.manual_seed(0)
-        teacher, student = (
-            models.build(name, spec.classes, spec.channels, (*self.files, odd_file()))
-            for name in names
-        )
+        teacher, student = (models.build(name, spec, (*self.files, odd_file())) for name in names)
         teacher.requires_grad_(False).eval()
-        learns, teaches = (models.shapes(n, spec.channels, spec.size) for n in (student, teacher))
         torch.manual_seed(1)
-        taught = (teacher, teaches) if self.taught else None
-        method = methods.make(self.kind, self.options, learns, taught, training_images())
+        taught = teacher if self.taught else None
+        known = training_images()
+        method = methods.make(self.kind, self.options, student, taught, spec, known)
         stand = Stand(self, teacher, student, method.train(), images())
         if work := method.pretraining():
             work.train(teacher, [[stand.batch]] * work.key["epochs"])
