@@ -1,7 +1,7 @@
-"""Logit distillation (Hinton et al. 2015, arXiv:1503.02531) with a memory of the teacher's answers.
+"""Logit distillation (Hinton et al. 2015, arXiv:1503.02531) with a memory of the teacher's logits.
 
-A method with a memory bank that derives from a built-in one: the target of an image is the mean of
-the teacher's logits over all the augmented views of it that were seen so far.
+This method derives from a built-in one and has a memory bank. The target of an image is the mean of
+the teacher's logits over all augmented views of it so far.
 """
 
 import torch
@@ -28,12 +28,12 @@ class OwnMemory(Logit):
         self.classes = teacher.classes
 
     def bind_training_images(self, images: TrainingImages) -> None:
-        """Make room for every image, by its id, in buffers: they are part of a checkpoint."""
+        """Allocate one row per image, by its id, in buffers: they are part of a checkpoint."""
         self.register_buffer("views", torch.zeros(images.rows, 1))
         self.register_buffer("answers", torch.zeros(images.rows, self.classes))
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `kd`. In eval mode the images are test images, whose ids number other rows."""
+        """Return the term `kd`. In eval mode ids are those of test images: nothing is stored."""
         if not self.training:
             return super().terms(student, teacher, batch)
         ids = batch.ids
