@@ -11,17 +11,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
-from scipy.spatial.distance import pdist, squareform
-from scipy.stats import rankdata
+from scipy.spatial.distance import pdist
 
 from stillhouse.errors import DataError
+from stillhouse.represent.measures.geometry import Floats, Geometry, Integers, geometry
 from stillhouse.represent.measures.rows import rows_used
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 # Components below this share of the largest singular value are rounding of float32 features.
 RANK_TOLERANCE = 1e-6
-NEIGHBOURS = 10
 
 
 class Representation:
@@ -41,20 +38,21 @@ class Representation:
         name: str = "representation",
     ) -> None:
         self.name = name
-        self.x = _matrix(x, name)
-        rows = len(self.x)
+        self._x = _matrix(x, name)
+        rows = len(self._x)
         self.labels = None if labels is None else _column(labels, rows, f"{name}: labels")
         if ids is not None:
             order = _order(_column(ids, rows, f"{name}: ids"), name)
-            self.x = self.x[order]
-            self.labels = None if self.labels is None else self.labels[order]
-        self.bank: tuple[Floats, Integers] | None = None
+            if (order != np.arange(rows)).any():
+                self._x = self._x[order]
+                self.labels = None if self.labels is None else self.labels[order]
+        self.bank: tuple[NDArray[np.floating], Integers] | None = None
         if bank is not None:
             features = _matrix(bank[0], f"{name}: training rows")
-            if features.shape[1] != self.x.shape[1]:
+            if features.shape[1] != self.width:
                 raise DataError(
                     f"{name}: the training rows have {features.shape[1]} features, "
-                    f"the test rows {self.x.shape[1]}",
+                    f"the test rows {self.width}",
                     "extract both again from the same weights",
                 )
             self.bank = features, _column(bank[1], len(features), f"{name}: training labels")
@@ -62,12 +60,22 @@ class Representation:
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return len(self.x)
+        return len(self._x)
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return int(self._x.shape[1])
+
+    @property
+    def x(self) -> Floats:
+        """The features, rows x features."""
+        return self._x.astype(np.float64, copy=False)
 
     @cached_property
     def problem(self) -> str:
         """Why no measure has a value here; empty if there is no such reason."""
-        bad = int((~np.isfinite(self.x).all(axis=1)).sum())
+        bad = int((~np.isfinite(self._x).all(axis=1)).sum())
         if bad:
             return f"{bad} of {self.rows} rows of {self.name} hold NaN or infinite features"
         if self.rows < 4:
@@ -92,10 +100,11 @@ class Representation:
                 return "all training rows have the same class"
         return ""
 
-    @cached_property
+    @property
     def centred(self) -> Floats:
         """Features less their column means, rows x features."""
-        centred: Floats = self.x - self.x.mean(axis=0)
+        x = self.x
+        centred: Floats = x - x.mean(axis=0)
         return centred
 
     @cached_property
@@ -105,10 +114,11 @@ class Representation:
         Their product is the features in the basis of their principal components: what is
         invariant to rotation can be computed from it.
         """
-        scale = np.abs(self.x).max()
-        if not np.abs(self.centred).max() > 1e-12 * scale:  # constant up to rounding of the mean
+        centred = self.centred
+        # Constant features, up to the rounding of their mean, have no component.
+        if not np.abs(centred).max() > 1e-12 * np.abs(self._x).max():
             return np.empty((self.rows, 0)), np.empty(0)
-        u, s, _ = linalg.svd(self.centred, full_matrices=False, check_finite=False)
+        u, s, _ = linalg.svd(centred, full_matrices=False, check_finite=False)
         rank = int((s > RANK_TOLERANCE * s[0]).sum())
         return np.ascontiguousarray(u[:, :rank]), s[:rank]
 
@@ -122,7 +132,7 @@ class Representation:
     def permuted(self, seed: int) -> Representation:
         """Return the same features in a random order of rows, labels left in place: a floor."""
         order = np.random.default_rng(seed).permutation(self.rows)
-        shuffled = Representation(self.x[order], self.labels, name=f"{self.name}, rows permuted")
+        shuffled = Representation(self._x[order], self.labels, name=f"{self.name}, rows permuted")
         u, s = self.components
         shuffled.components = u[order], s
         return shuffled
@@ -136,7 +146,8 @@ class Representation:
     @cached_property
     def squared_norms(self) -> Floats:
         """Squared Euclidean norm of each centred row."""
-        norms: Floats = np.einsum("ij,ij->i", self.centred, self.centred)
+        u, s = self.components
+        norms: Floats = u**2 @ s**2
         return norms
 
     @cached_property
@@ -144,41 +155,20 @@ class Representation:
         """Rows that measures of quadratic cost use (rows.py)."""
         return rows_used(self.labels, self.rows)
 
-    @cached_property
+    @property
     def distances(self) -> Floats:
-        """Euclidean distances of all pairs of used rows, as `scipy.spatial.distance.pdist`."""
+        """Euclidean distances of all pairs of used rows, as `scipy.spatial.distance.pdist`.
+
+        Not kept: what the default measures need of them is in `geometry`.
+        """
         distances: Floats = pdist(self.centred[self.used])
         return distances
 
     @cached_property
-    def ranks(self) -> Floats:
-        """Ranks of the distances, centred, of norm 1 (all zero if the distances are equal)."""
-        return unit_ranks(self.distances)
-
-    @cached_property
-    def class_ranks(self) -> tuple[Floats, Integers, list[int]]:
-        """Unit ranks of the distances inside each class with at least 3 used rows.
-
-        The ranks of all classes one after the other, where each class begins, and the classes.
-        """
-        assert self.labels is not None
-        square, labels = squareform(self.distances), self.labels[self.used]
-        parts, classes = [], []
-        for label in np.unique(labels):
-            members = np.flatnonzero(labels == label)
-            if len(members) >= 3:
-                inside = square[np.ix_(members, members)]
-                parts.append(unit_ranks(inside[np.triu_indices(len(members), 1)]))
-                classes.append(int(label))
-        starts = np.cumsum([0, *(len(part) for part in parts)])[:-1]
-        return np.concatenate(parts) if parts else np.empty(0), starts, classes
-
-    @cached_property
-    def neighbours(self) -> NDArray[np.bool_]:
-        """Which used rows are among the 10 nearest of each used row; ties to the lower row."""
-        square = squareform(self.distances)
-        np.fill_diagonal(square, np.inf)
-        return nearest(square, NEIGHBOURS)
+    def geometry(self) -> Geometry:
+        """What measures of quadratic cost read from the distances of the used rows."""
+        labels = np.zeros(self.rows, np.int64) if self.labels is None else self.labels
+        return geometry(self.distances, labels[self.used])
 
 
 class Pair:
@@ -256,7 +246,7 @@ class Predictions:
         name: str = "logits",
     ) -> None:
         self.name = name
-        self.logits = _matrix(logits, name)
+        self.logits = _matrix(logits, name).astype(np.float64, copy=False)
         self.labels = _column(labels, len(self.logits), f"{name}: labels")
         if ((self.labels < 0) | (self.labels >= self.classes)).any():
             raise DataError(
@@ -265,13 +255,13 @@ class Predictions:
             )
         self.train: tuple[Floats, Integers] | None = None
         if train is not None:
-            values = _matrix(train[0], f"{name}: training rows")
+            values = _matrix(train[0], f"{name}: training rows").astype(np.float64, copy=False)
             self.train = values, _column(train[1], len(values), f"{name}: training labels")
         self.teacher = None if teacher is None else self._beside(teacher, "the teacher's logits")
         self.pure = None if pure is None else self._beside(pure, "the pure student's logits")
 
     def _beside(self, logits: ArrayLike, what: str) -> Floats:
-        found = _matrix(logits, what)
+        found = _matrix(logits, what).astype(np.float64, copy=False)
         if found.shape != self.logits.shape:
             raise DataError(
                 f"{self.name} has shape {self.logits.shape}, {what} {found.shape}: "
@@ -310,29 +300,15 @@ class Predictions:
         return ""
 
 
-def unit_ranks(values: Floats) -> Floats:
-    """Return average ranks, centred and of norm 1: the dot product of two is Spearman's rho."""
-    ranks = rankdata(values) - (len(values) + 1) / 2
-    norm = np.linalg.norm(ranks)
-    scaled: Floats = ranks / norm if norm > 0 else np.zeros_like(ranks)
-    return scaled
-
-
-def nearest(distances: Floats, k: int) -> NDArray[np.bool_]:
-    """Mark the k smallest entries of each row; of equal ones those of lower column."""
-    limit = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
-    marks: NDArray[np.bool_] = distances <= limit
-    for row in np.flatnonzero(marks.sum(axis=1) > k):
-        marks[row] = False
-        marks[row, np.argsort(distances[row], kind="stable")[:k]] = True
-    return marks
-
-
-def _matrix(values: ArrayLike, name: str) -> Floats:
-    matrix = np.asarray(values, dtype=np.float64)
-    if matrix.ndim != 2 or not matrix.shape[1]:
+def _matrix(values: ArrayLike, name: str) -> NDArray[np.floating]:
+    """Return the values as they are stored: of a type of float, rows x features."""
+    matrix = np.asarray(values)
+    if matrix.dtype.kind in "biu":
+        matrix = matrix.astype(np.float64)
+    if matrix.ndim != 2 or not matrix.shape[1] or matrix.dtype.kind != "f":
         raise DataError(
-            f"{name} has shape {matrix.shape}, expected rows x features",
+            f"{name} has shape {matrix.shape} and type {matrix.dtype}, expected numbers, rows x "
+            "features",
             "pool the positions of maps first",
         )
     return matrix

@@ -26,7 +26,7 @@ def predicted(bank: Floats, labels: Integers, x: Floats) -> Integers:
 
 def _compute(representation: Representation) -> float:
     assert representation.bank is not None and representation.labels is not None
-    bank, labels = representation.bank
+    bank, labels = representation.bank[0].astype(np.float64), representation.bank[1]
     if len(bank) < NEIGHBOURS:
         raise NotApplicable(f"{len(bank)} training rows; at least {NEIGHBOURS} are needed")
     found = predicted(bank, labels, representation.x)

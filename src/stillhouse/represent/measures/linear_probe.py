@@ -29,7 +29,8 @@ def predicted(bank: Floats, labels: Integers, x: Floats) -> Integers:
 
 def _compute(representation: Representation) -> float:
     assert representation.bank is not None and representation.labels is not None
-    found = predicted(*representation.bank, representation.x)
+    bank, labels = representation.bank
+    found = predicted(bank.astype(np.float64), labels, representation.x)
     return 100 * float((found == representation.labels).mean())
 
 

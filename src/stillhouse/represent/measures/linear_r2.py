@@ -19,7 +19,7 @@ def held_out_r2(a: Representation, b: Representation, even: Floats, odd: Floats)
     """
     s, t = a.components[1], b.components[1]
     within = s[:, None] * a.even_gram * s
-    penalty = RIDGE * np.trace(within) / a.x.shape[1]
+    penalty = RIDGE * np.trace(within) / a.width
     total = _total(b)
     if not (penalty > 0 and total > 0):
         raise NotApplicable("the features do not vary over every second row")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from stillhouse.represent.measures.base import ROTATION, Measure, NotApplicable, Value
-from stillhouse.represent.measures.inputs import NEIGHBOURS, Pair
+from stillhouse.represent.measures.geometry import NEIGHBOURS
+from stillhouse.represent.measures.inputs import Pair
 
 
 def _compute(pair: Pair) -> list[Value]:
     rows = len(pair.a.used)
     if rows <= NEIGHBOURS:
         raise NotApplicable(f"{rows} rows have no {NEIGHBOURS} neighbours each")
-    common = int((pair.a.neighbours & pair.b.neighbours).sum())
+    common = int((pair.a.geometry.neighbours & pair.b.geometry.neighbours).sum())
     return [Value(common / (rows * NEIGHBOURS), {"rows": rows})]
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from stillhouse.represent.measures.inputs import Floats, Integers
 
-CHUNK = 512
-GROUPS = 200
+CHUNK = 128
+GROUPS = 400
 SPARE = 6
 Scores = Callable[[Floats, Floats], Floats]
 

@@ -6,14 +6,13 @@ import numpy as np
 from scipy.spatial.distance import squareform
 
 from stillhouse.represent.measures.base import ROTATION, Measure, NotApplicable, Value
-from stillhouse.represent.measures.inputs import Floats, Pair, Representation
+from stillhouse.represent.measures.inputs import Floats, Pair
 
 BANDWIDTHS = (0.2, 0.5, 1.0, 2.0)
 
 
-def kernel(representation: Representation, bandwidth: float) -> Floats:
+def kernel(distances: Floats, bandwidth: float) -> Floats:
     """Return exp(-d^2 / 2 sigma^2) with zero diagonal; sigma is bandwidth x median distance."""
-    distances = representation.distances
     sigma = bandwidth * float(np.median(distances))
     if sigma == 0:
         raise NotApplicable("the median distance between rows is zero")
@@ -30,9 +29,9 @@ def unbiased_hsic(k: Floats, other: Floats) -> float:
 
 
 def _compute(pair: Pair) -> list[Value]:
-    values = []
+    values, distances = [], (pair.a.distances, pair.b.distances)
     for bandwidth in BANDWIDTHS:
-        k, other = kernel(pair.a, bandwidth), kernel(pair.b, bandwidth)
+        k, other = (kernel(of_one, bandwidth) for of_one in distances)
         norms = unbiased_hsic(k, k), unbiased_hsic(other, other)
         details = {"rows": len(k), "bandwidth": bandwidth}
         if min(norms) <= 0:

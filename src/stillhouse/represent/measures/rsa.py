@@ -9,14 +9,15 @@ from stillhouse.represent.measures.inputs import Pair
 
 
 def _compute(pair: Pair) -> list[Value]:
-    a, b = pair.a.ranks, pair.b.ranks
+    a, b = pair.a.geometry.ranks, pair.b.geometry.ranks
     if not (a.any() and b.any()):
         raise NotApplicable("all distances between rows are equal")
     return [Value(float(a @ b), {"rows": len(pair.a.used)})]
 
 
 def _within_class(pair: Pair) -> list[Value]:
-    (a, starts, classes), (b, *_) = pair.a.class_ranks, pair.b.class_ranks
+    a, b = pair.a.geometry.class_ranks, pair.b.geometry.class_ranks
+    starts, classes = pair.a.geometry.class_starts, pair.a.geometry.classes
     if not classes:
         raise NotApplicable("no class has 3 rows")
     for ranks in (a, b):
