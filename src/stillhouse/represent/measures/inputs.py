@@ -17,6 +17,8 @@ from stillhouse.errors import DataError
 from stillhouse.represent.measures.geometry import Floats, Geometry, Integers, geometry
 from stillhouse.represent.measures.rows import rows_used
 
+__all__ = ["RANK_TOLERANCE", "Floats", "Integers", "Pair", "Predictions", "Representation"]
+
 # Components below this share of the largest singular value are rounding of float32 features.
 RANK_TOLERANCE = 1e-6
 
