@@ -143,7 +143,8 @@ def list_runs(
 
     workspace, loaded, _ = open_round(root, round_)
     seen = survey(workspace, loaded)
-    show(runs_table(choose_cells(seen, only)), format, again("status", round_, root))
+    numbers = format in (Format.csv, Format.json)
+    show(runs_table(seen, choose_cells(seen, only), numbers), format, again("status", round_, root))
 
 
 def _files(round_: str | None, root: Path) -> Files:

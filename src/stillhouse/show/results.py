@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from stillhouse import data
 from stillhouse.errors import ConfigError
 from stillhouse.exchange.published import Kind, PublishedResult, read_results
 from stillhouse.rounds.provenance import footnotes, untold
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.stats.arms import Arm, Which, accuracy_of, arms
+from stillhouse.stats.arms import COLUMN, Arm, Which, arms
 from stillhouse.stats.frame import FAILED as TRIED
 from stillhouse.stats.summary import Summary, summarise
 from stillhouse.tables import Table, from_rows
@@ -37,8 +38,8 @@ def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
     found = arms(seen, dataset, which)
     rows = []
     for arm in found:
-        by_seed = {cell.config.seed: cell for cell in arm.cells}
-        shown = [_shown(by_seed.get(seed), which) for seed in seeds]
+        by_seed = {run["seed"]: _shown(run, which) for run in arm.runs}
+        shown = [by_seed.get(seed) for seed in seeds]
         planned = f"{arm.summary.n}/{len(arm.cells)}"
         rows.append((arm.label, *shown, arm.summary.text(), planned))
     mean = "Mean ± Std" if _varied(found) else "Mean"
@@ -219,12 +220,10 @@ def _counted(results: list[PublishedResult]) -> list[float]:
     return [r.accuracy for r in results if r.status == "completed" and r.accuracy is not None]
 
 
-def _shown(cell: Cell | None, which: Which) -> str | None:
-    if cell is None:
-        return None
-    if cell.shown in ("failed", "unreadable", "unsound"):
+def _shown(run: Mapping[str, Any], which: Which) -> str | None:
+    if run["valid"] == "no" or run["state"] in ("failed", "unreadable"):
         return FAILED
-    accuracy = accuracy_of(cell.state, which)
+    accuracy = run[COLUMN[which]]
     return None if accuracy is None else f"{accuracy:.2f}"
 
 

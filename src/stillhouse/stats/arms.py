@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from stillhouse import data, tables
-from stillhouse.config import names
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.runs.state import RunState
+from stillhouse.stats.columns import AXIS, records
+from stillhouse.stats.runs import Role, runs_frame
 from stillhouse.stats.summary import MIN_SEEDS, Summary, summarise
 
 Which = Literal["final", "best"]
-Role = Literal["teacher", "pure", "method"]
+COLUMN: dict[Which, str] = {"final": "accuracy", "best": "best_accuracy"}
 ORDER = (
     "pure",
     "logit",
@@ -27,41 +28,71 @@ ORDER = (
 
 @dataclass(frozen=True)
 class Arm:
-    """The runs of one dataset that differ in their seed only.
+    """The runs of one dataset that differ in their seed only, in the order of their seeds.
 
-    Only runs that are completed and sound count: a run that learned nothing is a failure.
+    `runs` are their rows of the table of runs, `cells` where they are kept. Only valid runs count:
+    a completed run that learned nothing is a failure.
     """
 
-    label: str
-    role: Role
-    method: str
-    model: str
-    axes: str
+    runs: tuple[dict[str, Any], ...]
     cells: tuple[Cell, ...]
     which: Which
+
+    @property
+    def label(self) -> str:
+        """What it is called in tables."""
+        return str(self.runs[0]["arm"])
+
+    @property
+    def role(self) -> Role:
+        """What its runs are in the round."""
+        found: Role = self.runs[0]["role"]
+        return found
+
+    @property
+    def method(self) -> str:
+        """Its method."""
+        return str(self.runs[0]["method"])
+
+    @property
+    def model(self) -> str:
+        """The network that is trained."""
+        return str(self.runs[0]["student"])
+
+    @property
+    def axes(self) -> str:
+        """The values of swept axes: `alpha=0.5`; empty without any."""
+        return self.cells[0].config.axis_values
 
     @property
     def name(self) -> str:
         """The label without the values of swept axes."""
         return self.label.removesuffix(self.axes).strip()
 
-    @property
-    def sound(self) -> tuple[Cell, ...]:
+    @cached_property
+    def valid(self) -> tuple[Cell, ...]:
         """The completed runs that learned something."""
         return tuple(cell for cell in self.cells if cell.shown == "done")
 
-    @property
+    @cached_property
     def by_seed(self) -> dict[int, float]:
-        """The accuracies of the sound runs in percent, by seed."""
-        found = {cell.config.seed: accuracy_of(cell.state, self.which) for cell in self.sound}
-        return {seed: value for seed, value in found.items() if value is not None}
+        """The accuracies of the valid runs in percent, by seed."""
+        return self.column(COLUMN[self.which])
+
+    def column(self, name: str) -> dict[int, Any]:
+        """A column of the table of runs by seed, of the valid runs that have a value."""
+        return {
+            run["seed"]: run[name]
+            for run in self.runs
+            if run["valid"] == "yes" and run[name] is not None
+        }
 
     @property
     def values(self) -> list[float]:
-        """The accuracies of the sound runs in percent, in the order of their seeds."""
+        """The accuracies of the valid runs in percent, in the order of their seeds."""
         return list(self.by_seed.values())
 
-    @property
+    @cached_property
     def summary(self) -> Summary:
         """Their mean and sample standard deviation."""
         return summarise(self.values)
@@ -75,15 +106,14 @@ class Arm:
     @property
     def others(self) -> str:
         """What became of the runs that do not count: `1 failed, 2 unsound (10.00 %, 9.80 %)`."""
-        runs: dict[str, list[str]] = {}
-        for cell in self.cells:
-            accuracy = accuracy_of(cell.state, self.which) if cell.unsound else None
+        found: dict[str, list[str]] = {}
+        for cell, run in zip(self.cells, self.runs, strict=True):
             if cell.shown != "done":
-                shown = "" if accuracy is None else f"{accuracy:.2f} %"
-                runs.setdefault(cell.shown, []).append(shown)
+                shown = f"{run[COLUMN[self.which]]:.2f} %" if run["valid"] else ""
+                found.setdefault(cell.shown, []).append(shown)
         return ", ".join(
-            f"{len(found)} {state}" + (f" ({', '.join(found)})" if all(found) else "")
-            for state, found in runs.items()
+            f"{len(shown)} {state}" + (f" ({', '.join(shown)})" if all(shown) else "")
+            for state, shown in found.items()
         )
 
     @property
@@ -96,12 +126,11 @@ class Arm:
 
     def names(self, axes: Iterable[str]) -> dict[str, tables.Cell]:
         """What identifies it in tables for programs; each of the swept `axes` has a cell."""
-        at = self.cells[0].config.axes
         return {
             "method": self.method,
             "model": self.model,
             "role": self.role,
-            **{f"axis_{name}": at.get(name) for name in axes},
+            **{f"{AXIS}{name}": self.runs[0].get(f"{AXIS}{name}") for name in axes},
         }
 
     def numbers(self, seen: Survey) -> dict[str, tables.Cell]:
@@ -117,40 +146,19 @@ class Arm:
         }
 
 
-def accuracy_of(state: RunState, which: Which) -> float | None:
-    """A completed run's test accuracy in percent: of its final epoch, or of its best.
-
-    The best epoch is chosen on the validation images where there are some, else on the test
-    images themselves.
-    """
-    if state.result is None:
-        return None
-    if which == "final":
-        return float(state.result["final"]["test"]["accuracy"])
-    return float(state.result["best"]["test_accuracy"])
-
-
 def arms(seen: Survey, dataset: str, which: Which = "final") -> list[Arm]:
-    """A dataset's arms in the order of the tables: teacher, pure students, methods."""
-    groups: dict[tuple[str, str, str], list[Cell]] = {}
-    for cell in seen.cells:
-        run = cell.config
-        if run.dataset == dataset:
-            groups.setdefault((run.method, run.model, run.axis_values), []).append(cell)
-    found = [_arm(seen, *row, cells, which) for row, cells in groups.items()]
+    """Return a dataset's arms in the order of the tables: teacher, pure students, methods."""
+    cells = [cell for cell in seen.cells if cell.config.dataset == dataset]
+    groups: dict[tuple[str, str, str], list[tuple[dict[str, Any], Cell]]] = {}
+    for run, cell in zip(records(runs_frame(Survey(seen.round, cells))), cells, strict=True):
+        key = (run["method"], run["student"], cell.config.axis_values)
+        groups.setdefault(key, []).append((run, cell))
+    found = []
+    for group in groups.values():
+        group.sort(key=lambda pair: pair[1].config.seed)
+        runs, own = zip(*group, strict=True)
+        found.append(Arm(runs, own, which))
     return sorted(found, key=_place)
-
-
-def _arm(seen: Survey, method: str, model: str, axes: str, cells: list[Cell], which: Which) -> Arm:
-    role: Role = "method"
-    several = f" ({model})" if len(seen.round.students) > 1 else ""
-    label = f"{names.label(method, seen.round.files)}{several} {axes}".strip()
-    if method == "pure":
-        teaches = seen.round.teachers_from is None and model == seen.round.teacher
-        role = "teacher" if teaches else "pure"
-        label = f"{'Teacher' if teaches else 'Student pure'} ({model})"
-    cells = sorted(cells, key=lambda cell: cell.config.seed)
-    return Arm(label, role, method, model, axes, tuple(cells), which)
 
 
 def _place(arm: Arm) -> tuple[bool, int, str, str, str]:

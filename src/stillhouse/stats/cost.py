@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillhouse.errors import RunError
-from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.rounds.survey import Survey
 from stillhouse.runs.files import read_json
 from stillhouse.stats.arms import Arm, arms
+from stillhouse.stats.runs import epochs_frame
 from stillhouse.tables import Table
 
 Cost = tuple[int | None, float | None, int | None, float | None, float | None]
@@ -47,17 +47,17 @@ def cost_table(seen: Survey, dataset: str, pretrained: Path, numbers: bool = Fal
     and left out of the times.
     """
     found = arms(seen, dataset)
-    times, damaged = _times(cell for arm in found for cell in _done(arm))
-    pure = {arm.model: _mean(times, arm) for arm in found if arm.method == "pure"}
+    times, damaged = _seconds(found)
+    pure = {arm.model: times.get(arm.label) for arm in found if arm.method == "pure"}
     parts = [read_json(file) for file in sorted(pretrained.glob("*.json"))]
     costs = [
-        (arm, _cost(arm, _mean(times, arm), pure.get(arm.model), _before(arm, parts)))
+        (arm, _cost(done, times.get(arm.label), pure.get(arm.model), _before(done, parts)))
         for arm in found
-        if arm.method != "pure" and _done(arm)
+        if arm.method != "pure" and (done := _done(arm))
     ]
     title = f"round {seen.round.round}, {dataset}: extra cost of each method"
     if numbers:
-        names = ("method", "model", "role", *(f"axis_{name}" for name in seen.round.sweep))
+        names = found[0].names(seen.round.sweep)
         rows = [(*arm.names(seen.round.sweep).values(), *cost) for arm, cost in costs]
         return Table(title, (*names, *NUMBERS), tuple(rows), (*NOTES, *damaged))
     shown = tuple((arm.label, *_text(cost)) for arm, cost in costs)
@@ -66,14 +66,32 @@ def cost_table(seen: Survey, dataset: str, pretrained: Path, numbers: bool = Fal
     return Table(title, COLUMNS, shown, notes, keys=1, details=NOTES, empty=empty)
 
 
-def _cost(arm: Arm, seconds: float | None, pure: float | None, before: float | None) -> Cost:
-    result: Any = _done(arm)[0].state.result
-    cost = result.get("cost", {})
-    trained, student = cost.get("method_parameters"), cost.get("parameters")
+def _seconds(found: Sequence[Arm]) -> tuple[dict[str, float], list[str]]:
+    """The mean seconds of an epoch by arm, and a note for each run whose records are damaged."""
+    done = {
+        cell.config.path: (arm.label, cell)
+        for arm in found
+        for cell in arm.cells
+        if cell.state.name == "done"
+    }
+    epochs, damaged = epochs_frame(cell for _, cell in done.values())
+    label = epochs["run"].map({run: label for run, (label, _) in done.items()})
+    mean = epochs["seconds"].dropna().groupby(label).mean()  # imported epochs have no time
+    notes = [f"Left out of the times: {what}." for what in damaged.values()]
+    return {str(arm): float(seconds) for arm, seconds in mean.items()}, notes
+
+
+def _cost(
+    done: Sequence[Mapping[str, Any]],
+    seconds: float | None,
+    pure: float | None,
+    before: float | None,
+) -> Cost:
+    trained, student = done[0]["method_parameters"], done[0]["parameters"]
     return (
         trained,
         100 * trained / student if trained is not None and student else None,
-        cost.get("method_frozen_parameters"),
+        done[0]["method_frozen_parameters"],
         seconds / pure if seconds and pure else None,
         before / pure if before and pure else None,
     )
@@ -91,40 +109,17 @@ def _text(cost: Cost) -> tuple[str | int | None, ...]:
     )
 
 
-def _times(cells: Iterable[Cell]) -> tuple[dict[str, list[float]], list[str]]:
-    """The seconds of every epoch by run, and a note for each run whose records are damaged."""
-    times, damaged = {}, []
-    for cell in cells:
-        try:
-            records = cell.folder.records()
-        except RunError as error:
-            damaged.append(f"Left out of the times: {error.message}.")
-        else:
-            timed = [record for record in records if "time" in record]  # imported ones are not
-            times[cell.config.path] = [record["time"]["seconds"] for record in timed]
-    return times, damaged
-
-
-def _mean(times: dict[str, list[float]], arm: Arm) -> float | None:
-    spent = [seconds for cell in arm.cells for seconds in times.get(cell.config.path, [])]
-    return sum(spent) / len(spent) if spent else None
-
-
-def _before(arm: Arm, parts: list[dict[str, Any]]) -> float | None:
-    """The mean seconds of training what this arm's students had trained before, per teacher."""
-    teachers = {_teacher(cell) for cell in _done(arm)}
+def _before(done: Sequence[Mapping[str, Any]], parts: list[dict[str, Any]]) -> float | None:
+    """The mean seconds of training what these students had trained before, per teacher."""
+    teachers = {run["teacher_sha256"] for run in done}
     spent = [
         part["seconds"]
         for part in parts
-        if part["method"] == arm.method and part["key"]["teacher"] in teachers
+        if part["method"] == done[0]["method"] and part["key"]["teacher"] in teachers
     ]
     return sum(spent) / len(spent) if spent else None
 
 
-def _done(arm: Arm) -> list[Cell]:
-    return [cell for cell in arm.cells if cell.state.name == "done"]
-
-
-def _teacher(cell: Cell) -> str | None:
-    result: Any = cell.state.result
-    return (result.get("teacher") or {}).get("sha256")
+def _done(arm: Arm) -> list[dict[str, Any]]:
+    """The rows of its completed runs, valid or not."""
+    return [run for run in arm.runs if run["state"] == "done"]

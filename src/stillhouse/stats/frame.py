@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import TypeVar
@@ -13,7 +13,6 @@ from stillhouse.config.schema import PURE
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.records import Measures
 from stillhouse.stats import images
 from stillhouse.stats.arms import Arm, Which, arms
 from stillhouse.stats.inference import (
@@ -37,7 +36,7 @@ FAILED = ("failed", "unreadable", "unsound", "lost", "stopped")
 @dataclass(frozen=True)
 class Row:
     """One arm. Differences are in points; `agreement`, `excess` and `ece` in percent, each a mean
-    over the sound runs that recorded it. `sensitivity` is the difference to pure by the
+    over the valid runs that recorded it. `sensitivity` is the difference to pure by the
     alternative (sensitivity) test, `images` in how many seeds (of how many) McNemar's mid-p is
     below 0.05, `problems` what could not be read for them.
     """
@@ -77,7 +76,7 @@ class Frame:
     `family` counts the adjusted comparisons, `spread` is the pooled sd of the students' arms (the
     teacher's left out), `sd` what a difference rests on by the test (of differences if paired,
     else `spread`), `error` the test set's sampling error at the pure student's accuracy, and
-    `seeds` the most sound runs of a student's arm.
+    `seeds` the most valid runs of a student's arm.
     """
 
     dataset: str
@@ -107,17 +106,18 @@ def frame(seen: Survey, dataset: str, which: Which = "final", margin: float = MA
     """
     test: Test = "welch" if seen.round.imported else "paired"
     found = arms(seen, dataset, which)
+    pures = [arm for arm in found if arm.method == PURE]
     students = [arm for arm in found if arm.role != "teacher"]
     spread = pooled_sd([arm.values for arm in students])
-    gaps = [_gap(arm, found, test) for arm in found]
+    gaps = [_gap(arm, pures, test) for arm in found]
     adjusted = _adjusted(found, gaps)
     family = sum(p is not None for p in adjusted)
     compared = sum(
         arm.role == "method" and gap is not None for arm, gap in zip(found, gaps, strict=True)
     )
     rows = [
-        _row(seen, arm, found, gap, Context(test, p, q, margin, spread, max(family, compared)))
-        for arm, gap, p, q in zip(found, gaps, adjusted, _dunnett(found), strict=True)
+        _row(seen, arm, pures, gap, Context(test, p, q, margin, spread, max(family, compared)))
+        for arm, gap, p, q in zip(found, gaps, adjusted, _dunnett(found, pures), strict=True)
     ]
     pure = next((arm for arm in found if arm.role == "pure" and arm.values), None)
     spec = data.spec(dataset, seen.round.files)
@@ -136,48 +136,30 @@ def frame(seen: Survey, dataset: str, which: Which = "final", margin: float = MA
     )
 
 
-def pure_of(arm: Arm, found: Sequence[Arm]) -> Arm | None:
+def pure_of(arm: Arm, found: Iterable[Arm]) -> Arm | None:
     """The pure student that an arm is compared with: of the same network, whoever it teaches."""
-    pures = [other for other in found if other.method == PURE and other.model == arm.model]
-    named = [other for other in found if other.role == "pure"] if arm.role == "teacher" else pures
-    return next((other for other in named if other is not arm), None)
+    for other in found:
+        alike = other.role == "pure" if arm.role == "teacher" else other.model == arm.model
+        if other.method == PURE and alike and other is not arm:
+            return other
+    return None
 
 
-def teachers_now(seen: Survey, arm: Arm, found: Sequence[Arm]) -> dict[int, float]:
+def teachers_now(seen: Survey, arm: Arm, found: Iterable[Arm]) -> dict[int, float]:
     """By student seed, the accuracy of its teacher by the same kind of epoch as the arm's.
 
     A borrowed teacher's is the one its students recorded.
     """
     own = next((other.by_seed for other in found if other.role == "teacher"), None)
     if own is None:
-        return recorded_teachers(arm)
-    seeds = [cell.config.seed for cell in arm.sound if cell.config.seed in seen.round.seeds]
-    pairs = {seed: own.get(teacher_seed(seen.round, seed)) for seed in seeds}
+        return arm.column("teacher_accuracy")
+    known = [seed for seed in arm.by_seed if seed in seen.round.seeds]
+    pairs = {seed: own.get(teacher_seed(seen.round, seed)) for seed in known}
     return {seed: accuracy for seed, accuracy in pairs.items() if accuracy is not None}
 
 
-def recorded_teachers(arm: Arm) -> dict[int, float]:
-    """By student seed, the test accuracy in percent of the weights that taught it."""
-    found = {}
-    for cell in arm.sound:
-        run = cell.folder.started()
-        accuracy = (run["teacher"] or {}).get("accuracy") if run else None
-        if accuracy is not None:
-            found[cell.config.seed] = float(accuracy)
-    return found
-
-
-def teacher_cell(seen: Survey, cell: Cell) -> Cell | None:
-    """The run of this round that teaches students of a run's seed."""
-    run, round_ = cell.config, seen.round
-    if round_.teachers_from or run.seed not in round_.seeds:
-        return None
-    path = f"{run.dataset}/{PURE}/{round_.teacher}/{teacher_seed(round_, run.seed)}"
-    return next((other for other in seen.cells if other.config.path == path), None)
-
-
-def _gap(arm: Arm, found: Sequence[Arm], test: Test) -> Difference | None:
-    pure = pure_of(arm, found)
+def _gap(arm: Arm, pures: Sequence[Arm], test: Test) -> Difference | None:
+    pure = pure_of(arm, pures)
     return difference(arm.by_seed, pure.by_seed, test, arm.resolution) if pure else None
 
 
@@ -189,14 +171,14 @@ def _adjusted(found: Sequence[Arm], gaps: Sequence[Difference | None]) -> list[f
     return [None if p is None else next(held) for p in p_values]
 
 
-def _dunnett(found: Sequence[Arm]) -> list[float | None]:
+def _dunnett(found: Sequence[Arm], pures: Sequence[Arm]) -> list[float | None]:
     """Dunnett's p of every method's arm against the pure student of its network."""
     p_values: list[float | None] = [None] * len(found)
-    for pure in (arm for arm in found if arm.role == "pure"):
+    for pure in (arm for arm in pures if arm.role == "pure"):
         own = [
             index
             for index, arm in enumerate(found)
-            if arm.role == "method" and pure_of(arm, found) is pure
+            if arm.role == "method" and pure_of(arm, pures) is pure
         ]
         tested = dunnett([found[index].values for index in own], pure.values)
         for index, p in zip(own, tested, strict=True):
@@ -205,13 +187,13 @@ def _dunnett(found: Sequence[Arm]) -> list[float | None]:
 
 
 def _row(
-    seen: Survey, arm: Arm, found: Sequence[Arm], gap: Difference | None, context: Context
+    seen: Survey, arm: Arm, pures: Sequence[Arm], gap: Difference | None, context: Context
 ) -> Row:
-    pure = pure_of(arm, found)
-    taught = {} if arm.role == "teacher" else teachers_now(seen, arm, found)
+    pure = pure_of(arm, pures)
+    taught = {} if arm.role == "teacher" else teachers_now(seen, arm, pures)
     problems: list[str] = []
-    agreement, excess = _agreement(seen, arm, problems)
-    sensitivity = _gap(arm, found, "welch" if context.test == "paired" else "paired")
+    agreement, excess = _agreement(seen, arm, pures, problems)
+    sensitivity = _gap(arm, pures, "welch" if context.test == "paired" else "paired")
     return Row(
         arm=arm,
         to_pure=gap,
@@ -220,8 +202,8 @@ def _row(
         to_teacher=difference(arm.by_seed, taught, "paired", arm.resolution) if taught else None,
         agreement=agreement,
         excess=excess,
-        ece=_mean([final(cell).get("ece") for cell in arm.sound]),
-        selection=_mean([_selection(cell) for cell in arm.sound]),
+        ece=_mean(arm.column("ece")),
+        selection=_mean(_selection(arm)),
         sensitivity=sensitivity,
         dunnett=context.dunnett,
         images=_per_image(arm, pure, problems) if pure and arm.role == "method" else None,
@@ -244,24 +226,43 @@ def _verdict(
     return judge(gap, context.adjusted, context.margin, context.spread, context.family, checks)
 
 
-def _agreement(seen: Survey, arm: Arm, problems: list[str]) -> tuple[float | None, float | None]:
+def _agreement(
+    seen: Survey, arm: Arm, pures: Sequence[Arm], problems: list[str]
+) -> tuple[float | None, float | None]:
     """Mean agreement with the teacher and its excess over that of independent errors.
 
     A pure student, which never saw it, is measured against the teacher of its seed.
     """
-    found, excess = [], []
+    agreed, taught = arm.column("agreement"), arm.column("teacher_accuracy")
+    if arm.role == "pure" and (teachers := next((p for p in pures if p.role == "teacher"), None)):
+        agreed, taught = _with_teachers(seen, arm, teachers, problems)
     classes = data.spec(arm.cells[0].config.dataset, seen.round.files).classes
-    taught = recorded_teachers(arm)
-    for cell in arm.sound:
-        agreed, teacher = final(cell).get("agreement"), taught.get(cell.config.seed)
-        if arm.role == "pure" and (other := teacher_cell(seen, cell)) and other.shown == "done":
-            agreed = _compared(images.agreement, cell, other, problems)
-            teacher = final(other)["accuracy"]
-        if agreed is not None and teacher is not None:
-            found.append(agreed)
-            chance = images.chance_agreement(final(cell)["accuracy"], teacher, classes)
-            excess.append(agreed - chance)
-    return _mean(found), _mean(excess)
+    own = arm.column("accuracy")
+    excess = {
+        seed: agreed[seed] - images.chance_agreement(own[seed], taught[seed], classes)
+        for seed in agreed
+        if seed in taught
+    }
+    return _mean({seed: agreed[seed] for seed in excess}), _mean(excess)
+
+
+def _with_teachers(
+    seen: Survey, arm: Arm, teachers: Arm, problems: list[str]
+) -> tuple[dict[int, float], dict[int, float]]:
+    """By seed of a pure student, its agreement with the teacher of that seed, and its accuracy."""
+    by_seed = {cell.config.seed: cell for cell in teachers.valid}
+    accuracies = teachers.column("accuracy")
+    agreed, taught = {}, {}
+    for cell in arm.valid:
+        seed = cell.config.seed
+        if seed not in seen.round.seeds or not (
+            other := by_seed.get(teacher_seed(seen.round, seed))
+        ):
+            continue
+        found = _compared(images.agreement, cell, other, problems)
+        if found is not None:
+            agreed[seed], taught[seed] = found, accuracies[other.config.seed]
+    return agreed, taught
 
 
 def _per_image(arm: Arm, pure: Arm, problems: list[str]) -> tuple[int, int] | None:
@@ -269,10 +270,10 @@ def _per_image(arm: Arm, pure: Arm, problems: list[str]) -> tuple[int, int] | No
 
     None below three seeds.
     """
-    theirs = {cell.config.seed: cell for cell in pure.sound}
+    theirs = {cell.config.seed: cell for cell in pure.valid}
     pairs = [
         _compared(images.discordant, cell, theirs[cell.config.seed], problems)
-        for cell in arm.sound
+        for cell in arm.valid
         if cell.config.seed in theirs
     ]
     p_values = [mcnemar(*pair) for pair in pairs if pair is not None]
@@ -295,21 +296,14 @@ def _compared(
         return None
 
 
-def final(cell: Cell) -> Measures:
-    """What a completed run's last epoch measured on the test images."""
-    assert cell.state.result is not None
-    return cell.state.result["final"]["test"]
+def _selection(arm: Arm) -> dict[int, float]:
+    """By seed, what choosing the best epoch adds to the last one's accuracy, in points."""
+    final, best = arm.column("accuracy"), arm.column("best_accuracy")
+    return {seed: best[seed] - final[seed] for seed in final}
 
 
-def _selection(cell: Cell) -> float:
-    """What choosing the best epoch adds to the last one's accuracy, in points."""
-    assert cell.state.result is not None
-    return float(cell.state.result["best"]["test_accuracy"]) - final(cell)["accuracy"]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return mean(known) if known else None
+def _mean(values: Mapping[int, float]) -> float | None:
+    return mean(values.values()) if values else None
 
 
 def _typical(rows: Sequence[Row]) -> float | None:

@@ -129,7 +129,7 @@ def _measured(cell: Cell) -> dict[str, Any]:
         return {}
     test, best, cost = result["final"]["test"], result["best"], result.get("cost", {})
     started = cell.folder.started() if cell.config.teacher else None
-    taught = (started["teacher"] if started else None) or {}
+    taught = {**((started and started["teacher"]) or {}), **(result.get("teacher") or {})}
     return {
         "accuracy": test["accuracy"],
         "best_accuracy": best["test_accuracy"],

@@ -9,7 +9,10 @@ from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.state import RunState
 from stillhouse.show.figures.accuracy import accuracy_figure
 from stillhouse.show.figures.style import PURE, TEACHER, save
-from stillhouse.stats.arms import Arm, Role
+from stillhouse.stats.arms import Arm
+from stillhouse.stats.runs import Role
+
+VALID = {"failed": None, "done": "yes", "unsound": "no"}
 
 
 def arm(label: str, role: Role, *accuracies: float | None) -> Arm:
@@ -19,7 +22,12 @@ def arm(label: str, role: Role, *accuracies: float | None) -> Arm:
         result = {"final": {"test": {"accuracy": accuracy}}}
         state = RunState("failed") if accuracy is None else RunState("done", result=result)
         cells.append(Cell(run, RunFolder(Path(label)), state, None))
-    return Arm(label, role, label, "ResNetBaby", "", tuple(cells), "final")
+    known = {"arm": label, "role": role, "method": label, "student": "ResNetBaby"}
+    runs = [
+        {**known, "seed": seed, "accuracy": accuracy, "valid": VALID[cells[seed].shown]}
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    return Arm(tuple(runs), tuple(cells), "final")
 
 
 ARMS = [

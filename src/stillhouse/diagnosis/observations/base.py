@@ -12,7 +12,7 @@ from stillhouse.data.specs import DatasetSpec
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.records import Epoch
-from stillhouse.stats.arms import Arm, Which, accuracy_of
+from stillhouse.stats.arms import Arm, Which
 from stillhouse.stats.frame import Frame, Row, frame
 
 Level = Literal["alarm", "warning", "finding", "note"]
@@ -82,6 +82,11 @@ class Scene:
         """All runs of the dataset."""
         return [cell for arm in self.arms for cell in arm.cells]
 
+    @cached_property
+    def accuracy(self) -> dict[str, float]:
+        """The valid runs' accuracies in percent, by path."""
+        return {c.config.path: arm.by_seed[c.config.seed] for arm in self.arms for c in arm.valid}
+
     @property
     def records(self) -> dict[str, list[Epoch]]:
         """Every run's epoch records, by path; none for a run whose files are damaged."""
@@ -113,13 +118,6 @@ def _records(cell: Cell) -> list[Epoch] | str:
 def scene(seen: Survey, dataset: str, which: Which = "final") -> Scene:
     """A dataset as the rules see it."""
     return Scene(seen, frame(seen, dataset, which))
-
-
-def value(cell: Cell, which: Which) -> float:
-    """A sound run's accuracy in percent."""
-    found = accuracy_of(cell.state, which)
-    assert found is not None
-    return found
 
 
 def shown(arm: Arm) -> str:

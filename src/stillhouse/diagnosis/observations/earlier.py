@@ -62,5 +62,5 @@ def _sentence(
         f"{ours.ratio:.1f} (p {is_p(ours.p)}); in {earlier} {before.between:.2f} and "
         f"{before.within:.2f}, a ratio of {before.ratio:.1f} (p {is_p(before.p)})"
     )
-    runs = tuple(cell.config.path for arm in common for cell in arm.sound)
+    runs = tuple(cell.config.path for arm in common for cell in arm.valid)
     return Observation("finding", "more-differentiated", dataset, text, runs)

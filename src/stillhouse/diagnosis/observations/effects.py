@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import mean
 
-from stillhouse.diagnosis.observations.base import Observation, Scene, listed, shown, value
+from stillhouse.diagnosis.observations.base import Observation, Scene, listed, shown
 from stillhouse.diagnosis.observations.teachers import teachers_had
 from stillhouse.stats.frame import Row, pure_of
 from stillhouse.stats.inference import Difference
@@ -32,7 +32,7 @@ def decided(scene: Scene) -> Iterator[Observation]:
         )
         if row.verdict.disputed:
             text += "; the tests disagree, so it is a candidate and no result"
-        yield scene.say("warning" if row.verdict.disputed else "finding", word, text, row.arm.sound)
+        yield scene.say("warning" if row.verdict.disputed else "finding", word, text, row.arm.valid)
 
 
 def inconclusive(scene: Scene) -> Iterator[Observation]:
@@ -41,7 +41,7 @@ def inconclusive(scene: Scene) -> Iterator[Observation]:
     for start in dict.fromkeys(_why_open(row.to_pure) for row in open_ if row.to_pure):
         rows = [row for row in open_ if row.to_pure and _why_open(row.to_pure) == start]
         text = f"{start}: {listed([_gap(row) for row in rows])}"
-        cells = [cell for row in rows for cell in row.arm.sound]
+        cells = [cell for row in rows for cell in row.arm.valid]
         yield scene.say("finding", "inconclusive", text, cells)
 
 
@@ -65,7 +65,7 @@ def below_pure(scene: Scene) -> Iterator[Observation]:
                 f"{shown(row.arm)} is {pure.summary.mean - row.arm.summary.mean:.2f} points below "
                 f"{shown(pure)}: no seed reaches the lowest pure one, {min(pure.values):.2f} %"
             )
-            yield scene.say("warning", "below-pure", text, row.arm.sound)
+            yield scene.say("warning", "below-pure", text, row.arm.valid)
 
 
 def weak_teacher(scene: Scene) -> Iterator[Observation]:
@@ -79,7 +79,7 @@ def weak_teacher(scene: Scene) -> Iterator[Observation]:
                 f"its teacher ({mean(teacher.values):.2f} %, n = {len(teacher.values)}): "
                 f"{gap:+.2f} points leave little to transfer"
             )
-            yield scene.say("warning", "weak-teacher", text, [*teacher.sound, *pure.sound])
+            yield scene.say("warning", "weak-teacher", text, [*teacher.valid, *pure.valid])
 
 
 def above_teacher(scene: Scene) -> Iterator[Observation]:
@@ -98,7 +98,7 @@ def above_teacher(scene: Scene) -> Iterator[Observation]:
     beside = f"; the teacher's seeds alone spread by {spread:.2f} (sd)" if spread else ""
     text = f"Above the teacher that each student had, in points: {listed(parts)}{beside}"
     yield scene.say(
-        "note", "above-teacher", text, [c for _, row, _ in above for c in row.arm.sound]
+        "note", "above-teacher", text, [c for _, row, _ in above for c in row.arm.valid]
     )
 
 
@@ -110,8 +110,8 @@ def above_unfinished_teacher(scene: Scene) -> Iterator[Observation]:
         if cell.shown not in ("lost", "stopped") or not scores:
             continue
         for arm in scene.arms:
-            for student in arm.sound:
-                found = value(student, scene.which)
+            for student in arm.valid:
+                found = scene.accuracy[student.config.path]
                 if student.config.seed == cell.config.seed and found > max(scores):
                     text = (
                         f"{arm.label}, seed {student.config.seed} ({found:.2f} %) is above its "
@@ -140,7 +140,7 @@ def selection_bias(scene: Scene) -> Iterator[Observation]:
             "Choosing the best epoch on the test images adds more than half of the difference to "
             f"pure, in points: {listed(parts)}"
         )
-        cells = [cell for row in rows for cell in row.arm.sound]
+        cells = [cell for row in rows for cell in row.arm.valid]
         yield scene.say("note", "selection-bias", text, cells)
 
 
@@ -159,7 +159,7 @@ def over_regularised(scene: Scene) -> Iterator[Observation]:
                 f"{shown(row.arm)} fits its training images worse than pure ({trained:.1f} against "
                 f"{level:.1f} %) and tests worse: too much weight on its term?"
             )
-            yield scene.say("warning", "over-regularised", text, row.arm.sound)
+            yield scene.say("warning", "over-regularised", text, row.arm.valid)
 
 
 def calibration(scene: Scene) -> Iterator[Observation]:
@@ -171,7 +171,7 @@ def calibration(scene: Scene) -> Iterator[Observation]:
     if rows:
         parts = [f"{row.arm.label} {row.ece:.1f} %" for row in rows]
         text = f"Calibration error differs from pure's {pure.ece:.1f} %: {listed(parts)}"
-        yield scene.say("note", "calibration", text, [c for row in rows for c in row.arm.sound])
+        yield scene.say("note", "calibration", text, [c for row in rows for c in row.arm.valid])
 
 
 def swept(scene: Scene) -> Iterator[Observation]:
@@ -188,7 +188,7 @@ def swept(scene: Scene) -> Iterator[Observation]:
                 f"{best.arm.name}: {', '.join(parts)}. The best value was chosen on the test "
                 f"images, from {len(rows)}: expect less of it on others"
             )
-            yield scene.say("note", "swept", text, [c for row in rows for c in row.arm.sound])
+            yield scene.say("note", "swept", text, [c for row in rows for c in row.arm.valid])
 
 
 def _gap(row: Row) -> str:
@@ -215,7 +215,7 @@ def _p_values(scene: Scene, row: Row) -> str:
 def _trained(scene: Scene, label: str) -> float | None:
     """The mean final training accuracy of an arm's sound runs."""
     arm = next(arm for arm in scene.arms if arm.label == label)
-    found = [scene.records.get(cell.config.path, []) for cell in arm.sound]
+    found = [scene.records.get(cell.config.path, []) for cell in arm.valid]
     last = [records[-1].get("train", {}).get("accuracy") for records in found if records]
     known = [accuracy for accuracy in last if accuracy is not None]
     return mean(known) if known else None

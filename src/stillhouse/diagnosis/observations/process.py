@@ -29,7 +29,7 @@ def smoothed(scene: Scene) -> Iterator[Observation]:
             f"The teachers were trained with label smoothing {rate:g}, which is known to weaken "
             "distillation by logits (Mueller et al. 2019): other recipes may rank it otherwise"
         )
-        yield scene.say("note", "smoothed-teacher", text, arm.sound)
+        yield scene.say("note", "smoothed-teacher", text, arm.valid)
 
 
 def identical(scene: Scene) -> Iterator[Observation]:

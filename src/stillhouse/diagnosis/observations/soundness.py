@@ -96,7 +96,7 @@ def uneven(scene: Scene) -> Iterator[Observation]:
     if len(counts) > 1:
         parts = [f"{n} for {', '.join(labels)}" for n, labels in sorted(counts.items())[::-1]]
         yield scene.say("warning", "uneven-seeds", f"Sound seeds differ: {'; '.join(parts)}")
-    sound = [cell for arm in scene.arms for cell in arm.sound if cell.config.path in scene.records]
+    sound = [cell for arm in scene.arms for cell in arm.valid if cell.config.path in scene.records]
     lengths = {len(scene.records[cell.config.path]): cell for cell in sound}
     if len(lengths) > 1:
         text = f"Completed runs have different numbers of epochs: {sorted(lengths)}"

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from stillhouse.config.expand import teacher_seed
-from stillhouse.diagnosis.observations.base import FEW, Observation, Scene, listed, value
+from stillhouse.diagnosis.observations.base import FEW, Observation, Scene, listed
 from stillhouse.rounds.survey import Cell
 from stillhouse.stats.arms import Arm
-from stillhouse.stats.frame import recorded_teachers
 from stillhouse.stats.inference import correlation, pooled_sd
 from stillhouse.stats.summary import MIN_SEEDS
 
@@ -67,7 +66,7 @@ def wide(scene: Scene) -> Iterator[Observation]:
                 f"{len(arm.values)}), {spread / others:.1f} times the {others:.2f} of the other "
                 "students' arms"
             )
-            yield scene.say("warning", "wide-spread", text, arm.sound)
+            yield scene.say("warning", "wide-spread", text, arm.valid)
 
 
 def outlier(scene: Scene) -> Iterator[Observation]:
@@ -76,7 +75,7 @@ def outlier(scene: Scene) -> Iterator[Observation]:
         cell = _outlier(scene, arm)
         if cell is not None:
             centre = median(arm.values)
-            found = value(cell, scene.which)
+            found = scene.accuracy[cell.config.path]
             text = (
                 f"{arm.label}, seed {cell.config.seed} ({found:.2f} %) is an outlier: "
                 f"{found - centre:+.2f} points from the median of {len(arm.values)} seeds"
@@ -90,8 +89,8 @@ def _outlier(scene: Scene, arm: Arm) -> Cell | None:
     if len(arm.values) < MIN_SEEDS:
         return None
     centre = median(arm.values)
-    cell = max(arm.sound, key=lambda cell: abs(value(cell, scene.which) - centre))
-    distance = abs(value(cell, scene.which) - centre)
+    cell = max(arm.valid, key=lambda cell: abs(scene.accuracy[cell.config.path] - centre))
+    distance = abs(scene.accuracy[cell.config.path] - centre)
     if len(arm.values) >= FEW:
         deviation = median(abs(v - centre) for v in arm.values)
         return cell if distance > max(FAR * deviation, 1.0) else None
@@ -115,7 +114,7 @@ def _explained(scene: Scene, arm: Arm, cell: Cell) -> str:
     taught = _teachers(scene, arm)
     own = taught.get(cell.config.seed)
     if own is not None and len(taught) >= MIN_SEEDS:
-        low = value(cell, scene.which) < median(arm.values)
+        low = scene.accuracy[cell.config.path] < median(arm.values)
         others = [accuracy for seed, accuracy in taught.items() if seed != cell.config.seed]
         if (own < min(others)) if low else (own > max(others)):
             return f"; its teacher is also the {'lowest' if low else 'highest'} ({own:.2f} %)"
@@ -139,14 +138,14 @@ def driven(scene: Scene) -> Iterator[Observation]:
             text += f"; pure students, which never saw it, have r = {control:.2f}: not identified"
         elif n < FEW:
             text += "; suggestive only"
-        yield scene.say("warning", "teacher-driven", text, row.arm.sound)
+        yield scene.say("warning", "teacher-driven", text, row.arm.valid)
 
 
 def _at_hand_over(scene: Scene, arm: Arm) -> str:
     """The correlation with what the teacher was when it was loaded, if that is known."""
     final = _teachers(scene, arm)
     then = {}
-    for cell in arm.sound:
+    for cell in arm.valid:
         early = handed(cell)
         known = early.accuracy if early else final.get(cell.config.seed)
         if known is not None:
@@ -164,12 +163,12 @@ def teachers_had(scene: Scene, arm: Arm) -> dict[int, float]:
     A teacher still in training then has its best until then; if that is not known, and where
     there is no teacher, the seed is left out.
     """
-    own = {cell.config.path: cell for other in scene.arms for cell in other.sound}
-    recorded, found = recorded_teachers(arm), {}
-    for cell in arm.sound:
+    own = {cell.config.path: cell for other in scene.arms for cell in other.valid}
+    recorded, found = arm.column("teacher_accuracy"), {}
+    for cell in arm.valid:
         seed, early = cell.config.seed, handed(cell)
         teacher = own.get(str(cell.config.teacher_path))
-        known = recorded.get(seed) if teacher is None else value(teacher, scene.which)
+        known = recorded.get(seed) if teacher is None else scene.accuracy[teacher.config.path]
         if known is not None and early is None:
             found[seed] = known
         elif early is not None and early.accuracy is not None:
@@ -188,7 +187,7 @@ def _follows(scene: Scene, arm: Arm) -> float | None:
 def _teachers(scene: Scene, arm: Arm) -> dict[int, float]:
     """By student seed, its teacher's accuracy by the same kind of epoch."""
     if scene.teacher is None or not scene.teacher.values:
-        return recorded_teachers(arm)
+        return arm.column("teacher_accuracy")
     own, round_ = scene.teacher.by_seed, scene.seen.round
     known = [seed for seed in arm.by_seed if seed in round_.seeds]
     pairs = {seed: own.get(teacher_seed(round_, seed)) for seed in known}
