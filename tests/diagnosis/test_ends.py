@@ -150,7 +150,7 @@ def test_the_first_line_that_says_it_is_the_evidence() -> None:
 
 def test_a_memory_limit_comes_before_the_kill_it_causes() -> None:
     said = ("slurmstepd: error: Detected 1 oom_kill event in StepId=7", "Killed")
-    assert causes(ended("lost", "its process ended without a word", *said)) == [
+    assert causes(ended("lost", "its process is gone", *said)) == [
         "oom-limit",
         "killed",
     ]
@@ -162,10 +162,8 @@ def test_an_unknown_error_is_a_crash_with_its_line() -> None:
 
 
 def test_silent_ends() -> None:
-    assert causes(ended("lost", "its process ended without a word")) == ["killed"]
-    assert causes(ended("lost", "its process ended without a word", here=False)) == [
-        "stale-heartbeat"
-    ]
+    assert causes(ended("lost", "its process is gone")) == ["killed"]
+    assert causes(ended("lost", "its process is gone", here=False)) == ["stale-heartbeat"]
     assert causes(ended("unreadable", "status.json: the field 'epoch'")) == ["disk"]
 
 

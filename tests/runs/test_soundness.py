@@ -25,7 +25,7 @@ def test_bounds_of_the_published_datasets() -> None:
 @pytest.mark.parametrize(
     ("test", "word"),
     [
-        ({"accuracy": 10.94}, "guessing"),
+        ({"accuracy": 10.94}, "10.94 %"),
         ({"accuracy": 10.95}, ""),
         ({"accuracy": 19.9, "classes_predicted": 2}, "2 of 10 classes"),
         ({"accuracy": 19.9, "classes_predicted": 3}, ""),

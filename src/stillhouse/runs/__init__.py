@@ -1,1 +1,1 @@
-"""Run folders: plain files, one writer each, whose state is derived by the reader."""
+"""Run folders: plain files with one writer per run; the reader derives the state."""

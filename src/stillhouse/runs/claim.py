@@ -1,12 +1,12 @@
-"""One writer a run: an attempt is claimed by renaming a folder to its number.
+"""One writer per run: an attempt is claimed by renaming a folder to its number.
 
-The folder holds its `claim.json` already, and a folder cannot be renamed onto one that is not
-empty, so exactly one process gets the number and no attempt is without a claimant.
+The folder already holds its `claim.json`, and a folder cannot be renamed onto one that is not
+empty. So exactly one process gets the number, and every attempt has a claim.
 
-No lock is held, so nothing has to be released on a network file system. A writer that was
-suspended and wakes up after its successor has started finds a higher number and leaves; until
-then it has only written into its own attempt's folder. So a claim that is taken over too early,
-as when a clock was wrong, costs time and nothing else.
+There is no lock to release on a network file system. A writer that was suspended and wakes up after
+its successor has started finds a higher number and stops; until then it has written only into its
+own attempt's folder. A claim that is taken over too early, because a clock was wrong, costs only
+time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Busy(RunError):
 
 
 class Superseded(RunError):
-    """A later attempt has taken over; this one must not write any more."""
+    """A later attempt has taken over; this one must stop writing."""
 
 
 @dataclass
@@ -65,17 +65,17 @@ class Claim:
             shutil.rmtree(new, ignore_errors=True)
             if not attempt.path.exists():
                 raise
-            # A network file system may refuse what it has just granted: the claim tells.
+            # A network file system may report a failure after success: compare the claim.
             if not attempt.claim.exists() or attempt.claim.read_bytes() != identity:
-                raise Busy(f"{folder.path} was taken by another process just now") from error
+                raise Busy(f"{folder.path} was claimed by another process just now") from error
         return cls(folder, attempt)
 
     def superseded(self) -> bool:
-        """Whether a later attempt has started, so this one must not write any more."""
+        """Return whether a later attempt has started; this one must then stop writing."""
         return self.folder.attempt(self.attempt.number + 1).path.exists()
 
     def check(self) -> None:
-        """Raise Superseded if this attempt has been overtaken, or released by hand."""
+        """Raise Superseded if a later attempt has started or this one was released by hand."""
         if self.superseded():
             raise Superseded(f"{self.folder.path}: a later attempt has taken over")
         if self.attempt.released.exists():
@@ -93,9 +93,9 @@ class Claim:
         self.beaten = time.monotonic()
 
     def beat(self, **facts: Any) -> None:
-        """Show that the attempt is alive, at most every `BEAT_SECONDS`.
+        """Write a heartbeat, at most every `BEAT_SECONDS`.
 
-        Raises Superseded if a later one has taken over meanwhile.
+        Raises Superseded if a later attempt has taken over.
         """
         if time.monotonic() - self.beaten >= BEAT_SECONDS:
             self.check()
@@ -103,11 +103,11 @@ class Claim:
 
 
 def alive(attempt: Attempt, now: float | None = None) -> str | None:
-    """Who is writing this attempt, or None if it has ended or its writer is gone.
+    """Return who writes this attempt, or None if it has ended or its writer is gone.
 
-    On the writer's own machine its process is looked up; elsewhere, or if it is stopped, the
-    heartbeat decides. One from the future, by a clock that was wrong, counts no more than one as
-    far in the past.
+    On the writer's own machine its process is looked up. Elsewhere, or if the process is stopped,
+    the age of the heartbeat decides. A heartbeat from the future (a wrong clock) is treated like
+    one equally far in the past.
     """
     status = attempt.read_status()
     if status["state"] != "running" or attempt.released.exists():
@@ -125,26 +125,26 @@ def alive(attempt: Attempt, now: float | None = None) -> str | None:
 
 
 def ago(seconds: float) -> str:
-    """How old a heartbeat is in words; one from the future shows that a clock is wrong."""
+    """Return the age of a heartbeat in words; one from the future shows that a clock is wrong."""
     return f"{seconds:.0f} s ago" if seconds >= 0 else f"{-seconds:.0f} s ahead of this clock"
 
 
 def holder(claim: Holder) -> Process:
-    """The process that wrote a claim."""
+    """Return the process that wrote a claim."""
     space, started = claim.get("space", UNKNOWN), claim["started"] or UNKNOWN
     return Process(claim["host"], space, claim["pid"], started)
 
 
 def release(attempt: Attempt) -> bool:
-    """End by hand the claim of a writer known to be gone; False if it had been ended before."""
+    """End the claim of a writer known to be gone; False if it had ended before."""
     me = Process.me()
     return write_once(attempt.released, dump({"host": me.host, "pid": me.pid, "time": time.time()}))
 
 
 def _overwrite(path: Path, data: bytes) -> None:
-    """Replace a small file in its place, which needs no room on a full disk.
+    """Overwrite a small file in place, which needs no space on a full disk.
 
-    One write within a block that is there already; blanks cover what was longer.
+    It is one write into existing blocks; blanks replace the rest of a longer old content.
     """
     with path.open("r+b", buffering=0) as file:
         file.write(data.ljust(path.stat().st_size))

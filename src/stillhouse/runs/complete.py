@@ -1,12 +1,12 @@
-"""How a run is completed: one file decides, and whoever comes later can carry on from it.
+"""Complete a run: one file decides, and any later process can finish the rest.
 
 1. The attempt writes weights, metrics and predictions into its own folder.
-2. It creates `result.json`, which names the attempt and holds the hashes. Only one can.
-3. The named attempt's files are moved up, and what only resuming needs is dropped.
+2. It creates `result.json`, which names the attempt and holds the hashes. Only one attempt can.
+3. The files of the named attempt are moved up, and files needed only for resuming are deleted.
 
-A process that was suspended anywhere in 1 or 2 and wakes up after a successor has completed the
-run cannot create `result.json` any more, and nothing of its own is ever moved up. If the process
-dies in 3, the next one to look after the run carries on.
+A process that was suspended in 1 or 2 and wakes up after a successor has completed the run cannot
+create `result.json`, and its files are never moved up. If the process is killed in 3, the next
+process that opens the run continues.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def complete(claim: Claim, result: dict[str, Any]) -> bool:
 
 
 def tidy(folder: RunFolder) -> None:
-    """Carry on where a process that is gone left off; safe beside a living one, and twice."""
+    """Finish what a killed process left; safe beside a running process, and repeatable."""
     sweep(folder.path, folder.path / "attempts")
     attempts = folder.attempts()
     result = folder.completed()
@@ -46,7 +46,7 @@ def tidy(folder: RunFolder) -> None:
         if result and attempt.number == result.get("attempts"):
             _move_up(folder, attempt)
     for attempt in attempts if result else []:
-        if not alive(attempt):  # a living one has been overtaken, and tidies when it sees that
+        if not alive(attempt):  # a running one tidies when it detects its successor
             _drop(attempt)
 
 

@@ -1,4 +1,4 @@
-"""Which code, packages and machine a run was trained with."""
+"""Record which code, packages and machine trained a run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import stillhouse
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetensors")
 GIT_SECONDS = 10
-# For glibc, which otherwise returns large buffers to the system after each layer and faults their
-# pages in again at the next: at 64 x 64 pixels evaluation spends as long in the kernel as in
-# convolutions. A process keeps up to 4 GiB that it has freed.
+# For glibc, which otherwise returns large buffers to the system after each layer, so that the next
+# layer causes page faults: at 64 x 64 pixels evaluation spends as much time in the kernel as in
+# convolutions. A process keeps up to 4 GiB of freed memory.
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
@@ -27,7 +27,7 @@ KEEP_MEMORY = {
 
 @cache
 def source() -> str:
-    """SHA-256 over every Python file of the package, by name: which code this is."""
+    """Return a SHA-256 over every Python file of the package, with its name."""
     folder, digest = Path(stillhouse.__file__).parent, sha256()
     for file in sorted(folder.rglob("*.py")):
         digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
@@ -36,8 +36,9 @@ def source() -> str:
 
 
 def code() -> dict[str, Any]:
-    """The stillhouse version, the hash of its source and, in a git checkout, its commit and a
-    hash of what differs from it.
+    """Return the stillhouse version and the hash of its source.
+
+    In a git checkout also the commit, and a hash of the uncommitted changes.
     """
     folder = Path(stillhouse.__file__).parent
     found: dict[str, Any] = {
@@ -54,12 +55,12 @@ def code() -> dict[str, Any]:
 
 
 def of_worker() -> dict[str, str]:
-    """The environment variables of a process that trains: this one's, and `KEEP_MEMORY`."""
+    """Return the environment variables for a worker: this process's and `KEEP_MEMORY`."""
     return {**KEEP_MEMORY, **os.environ}
 
 
 def machine() -> dict[str, Any]:
-    """Packages, Python, processor and host (no torch needed)."""
+    """Return packages, Python, processor and host (without torch)."""
     return {
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),

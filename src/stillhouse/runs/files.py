@@ -1,4 +1,4 @@
-"""Reading and writing small files so that a reader never sees half of one."""
+"""Read and write small files atomically: a reader never sees a partial file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESTORE = "restore or remove it"
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`: a reader sees the old bytes or the new ones, also after a crash."""
+    """Replace `path` by `data`; a reader sees the old or the new bytes, also after a crash."""
     with _written(path, data) as temporary:
         os.replace(temporary, path)
     sync_folder(path.parent)
@@ -34,8 +34,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 def write_once(path: Path, data: bytes) -> bool:
     """Create `path` with `data` unless it exists; False if another writer was first.
 
-    Uses a hard link, which is exclusive on network file systems too. There an answer that got
-    lost is asked for again and may be a refusal: a second link shows that it was granted.
+    Uses a hard link, which is exclusive on network file systems too. There a lost answer is
+    requested again, and the second answer may be a refusal: a link count of two shows that the
+    first succeeded.
     """
     with _written(path, data) as temporary:
         try:
@@ -47,14 +48,14 @@ def write_once(path: Path, data: bytes) -> bool:
 
 
 def temporary(path: Path) -> Path:
-    """A name beside `path` for this process alone; it tells `sweep` whose it is."""
+    """Return a temporary name beside `path`; it contains this process's name, for `sweep`."""
     return path.with_name(f".{path.name}@{Process.me()}@{uuid4().hex[:8]}.tmp")
 
 
 def sweep(*folders: Path) -> None:
-    """Remove what processes that are gone left half written in these folders.
+    """Remove temporary files of dead processes in these folders.
 
-    Where a process cannot be looked up, as on another host, its file's age decides.
+    If a process cannot be looked up (on another host), the age of its file decides.
     """
     for folder in folders:
         for path in folder.glob(".*@*@*.tmp"):
@@ -76,7 +77,7 @@ def _abandoned(path: Path) -> bool:
 
 @contextmanager
 def _written(path: Path, data: bytes) -> Iterator[Path]:
-    """A temporary file beside `path` with `data` safe on the disk, gone afterwards."""
+    """Write `data` to a temporary file beside `path` and sync it; delete it afterwards."""
     new = temporary(path)
     with blamed_on(path):
         try:
@@ -91,7 +92,7 @@ def _written(path: Path, data: bytes) -> Iterator[Path]:
 
 @contextmanager
 def blamed_on(path: Path) -> Iterator[None]:
-    """Let an OSError name `path`: one of a write names no file, others a temporary one."""
+    """Let an OSError name `path`; errors of a write name no file or a temporary one."""
     try:
         yield
     except OSError as error:
@@ -100,12 +101,15 @@ def blamed_on(path: Path) -> Iterator[None]:
 
 
 def dump_json(value: Any) -> bytes:
-    """Indented JSON with a final newline; NaN is refused, for it is not JSON."""
+    """Return indented JSON with a final newline; NaN is an error, because JSON has none."""
     return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES, cure: str = RESTORE) -> bytes:
-    """All of a plain file. Raises RunError if it is none (a pipe would block), or too large."""
+    """Return the content of a plain file.
+
+    Raises RunError if it is not a plain file (a pipe would block) or too large.
+    """
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -120,10 +124,10 @@ def read_bytes(path: Path, limit: int = MAX_BYTES, cure: str = RESTORE) -> bytes
 
 
 def read_recorded(path: Path, digest: str, limit: int = MAX_BYTES, cure: str = RESTORE) -> bytes:
-    """A file of a completed run, which has the recorded SHA-256.
+    """Return the path of a completed run's file with the recorded SHA-256.
 
-    Until it is moved up it lies in the folder of the attempt that wrote it. Raises RunError if
-    there is no such file.
+    Until it is moved up it is in the folder of the attempt that wrote it. Raises RunError if there
+    is no such file.
     """
     for place in (path, *path.parent.glob(f"attempts/*/{path.name}"), path):
         try:
@@ -138,7 +142,7 @@ def read_recorded(path: Path, digest: str, limit: int = MAX_BYTES, cure: str = R
 
 
 def read_json(path: Path, cure: str = RESTORE) -> dict[str, Any]:
-    """The object in a JSON file. Raises RunError naming the file if it is not one."""
+    """Return the object in a JSON file. Raises RunError naming the file if it is not one."""
     try:
         value = _parse(read_bytes(path, cure=cure))
     except (ValueError, RecursionError) as error:
@@ -151,9 +155,9 @@ def read_json(path: Path, cure: str = RESTORE) -> dict[str, Any]:
 
 
 def read_lines(path: Path, expected: str | None = None) -> list[Any]:
-    """The values of a JSONL file; a torn last line, the mark of a kill, is left out.
+    """Return the values of a JSONL file without a torn last line, which a kill leaves.
 
-    Raises RunError for a torn other line, or if the SHA-256 of the bytes is not as `expected`.
+    Raises RunError for any other torn line, or if the SHA-256 of the bytes differs from `expected`.
     """
     records = []
     content = read_recorded(path, expected) if expected else read_bytes(path)
@@ -173,7 +177,7 @@ def read_lines(path: Path, expected: str | None = None) -> list[Any]:
 
 
 def _parse(text: bytes) -> Any:
-    """JSON of finite numbers. Raises ValueError or RecursionError."""
+    """Parse JSON with finite numbers. Raises ValueError or RecursionError."""
     return json.loads(text, parse_float=_finite, parse_constant=_finite)
 
 
@@ -184,7 +188,7 @@ def _finite(text: str) -> float:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes."""
     digest = sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -193,7 +197,7 @@ def file_hash(path: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder safe on the disk."""
+    """Sync a folder, so that the names in it survive a crash."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

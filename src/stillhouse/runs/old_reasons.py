@@ -1,6 +1,6 @@
-"""What a `status.json` means that was written before there were codes.
+"""Derive the code of a `status.json` that was written before there were codes.
 
-Only the sentences that stillhouse wrote until then are read here, and nowhere else.
+This is the only place that reads sentences of stillhouse, and only those written until then.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ CONFLICT = "; in conflict: "
 
 
 def split_conflicts(reason: str) -> tuple[str, tuple[str, ...]]:
-    """An imported run's reason, and the contradictions in its records that stood behind it."""
+    """Split an imported run's reason from the contradictions in its records that followed it."""
     first, *conflicts = reason.split(CONFLICT)
     return first, tuple(conflicts)
 
 
 def code_of_reason(reason: str) -> Cause | Literal[""]:
-    """The code that belongs to a recorded reason; empty where no rule knows it."""
+    """Return the code of a recorded reason; empty if no rule matches."""
     if cause := cause_of(reason):
         return cause
     return next((cause for cause, pattern in SENTENCES if re.search(pattern, reason)), "")

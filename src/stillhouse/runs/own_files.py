@@ -1,4 +1,4 @@
-"""Copies of the user's own files beside the runs they trained; a hash alone brings none back.
+"""Copies of custom components beside the runs they trained; a hash cannot restore a file.
 
 experiments/own_files/f30c170c61fd7375/own_method.py
 """
@@ -15,7 +15,7 @@ SHOWN_DIGITS = 16
 
 
 def keep(files: Files, experiments: Path) -> None:
-    """Copy each file once. Raises RunError if one is no longer what it was when it was read."""
+    """Copy each file once. Raises RunError if one has changed since it was read."""
     for file in files:
         copy = _copy(file, experiments)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -23,7 +23,7 @@ def keep(files: Files, experiments: Path) -> None:
 
 
 def kept(files: Files, experiments: Path) -> Files:
-    """The same files where their copies are, for the originals may have changed since."""
+    """Return the files with the paths of their copies; the originals may have changed."""
     return tuple(replace(file, path=_copy(file, experiments)) for file in files)
 
 

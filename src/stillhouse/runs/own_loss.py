@@ -1,4 +1,4 @@
-"""A method's own loss, of its student and of a pure one, as `verify --losses` recorded it."""
+"""A method's own loss, of its student and of a pure one, as recorded by `verify --losses`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ VERDICTS: dict[int, Verdict] = {-1: "lower", 0: "no difference", 1: "higher"}
 class OwnLoss:
     """The weighted loss without cross entropy on the test images: `own` student, `pure` student.
 
-    One value each, or one per fit of `fit_epochs` epochs where the method trains modules of its
-    own (a regressor, a translator), which start from other weights in every fit.
+    One value each, or one per fit of `fit_epochs` epochs if the method trains modules of its own (a
+    regressor, a translator); each fit starts from other weights.
     """
 
     own: tuple[float, ...]
@@ -28,10 +28,10 @@ class OwnLoss:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the own student's loss is lower, or higher, in every fit.
+        """Return whether the own student's loss is lower, or higher, in every fit.
 
-        Fits of one number start from the same modules. A single value is compared with all. For two
-        students that are alike, five fits agree on `lower` by chance once in 32 times.
+        Fits with the same number start from the same modules. A single value is compared with all.
+        For two equal students, five fits agree on `lower` by chance once in 32 times.
         """
         pairs = zip(cycle(self.own), self.pure, strict=False)
         signs = {(own > pure) - (own < pure) for own, pure in pairs}
@@ -39,9 +39,9 @@ class OwnLoss:
 
 
 def measured_with(own: RunFolder, pure: RunFolder) -> dict[str, Any] | None:
-    """The hashes that a comparison of two completed runs depends on; None if one is not completed.
+    """Return the hashes that a comparison of two completed runs depends on.
 
-    Raises RunError if their files are damaged.
+    None if one is not completed. Raises RunError if their files are damaged.
     """
     run, result, other = own.started(), own.completed(), pure.completed()
     if run is None or result is None or other is None:
@@ -55,7 +55,7 @@ def measured_with(own: RunFolder, pure: RunFolder) -> dict[str, Any] | None:
 
 
 def read(own: RunFolder, pure: RunFolder) -> OwnLoss | None:
-    """The recorded comparison, if it is of these weights. Raises RunError if it is damaged."""
+    """Return the recorded comparison if it is of these weights. Raises RunError if damaged."""
     if not own.own_loss.exists():
         return None
     found = OWN_LOSS.read(own.own_loss)
@@ -65,7 +65,7 @@ def read(own: RunFolder, pure: RunFolder) -> OwnLoss | None:
 
 
 def write(own: RunFolder, pure: RunFolder, losses: OwnLoss) -> None:
-    """Record a comparison in the own student's folder."""
+    """Write a comparison into the own student's folder."""
     value = {
         "measured_with": measured_with(own, pure),
         "own": losses.own,

@@ -1,4 +1,4 @@
-"""Which process wrote something, and whether it still runs."""
+"""Identify the process that wrote a file, and check whether it still runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ STOPPED = ("T", "t")
 
 @dataclass(frozen=True)
 class Process:
-    """A process on some machine; `started` tells it from a later one with the same number.
+    """A process on a machine; `started` distinguishes it from a later one with the same number.
 
-    `space` is the pid namespace: containers that share a host name do not share process numbers.
+    `space` is the pid namespace: containers with the same host name have separate process numbers.
     """
 
     host: str
@@ -26,13 +26,13 @@ class Process:
 
     @classmethod
     def me(cls) -> Process:
-        """This process."""
+        """Return this process."""
         pid = os.getpid()
         return cls(socket.gethostname(), _space(), pid, process_started(pid) or UNKNOWN)
 
     @classmethod
     def parse(cls, text: str) -> Process | None:
-        """The process named by `str(process)`, or None if the text names none."""
+        """Parse `str(process)`; None if the text names no process."""
         parts = text.rsplit("-", 3)
         if len(parts) != 4 or not parts[2].isdecimal():
             return None
@@ -42,9 +42,9 @@ class Process:
         return f"{self.host}-{self.space}-{self.pid}-{self.started}"
 
     def alive(self) -> bool | None:
-        """Whether it still runs; None if that cannot be seen from here, or if it is stopped.
+        """Return whether it still runs; None if that is not visible from here, or if it is stopped.
 
-        A stopped process may never go on: a suspended one can outlive its job.
+        A stopped process may never continue: a suspended one can outlive its job.
         """
         if (self.host, self.space) != (socket.gethostname(), _space()):
             return None
@@ -54,9 +54,9 @@ class Process:
 
 
 def stop_signals() -> list[signal.Signals]:
-    """The signals that ask a command to stop and be resumed later.
+    """Return the signals that ask a command to stop and be resumed later.
 
-    A hang-up (a closed terminal) is one of them, unless it is ignored, as `nohup` wants it.
+    SIGHUP (a closed terminal) is one of them unless it is ignored, as with `nohup`.
     """
     asking = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -65,9 +65,9 @@ def stop_signals() -> list[signal.Signals]:
 
 
 def process_started(pid: int) -> str | None:
-    """When a process of this machine started, as an opaque text; None if there is none.
+    """Return when a process of this machine started, as an opaque text; None if there is none.
 
-    Together with the pid it tells a process from a later one that was given the same number.
+    Together with the pid it distinguishes a process from a later one with the same number.
     """
     try:
         fields = _fields(pid)
@@ -85,7 +85,7 @@ def process_started(pid: int) -> str | None:
 
 
 def _fields(pid: int) -> list[str]:
-    """What the kernel says of a process of this machine, from its state on."""
+    """Return the kernel's fields for a process of this machine, from its state on."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 

@@ -1,7 +1,7 @@
-"""What the JSON files of a run hold: checked here, once, wherever one is read.
+"""The JSON files of a run, validated at every read.
 
-Every file has a `format` number. `run.json` and `result.json`, on which numbers rest, are also
-sealed: their `sha256` is of all the rest, so that a changed digit is found.
+Every file has a `format` number. Results depend on `run.json` and `result.json`; these are also
+sealed: `sha256` is the hash of all other fields, so a changed digit is detected.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from stillhouse.errors import RunError
 from stillhouse.runs.files import dump_json, read_json, read_lines
 
 FORMAT = 1
-MOVE_AWAY = "restore it, or move the run's folder away to train it anew"
-# A later format may add fields; those known here are never converted ("1" is no number).
+MOVE_AWAY = "restore it, or move the run's folder away to train the run again"
+# A later format may add fields; known fields are never converted ("1" is not a number).
 _open = with_config(ConfigDict(extra="allow", strict=True))
 
 Natural = Annotated[int, Field(ge=0, le=2**63)]
@@ -32,13 +32,12 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 @_open
 class Status(TypedDict):
-    """`status.json`: how far an attempt is, when it last said so, how it ended.
+    """`status.json`: the progress of an attempt, its last heartbeat, how it ended.
 
-    `reason` is for readers; `code` names the cause for programs (see `causes`). An imported
-    attempt may have `conflicts` (contradictions in its records) and `best_accuracy` on the test
-    images.
+    `reason` is for readers; `code` names the cause for programs (see `causes`). An imported attempt
+    may have `conflicts` (contradictions in its records) and `best_accuracy` on the test images.
 
-    Only an imported attempt is recorded as `lost`; here that follows from a missing process.
+    Only an imported attempt is recorded as `lost`; otherwise that follows from a missing process.
     """
 
     state: Literal["running", "stopped", "failed", "finished", "lost"]
@@ -67,7 +66,7 @@ class Holder(TypedDict):
 
 @_open
 class Measures(TypedDict):
-    """What is measured on a set of images (see docs/run-records.md for the units)."""
+    """Measurements on a set of images (units: docs/run-records.md)."""
 
     accuracy: Percent
     ce: NotRequired[float]
@@ -79,7 +78,7 @@ class Measures(TypedDict):
 
 @_open
 class Timing(TypedDict):
-    """What differs when a run is repeated."""
+    """The fields that differ when a run is repeated."""
 
     seconds: Annotated[float, Field(ge=0)]
     images_per_second: NotRequired[float]
@@ -89,8 +88,10 @@ class Timing(TypedDict):
 
 @_open
 class Epoch(TypedDict):
-    """A line of `metrics.jsonl`. An imported one may lack a time, and losses that are not finite
-    (their names stand in `not_finite`).
+    """A line of `metrics.jsonl`.
+
+    An imported one may lack a time and non-finite losses; `not_finite` lists the names of these
+    losses.
     """
 
     epoch: Annotated[int, Field(ge=1, le=10**9)]
@@ -118,7 +119,7 @@ class Best(TypedDict):
 
 @_open
 class Weights(TypedDict):
-    """SHA-256 of the files of weights; empty for an imported run, which has none."""
+    """SHA-256 of the weight files; empty for an imported run, which has none."""
 
     final: NotRequired[Digest]
     best: NotRequired[Digest]
@@ -127,7 +128,7 @@ class Weights(TypedDict):
 
 @_open
 class Teaching(TypedDict):
-    """The teacher a run learns from; the hash of its weights, except in an imported run."""
+    """The teacher of a run, with the hash of its weights except in an imported run."""
 
     sha256: NotRequired[Digest]
     weights: NotRequired[Literal["final", "best"]]
@@ -137,7 +138,7 @@ class Teaching(TypedDict):
 
 @_open
 class Adopted(TypedDict):
-    """The user's file that a network was taken over from."""
+    """The weight file that a teacher was imported from."""
 
     file: str
     sha256: Digest
@@ -145,7 +146,7 @@ class Adopted(TypedDict):
 
 @_open
 class Run(TypedDict):
-    """`run.json`: what is trained. `identity` is the hash of `config`, `data` of the images."""
+    """`run.json`: the configuration; `identity` is the hash of `config`, `data` of the images."""
 
     identity: Digest
     config: dict[str, Any]
@@ -157,8 +158,9 @@ class Run(TypedDict):
 
 @_open
 class Result(TypedDict):
-    """`result.json`: the run is complete. `metrics` is the hash of `metrics.jsonl`, `predictions`
-    that of `predictions.safetensors`.
+    """`result.json`: the run is complete.
+
+    `metrics` is the hash of `metrics.jsonl`, `predictions` that of `predictions.safetensors`.
     """
 
     identity: Digest
@@ -175,9 +177,7 @@ class Result(TypedDict):
 
 @_open
 class OwnLosses(TypedDict):
-    """`own_loss.json`: a method's own loss of its student and of the pure one, and the hashes of
-    what was measured.
-    """
+    """`own_loss.json`: a method's own losses, and the hashes of the measured weights."""
 
     measured_with: dict[str, Any]
     fit_epochs: Natural
@@ -187,7 +187,7 @@ class OwnLosses(TypedDict):
 
 @_open
 class Active(TypedDict):
-    """`round.json`: the round that is active in a workspace, and its file, seen from there."""
+    """`round.json`: the active round of a workspace, and its file, relative to the workspace."""
 
     round: str
     file: str
@@ -198,7 +198,7 @@ _Kind = TypeVar("_Kind")
 
 @dataclass(frozen=True)
 class Schema(Generic[_Kind]):
-    """A kind of file: what it holds, whether it is sealed, what to do about a damaged one."""
+    """A kind of file: its content, whether it is sealed, the remedy for a damaged one."""
 
     kind: type[_Kind]
     cure: str
@@ -209,7 +209,7 @@ class Schema(Generic[_Kind]):
         return TypeAdapter(self.kind)
 
     def read(self, path: Path) -> _Kind:
-        """The file, checked. Raises RunError naming it, its fault and the cure."""
+        """Read and validate the file. Raises RunError naming it, its fault and the remedy."""
         value = read_json(path, self.cure)
         if _newer(value):
             raise RunError(
@@ -218,11 +218,11 @@ class Schema(Generic[_Kind]):
                 "update stillhouse",
             )
         if self.sealed and value.pop("sha256", None) != _digest(value):
-            raise RunError(f"{path}: damaged or edited: its checksum is wrong", self.cure)
+            raise RunError(f"{path}: it was damaged or edited: its checksum is wrong", self.cure)
         return self.check(value, str(path))
 
     def check(self, value: Any, where: str) -> _Kind:
-        """One value as this kind. Raises RunError that begins with `where`."""
+        """Validate one value. Raises RunError that begins with `where`."""
         try:
             return self._adapter.validate_python(value)
         except ValidationError as error:
@@ -232,7 +232,7 @@ class Schema(Generic[_Kind]):
             raise RunError(f"{where}: {what}", self.cure) from None
 
 
-STATUS = Schema(Status, "remove it; the run goes on from its checkpoint")
+STATUS = Schema(Status, "remove it; the run resumes from its checkpoint")
 HOLDER = Schema(Holder, "remove it if no process trains this run")
 RUN = Schema(Run, MOVE_AWAY, sealed=True)
 RESULT = Schema(Result, MOVE_AWAY, sealed=True)
@@ -240,22 +240,22 @@ OWN_LOSS = Schema(
     OwnLosses, "remove it; `stillhouse verify --losses` measures it again", sealed=True
 )
 ACTIVE = Schema(Active, "remove it; `stillhouse run` writes it again")
-EPOCH = Schema(Epoch, "restore it, or remove it to do without the epochs' records")
+EPOCH = Schema(Epoch, "restore it, or remove it to continue without the records of the epochs")
 
 
 def dump(value: dict[str, Any]) -> bytes:
-    """A file's bytes with the format number."""
+    """Return a file's bytes with the format number."""
     return dump_json({"format": FORMAT, **value})
 
 
 def dump_sealed(value: dict[str, Any]) -> bytes:
-    """A sealed file's bytes: with the format number, and the hash of all the rest."""
+    """Return a sealed file's bytes: with the format number and the hash of all other fields."""
     value = {"format": FORMAT, **value}
     return dump_json({**value, "sha256": _digest(value)})
 
 
 def read_epochs(path: Path, expected: str | None = None) -> list[Epoch]:
-    """The records of a `metrics.jsonl`. Raises RunError with file and line (see `read_lines`)."""
+    """Return the records of a `metrics.jsonl`. Raises RunError with file and line."""
     lines = read_lines(path, expected)
     return [EPOCH.check(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
 
@@ -266,6 +266,6 @@ def _newer(value: dict[str, Any]) -> bool:
 
 
 def _digest(value: dict[str, Any]) -> str:
-    """Of the canonical JSON: sorted keys, no spaces, ASCII."""
+    """Return the SHA-256 of the canonical JSON: sorted keys, no spaces, ASCII."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return sha256(text.encode()).hexdigest()

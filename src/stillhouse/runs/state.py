@@ -1,4 +1,4 @@
-"""What a run's files say about it. States are derived here and never written."""
+"""Derive the state of a run from its files; states are never written."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ Name = Literal["done", "running", "failed", "stopped", "lost", "missing", "unrea
 
 @dataclass(frozen=True)
 class RunState:
-    """`done`, `running`, `failed` (with a reason), `stopped` (cleanly, resumable), `lost` (its
-    process vanished; resumable), `missing` (never started) or `unreadable`.
+    """The state of a run.
 
-    `code` names the cause of an end for programs (see `causes`), `reason` for readers;
-    `conflicts` are the contradictions in an imported run's records, `best` its best test accuracy
-    in percent where only that is recorded.
+    `name` is `done`, `running`, `failed` (with a reason), `stopped` (resumable), `lost` (its
+    process is gone; resumable), `missing` (never started) or `unreadable`. `code` names the cause
+    of an end for programs (see `causes`), `reason` for readers. `conflicts` are the contradictions
+    in an imported run's records; `best` is its best test accuracy in percent if only that is
+    recorded.
     """
 
     name: Name
@@ -35,9 +36,9 @@ class RunState:
 
 
 def state_of(folder: RunFolder, now: float | None = None) -> RunState:
-    """Derive a run's state; a damaged file makes that run `unreadable` and nothing else.
+    """Derive a run's state; a damaged file makes only that run `unreadable`.
 
-    `now` is the time to compare heartbeats with, for a copy of the files that is older.
+    `now` is the time that heartbeats are compared with, for an older copy of the files.
     """
     try:
         found = _derive(folder, now)
@@ -48,7 +49,7 @@ def state_of(folder: RunFolder, now: float | None = None) -> RunState:
 
 
 def unreadable(error: RunError | OSError) -> RunState:
-    """The state of a run whose files cannot be read, with the cure where one is known."""
+    """Return the state of a run whose files cannot be read, with the remedy if one is known."""
     if isinstance(error, RunError):
         reason = f"{error.message}: {error.hint}"
     else:
@@ -73,11 +74,13 @@ def _derive(folder: RunFolder, now: float | None) -> RunState:
         return _ended(name, status, epoch, len(attempts))
     if holder := alive(newest, now):
         return RunState("running", holder, epoch, None, len(attempts))
-    return RunState("lost", "its process ended without a word", epoch, None, len(attempts))
+    return RunState(
+        "lost", "its process exited without recording a status", epoch, None, len(attempts)
+    )
 
 
 def _ended(name: Name, status: Status, epoch: int, attempts: int) -> RunState:
-    """The state that an attempt's own record of its end gives."""
+    """Return the state that follows from an attempt's recorded end."""
     reason, conflicts = status.get("reason", ""), tuple(status.get("conflicts", ()))
     if "code" not in status:
         reason, conflicts = split_conflicts(reason)
@@ -87,7 +90,7 @@ def _ended(name: Name, status: Status, epoch: int, attempts: int) -> RunState:
 
 
 def _epoch(attempts: list[Attempt]) -> int:
-    """The epochs finished, by the newest attempt that says so: one that resumes may not yet."""
+    """Return the finished epochs from the newest attempt that records them."""
     for attempt in reversed(attempts):
         if (epoch := attempt.read_status().get("epoch")) is not None:
             return int(epoch)
