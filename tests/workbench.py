@@ -103,11 +103,11 @@ def edit(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def started(config: RunConfig) -> dict[str, Any]:
     """What a `run.json` holds, as far as it is read."""
-    resolved = resolve(config)
+    resolved, taught = resolve(config), config.teacher and config.teacher.model_dump()
     return {
         "config": resolved.model_dump(mode="json"),
         "identity": identity(resolved),
-        "teacher": {"sha256": NO_HASH} if config.teacher else None,
+        "teacher": taught | {"sha256": NO_HASH} if taught else None,
         "data": NO_HASH,
     }
 

@@ -71,6 +71,13 @@ class Archive:
         )
 
 
+def archive_of(workspace: Workspace, name: str) -> Archive:
+    """The archive of a round whose workspace is given; an archive's own folder is one too."""
+    root = workspace.root.resolve()
+    inside = root.name == f"experiment_{name}" and root.parent.name == "analysis"
+    return Archive(Workspace(root.parents[1]) if inside else workspace, name)
+
+
 def refuse_unfinished(seen: Survey, partial: bool) -> list[str]:
     """The runs that are not finished. Raises RunError for them unless `partial`.
 

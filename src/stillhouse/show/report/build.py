@@ -1,0 +1,74 @@
+"""Read a round for its report, and write the page and its Markdown twin."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from stillhouse.config.load import load_round
+from stillhouse.config.schema import Round
+from stillhouse.diagnosis.observations.earlier import beside_earlier
+from stillhouse.diagnosis.observations.rules import observe
+from stillhouse.diagnosis.read import read_round
+from stillhouse.errors import ConfigError
+from stillhouse.rounds.cost import recorded_seconds
+from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.files import write_atomic
+from stillhouse.show.report.content import Material
+from stillhouse.show.report.document import Document
+from stillhouse.show.report.html import page
+from stillhouse.show.report.markdown import fill, markdown
+from stillhouse.stats.frame import frame
+
+MINUTE = 60
+
+
+def read_material(workspace: Workspace, round_: Round, file: Path) -> Material:
+    """Everything that a report says, from the round's folders."""
+    seen = survey(workspace, round_)
+    return Material(
+        workspace,
+        seen,
+        frames=tuple(frame(seen, dataset) for dataset in round_.datasets),
+        cases=tuple(read_round(workspace, round_)),
+        observations=(*observe(seen), *beside_earlier(seen, file, "final")),
+        earlier=_earlier(round_, file),
+        left=_left(seen),
+    )
+
+
+def write_report(document: Document, folder: Path) -> tuple[Path, Path]:
+    """Write `report.html` and `README.md` into a folder; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    html, text = folder / "report.html", folder / "README.md"
+    write_atomic(html, page(document).encode())
+    write_atomic(text, markdown(document).encode())
+    return html, text
+
+
+def fill_file(document: Document, file: Path) -> None:
+    """Fill the marked places of an author's document. Raises ConfigError if it cannot be read."""
+    try:
+        text = file.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {file}: {error}", "expected a Markdown file") from None
+    filled = fill(text, document, str(file)).encode()
+    if filled != text.encode():
+        write_atomic(file, filled)
+
+
+def _earlier(round_: Round, file: Path) -> Round | None:
+    """The round that this one names in `compares_to`, if its file lies beside."""
+    path = file.with_name(f"{round_.compares_to}.yaml")
+    return load_round(path) if round_.compares_to and path.is_file() else None
+
+
+def _left(seen: Survey) -> str:
+    """How long the rest will take by the recorded times; empty if that is not known of all."""
+    if seen.round.imported:
+        return ""
+    seconds = recorded_seconds(seen)
+    if not seconds or any(c.left and c.config.path not in seconds for c in seen.cells):
+        return ""
+    return str(timedelta(minutes=max(1, round(sum(seconds.values()) / MINUTE)))) + " h"

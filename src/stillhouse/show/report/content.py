@@ -1,0 +1,262 @@
+"""From a round to its document, in the order of a study's own: results, failures, checklist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stillhouse import data
+from stillhouse.config.diff import diff_rounds
+from stillhouse.config.schema import Round
+from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.observations.base import Observation
+from stillhouse.diagnosis.report import report as diagnosed
+from stillhouse.exchange.archive import archive_of
+from stillhouse.rounds.provenance import footnotes, untold
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.show.report.document import (
+    Block,
+    Checklist,
+    Document,
+    Paragraph,
+    RunSection,
+    Section,
+    Task,
+)
+from stillhouse.show.report.pictures import forest, grid
+from stillhouse.show.report.runs import all_runs, run_section
+from stillhouse.stats.arms import Arm, arms
+from stillhouse.stats.frame import Frame
+from stillhouse.tables import Item, Listing, Table
+
+MOST_OBSERVATIONS = 7
+FORMULAS = {
+    "reference": "each method's published total",
+    "convex": "(1 - alpha) * CE + alpha * distillation loss",
+    "additive": "CE + alpha / (1 - alpha) * distillation loss",
+}
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a report is made from, read once.
+
+    `earlier` is the round that `compares_to` names, `left` how long the rest will take.
+    """
+
+    workspace: Workspace
+    seen: Survey
+    frames: tuple[Frame, ...]
+    cases: tuple[Case, ...]
+    observations: tuple[Observation, ...]
+    earlier: Round | None = None
+    left: str = ""
+
+    @property
+    def round(self) -> Round:
+        """The round that is reported on."""
+        return self.seen.round
+
+
+def document(material: Material) -> Document:
+    """The whole report."""
+    round_ = material.round
+    return Document(
+        title=f"Experiment {round_.round[:1].upper()}{round_.round[1:]}",
+        status=status(material.seen, archive_of(material.workspace, round_.round).complete),
+        started=str(round_.started or ""),
+        summary=_summary(material),
+        sections=tuple(_sections(material)),
+        all_runs=all_runs(material.seen),
+        runs=tuple(_run_sections(material)),
+    )
+
+
+def status(seen: Survey, archived: bool = False) -> str:
+    """The state of the round, derived from its runs: `training: 81 of 96 runs are complete`."""
+    done, of = seen.count("done"), len(seen.cells)
+    counted = f"{done} of {of} runs are complete and valid"
+    if archived:
+        return f"archived: {counted}"
+    if seen.round.imported:
+        return f"imported: {counted}"
+    if done == of:
+        return f"complete: {counted}"
+    if seen.count("running"):
+        return f"training: {counted}"
+    if all(cell.state.name == "missing" for cell in seen.cells):
+        return f"planned: {of} runs, none has started"
+    if seen.trained or not any(cell.left for cell in seen.cells if cell.shown != "failed"):
+        return f"ended with failures: {counted}"
+    return f"unfinished: {counted}"
+
+
+def missing(seen: Survey, left: str = "") -> str:
+    """What is not complete and valid, by state, and how long the rest will take."""
+    kinds = dict.fromkeys(cell.shown for cell in seen.cells if cell.shown != "done")
+    if not kinds:
+        return "Nothing is missing."
+    parts = [f"{seen.count(kind)} {kind}" for kind in kinds]
+    return f"Missing: {', '.join(parts)}." + (f" About {left} left." if left else "")
+
+
+def document_table(seen: Survey, dataset: str) -> Table:
+    """The document's own table of a dataset: a column per seed, mean ± std; empty cells empty."""
+    seeds = sorted({cell.config.seed for cell in seen.cells})
+    rows = []
+    for arm in arms(seen, dataset):
+        values = [f"{arm.by_seed[seed]:.2f}%" if seed in arm.by_seed else "" for seed in seeds]
+        rows.append((arm.label, *values, _mean(arm)))
+    label = data.spec(dataset, seen.round.files).label
+    columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), "Mean ± Std")
+    return Table(label, columns, tuple(rows), keys=1)
+
+
+def _mean(arm: Arm) -> str:
+    """As `93.20 ± 0.08%`; below three seeds there is no deviation, and FAILED where none is."""
+    if arm.values:
+        return f"{arm.summary.text()}%"
+    failed = any(cell.shown in ("failed", "unsound", "unreadable") for cell in arm.cells)
+    return "FAILED" if failed else ""
+
+
+def _summary(material: Material) -> tuple[Block, ...]:
+    seen = material.seen
+    found = [one for one in material.observations if one.level != "note"][:MOST_OBSERVATIONS]
+    return (
+        Paragraph(missing(seen, material.left), strong=True),
+        grid(seen),
+        *forest(material.frames, seen.round.files),
+        Listing("Key observations", _items(found), empty="nothing yet"),
+    )
+
+
+def _items(found: Iterable[Observation]) -> tuple[Item, ...]:
+    return tuple(Item(one.level, f"{one.dataset}: {one.text}.") for one in found)
+
+
+def _sections(material: Material) -> Iterable[Section]:
+    round_, seen = material.round, material.seen
+    if round_.motivation:
+        yield Section("motivation", "Motivation", (Paragraph(round_.motivation.strip()),))
+    yield from _changes(material)
+    yield Section("configuration", "Training Configuration", (configuration(round_),))
+    yield Section("matrix", "Experiment Matrix", _matrix(seen))
+    yield Section("results", "Results", ())
+    for dataset in round_.datasets:
+        table = document_table(seen, dataset)
+        notes = [Paragraph(note) for note in (*untold(seen), *footnotes(seen, dataset))]
+        own = [one for one in material.observations if one.dataset == dataset]
+        blocks: tuple[Block, ...] = (
+            table,
+            *notes,
+            Listing("Key observations", _items(own), empty="none"),
+        )
+        yield Section(f"table {dataset}", table.title, blocks, level=3)
+    yield Section("failures", "Known Issues and Failures", _failures(material))
+    yield Section("checklist", "Archival Checklist", (checklist(material),))
+
+
+def _changes(material: Material) -> Iterable[Section]:
+    if material.earlier is not None:
+        table = diff_rounds(material.earlier, material.round)
+        yield Section("changes", table.title, (table,))
+    if material.round.known_issues:
+        items = tuple(Item("issue", issue) for issue in material.round.known_issues)
+        yield Section("issues", "Known issues to fix", (Listing("", items),))
+
+
+def configuration(round_: Round) -> Table:
+    """The recipe as a table of parameter and value."""
+    recipe, loss = round_.training, round_.distillation
+    images = "all" if recipe.train_images is None else f"{recipe.train_images:,}"
+    rows = [
+        ("Epochs", str(recipe.epochs)),
+        ("Batch size", str(recipe.batch_size)),
+        (
+            "Optimizer",
+            f"{recipe.optimizer.upper()} (momentum={recipe.momentum:g}, "
+            f"weight_decay={recipe.weight_decay:g})",
+        ),
+        ("Learning rate", f"{recipe.learning_rate:g}"),
+        ("LR schedule", recipe.schedule),
+        ("Label smoothing", f"{recipe.label_smoothing:g}"),
+        ("Augmentation", ", ".join(recipe.augmentation) or "none"),
+        ("Training images", images),
+        ("Precision", recipe.precision),
+        ("Loss formula", FORMULAS[loss.total]),
+        ("KD alpha", "of each method" if loss.alpha is None else f"{loss.alpha:g}"),
+        ("Teacher", round_.teacher),
+        ("Student", ", ".join(round_.students)),
+    ]
+    return Table("Training configuration", ("Parameter", "Value"), tuple(rows))
+
+
+def _matrix(seen: Survey) -> tuple[Block, ...]:
+    round_ = seen.round
+    rows = (
+        ("Datasets", ", ".join(round_.datasets)),
+        ("Methods", ", ".join(round_.methods)),
+        ("Seeds", ", ".join(map(str, round_.seeds))),
+        ("Models", f"Teacher={round_.teacher}, Student={', '.join(round_.students)}"),
+        *((f"Sweep of {axis}", ", ".join(map(str, v))) for axis, v in round_.sweep.items()),
+        ("Runs", f"{len(seen.cells)}"),
+    )
+    return (Table("Experiment matrix", ("Axis", "Values"), rows),)
+
+
+def _failures(material: Material) -> tuple[Block, ...]:
+    place = material.workspace.experiments
+    _, listing, _ = diagnosed(f"round {material.round.round}", material.cases, place)
+    return (listing,)
+
+
+def checklist(material: Material) -> Checklist:
+    """The document's archival checklist; each tick is read from the files."""
+    seen, archive = material.seen, archive_of(material.workspace, material.round.round)
+    started = [cell for cell in seen.cells if cell.state.name == "done"]
+    blank = archive.workspace.experiments
+    return Checklist(
+        (
+            Task(
+                "Fill in all accuracy tables above",
+                bool(started) and seen.trained,
+            ),
+            Task(
+                f"Move experiments/ into analysis/experiment_{archive.name}/experiments/",
+                archive.experiments.is_dir(),
+            ),
+            Task(
+                "Create new blank experiments/ directory",
+                archive.experiments.is_dir() and _blank(blank),
+            ),
+            Task(
+                "Extract representations (stillhouse extract)",
+                bool(started) and all(map(_extracted, started)),
+            ),
+            Task(
+                "Generate figures (stillhouse analyze)",
+                any((archive.path / "figures").glob("*.png")),
+            ),
+            Task(
+                "Move round file, components, commands and outputs into this directory",
+                (archive.path / "commands.txt").is_file(),
+            ),
+        )
+    )
+
+
+def _blank(experiments: Path) -> bool:
+    return experiments.is_dir() and not any(experiments.iterdir())
+
+
+def _extracted(cell: Cell) -> bool:
+    return (cell.folder.path / "representations.safetensors").is_file()
+
+
+def _run_sections(material: Material) -> Iterable[RunSection]:
+    cases = {case.path: case for case in material.cases}
+    for cell in material.seen.cells:
+        yield run_section(cell, cases.get(cell.config.path), material)
