@@ -10,7 +10,6 @@ from stillhouse.errors import RunError, printable
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.show.report.document import Block, Paragraph, RunSection
 from stillhouse.show.report.pictures import curves
-from stillhouse.stats.arms import accuracy_of
 from stillhouse.tables import Listing, Table
 
 if TYPE_CHECKING:
@@ -27,7 +26,9 @@ def all_runs(seen: Survey) -> Table:
 
 
 def _row(cell: Cell) -> tuple[str | float | int | None, ...]:
-    final, best = accuracy_of(cell.state, "final"), accuracy_of(cell.state, "best")
+    result = cell.state.result
+    final = result["final"]["test"]["accuracy"] if result else None
+    best = result["best"]["test_accuracy"] if result else None
     epochs = f"{cell.state.epoch}/{cell.config.training.epochs}"
     return (cell.config.path, cell.shown, final, best, epochs, cell.why or None)
 
