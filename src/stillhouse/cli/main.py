@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.cli import cluster, material, report, reset, results, study
+from stillhouse.cli import analysis, cluster, material, report, reset, results, study
 from stillhouse.cli.old import current_words, meant
 from stillhouse.cli.output import open_streams, say
 from stillhouse.errors import Notice, StillhouseError, describe
@@ -29,7 +29,11 @@ VERBS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "doctor": results.doctor,
         "verify": results.verify,
     },
-    "Analysis": {"analyze": results.analyze, "report": report.report},
+    "Analysis": {
+        "extract": analysis.extract,
+        "analyze": results.analyze,
+        "report": report.report,
+    },
     "Material": {
         "list": material.list_,
         "check": material.check,

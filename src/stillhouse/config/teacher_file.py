@@ -31,19 +31,19 @@ def check_source(source: str) -> str:
     if any(len(part.encode()) > MOST_BYTES for part in PurePath(source).parts):
         raise ValueError(f"a file or folder has more than {MOST_BYTES} bytes in its name")
     if is_pattern(source):
-        _check_pattern(source)
+        check_fields(source, FIELDS)
     return source
 
 
-def _check_pattern(pattern: str) -> None:
-    """Raise ValueError if a pattern has other fields than `FIELDS`, or other forms of them."""
+def check_fields(pattern: str, allowed: tuple[str, ...]) -> None:
+    """Raise ValueError if a pattern has other fields than those allowed, or other forms of them."""
     try:
         fields = [one[1:] for one in Formatter().parse(pattern) if one[1] is not None]
     except ValueError as error:
         raise ValueError(f"'{pattern}' is not a pattern: {error}") from error
     for field, form, conversion in fields:
-        if field not in FIELDS:
-            known = ", ".join(f"{{{field}}}" for field in FIELDS)
+        if field not in allowed:
+            known = ", ".join(f"{{{field}}}" for field in allowed)
             raise ValueError(f"has {{{field}}}: expected {known}")
         if conversion or not re.fullmatch(SEED_FORM if field == "seed" else "", form or ""):
             text = field + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")

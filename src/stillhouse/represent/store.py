@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -167,6 +167,17 @@ def check_same_rows(headers: Iterable[Header]) -> None:
                 f"the representations of {one.run} and {first.run} are of other {what}",
                 f"remove {FILE} of the one whose {what} are wrong and repeat `stillhouse extract`",
             )
+
+
+def check_rows(stored: Sequence[Header]) -> list[str]:
+    """What is wrong among files that should hold the same rows; one text per dataset."""
+    problems = []
+    for name in dict.fromkeys(one.dataset for one in stored):
+        try:
+            check_same_rows(one for one in stored if one.dataset == name)
+        except RunError as error:
+            problems.append(str(error))
+    return problems
 
 
 _Place = tuple[str, list[int], tuple[int, int]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from rich.console import Console
@@ -11,6 +12,25 @@ from rich.progress import Progress as Bars
 
 from stillhouse.errors import RunError, printable_lines
 from stillhouse.rounds.survey import Cell, Survey
+
+SHARE_SECONDS = 10.0
+
+
+class ShareProgress:
+    """Logs at most every `SHARE_SECONDS` which share of the work is done and how long it takes."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self.log = log
+        self._started = self._logged = time.monotonic()
+
+    def __call__(self, what: str, done: float, total: float) -> None:
+        """Take note of work done, in any unit."""
+        now = time.monotonic()
+        if now - self._logged < SHARE_SECONDS or not 0 < done <= total:
+            return
+        self._logged = now
+        left = timedelta(seconds=round((now - self._started) / done * (total - done)))
+        self.log(f"{what}: {100 * done / total:.0f} % of all, about {left} left")
 
 
 class Progress:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,14 @@ ECE_BINS = 15
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`logits` (n, classes) float32 and `labels` (n,), both on the CPU, in row order."""
+    """`logits` (n, classes) float32 and `labels` (n,), both on the CPU, in row order.
+
+    `layers` are the features that were asked for, (n, channels) float32.
+    """
 
     logits: Tensor
     labels: Tensor
+    layers: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def predictions(self) -> Tensor:
@@ -48,20 +52,50 @@ class Evaluation:
         return {name: values.to(torch.int16) for name, values in found.items()}
 
 
-@torch.no_grad()
+class Evaluator:
+    """Collects what a network in eval mode computes in float32, batch by batch.
+
+    `layers` names the features to collect: the mean over positions of a map, anything flat as it
+    is.
+    """
+
+    def __init__(self, network: nn.Module, layers: Sequence[str] = ()) -> None:
+        self.network = network
+        self._logits: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self._layers: dict[str, list[Tensor]] = {name: [] for name in layers}
+
+    @torch.no_grad()
+    def add(self, batch: Batch) -> None:
+        """Compute one batch."""
+        outputs = self.network(batch.images)
+        self._logits.append(outputs.logits.float())
+        self._labels.append(batch.labels)
+        for name, collected in self._layers.items():
+            collected.append(pooled(outputs.features[name].float()))
+
+    def result(self) -> Evaluation:
+        """All batches so far, one after the other."""
+        layers = {name: torch.cat(parts).cpu() for name, parts in self._layers.items()}
+        return Evaluation(torch.cat(self._logits).cpu(), torch.cat(self._labels).cpu(), layers)
+
+
+def pooled(feature: Tensor) -> Tensor:
+    """The mean of a map (batch, channels, positions...) over its positions: (batch, channels)."""
+    positions = tuple(range(2, feature.dim()))
+    return feature.mean(dim=positions) if positions else feature
+
+
 def evaluate(
     network: nn.Module, batches: Iterable[Batch], beat: Callable[[], None] = lambda: None
 ) -> Evaluation:
     """Run a network in eval mode and float32 over batches; its mode is restored."""
-    training = network.training
-    network.eval()
-    logits, labels = [], []
+    training, evaluator = network.training, Evaluator(network.eval())
     for batch in batches:
-        logits.append(network(batch.images).logits.float())
-        labels.append(batch.labels)
+        evaluator.add(batch)
         beat()
     network.train(training)
-    return Evaluation(torch.cat(logits).cpu(), torch.cat(labels).cpu())
+    return evaluator.result()
 
 
 def calibration_error(logits: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:

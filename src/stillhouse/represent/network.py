@@ -1,0 +1,93 @@
+"""A trained network as it was saved, ready to be evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from stillhouse import methods, models
+from stillhouse.config.schema import RunConfig
+from stillhouse.data.base import Dataset
+from stillhouse.errors import RunError
+from stillhouse.methods.base import Method
+from stillhouse.models.base import Network
+from stillhouse.represent.store import BESIDE
+from stillhouse.represent.targets import Target
+from stillhouse.runs.own_files import kept
+from stillhouse.training.cohort import Place, find_teacher, make_trainee, prepare_data
+from stillhouse.training.precision import settle
+from stillhouse.training.recorder import load_into
+from stillhouse.training.teacher_files import put_weights, read_weights
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A frozen network in eval mode on its device, its layers, and its size.
+
+    `multiply_adds` are those of convolutions and matrix products for one image.
+    """
+
+    network: nn.Module
+    layers: tuple[str, ...]
+    parameters: int
+    multiply_adds: int
+
+
+def open_network(target: Target, data: Dataset, place: Place) -> Opened:
+    """Build a run's inference network and give it its weights.
+
+    Custom components are those that the run was trained with. Raises StillhouseError if the
+    weights are not the recorded ones or do not fit, and whatever a custom component raises.
+    """
+    config = target.config.model_copy(update={"files": kept(target.config.files, target.kept)})
+    network, groups = _build(config, data, place, target.kept)
+    if taken := [name for name in groups if name in BESIDE]:
+        raise RunError(
+            f"the model {config.model} calls a group {taken[0]}, which is the name of what stands "
+            "beside the layers",
+            "give the group another name",
+        )
+    if target.weights == "file":
+        put_weights(network, read_weights(target.file), target.file)
+    else:
+        load_into(network, target.file, target.sha256)
+    network.requires_grad_(False).eval()
+    settle(network, place.device)
+    parameters = sum(one.numel() for one in network.parameters())
+    return Opened(network, groups, parameters, multiply_adds(network, data, place.device))
+
+
+def multiply_adds(network: nn.Module, data: Dataset, device: torch.device) -> int:
+    """Multiply-adds of convolutions and matrix products for one image, as torch counts them.
+
+    Half of what `FlopCounterMode` counts, which takes a multiply-add for two operations.
+    """
+    image = torch.zeros(1, data.spec.channels, data.spec.size, data.spec.size, device=device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(image)
+    return int(counter.get_total_flops()) // 2
+
+
+def _build(
+    config: RunConfig, data: Dataset, place: Place, experiments: Path
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """The network without its weights, and its groups.
+
+    Where a method's inference model is not the student, the method is made as for training, for it
+    may be part of that model.
+    """
+    kind = methods.load(config.method, config.files)
+    spec = data.spec
+    if kind.inference_model is Method.inference_model:
+        network = models.build(config.model, spec.classes, spec.channels, config.files)
+        return network, network.groups
+    here = replace(place, experiments=experiments)
+    prepared = prepare_data(config, place.data_root, place.device)
+    teacher = find_teacher(config, here, prepared.data) if config.teacher else None
+    trainee = make_trainee(config, prepared.data, 1, teacher, here)
+    model = trainee.method.inference_model(trainee.network)
+    return model, model.groups if isinstance(model, Network) else trainee.network.groups

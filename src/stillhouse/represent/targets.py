@@ -1,0 +1,205 @@
+"""Which networks of a round are extracted, from which weights, into which file. Imports no torch.
+
+A run's representations lie in its folder. A teacher that was borrowed from another workspace has
+them there, if they were extracted there, else in `experiments/borrowed/` of this one: extracting
+writes into no other workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from stillhouse.config.recorded import recorded
+from stillhouse.config.renamed import folder_of
+from stillhouse.config.schema import RunConfig
+from stillhouse.config.teacher_file import check_fields, is_pattern
+from stillhouse.errors import ConfigError, RunError
+from stillhouse.represent.facts import FACTS
+from stillhouse.represent.facts import FILE as FACTS_FILE
+from stillhouse.represent.store import FILE, Header, read_header
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.files import file_hash
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import Result
+
+Which = Literal["final", "best", "file"]
+BORROWED = "borrowed"
+FIELDS = ("run", "dataset", "method", "model", "seed")
+NO_WEIGHTS = "imported without weights: name their files with --weights, as in {run}/best.pth"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A completed run: `weights` says which file of weights `file` is, `home` takes the results.
+
+    `name` is its path below `experiments/`; `kept` the experiments folder with the copies of the
+    custom components that it was trained with.
+    """
+
+    name: str
+    config: RunConfig
+    folder: RunFolder
+    home: Path
+    kept: Path
+    weights: Which
+    file: Path
+    sha256: str
+    result: Result
+
+    @property
+    def store(self) -> Path:
+        """The file of representations."""
+        return self.home / FILE
+
+    @property
+    def facts(self) -> Path:
+        """The file of what else was measured."""
+        return self.home / FACTS_FILE
+
+    @cached_property
+    def data(self) -> str | None:
+        """The content hash of the images that it was trained on; None for an imported run."""
+        run = self.folder.started()
+        return run.get("data") if run else None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch after which the weights were written."""
+        part = self.result["best"] if self.weights == "best" else self.result["final"]
+        return part["epoch"]
+
+    @property
+    def size(self) -> int:
+        """The number of parameters, which orders networks by cost; 0 if unknown."""
+        return self.result.get("cost", {}).get("parameters", 0)
+
+    def stored(self) -> Header | None:
+        """The header of the file of representations, if it is of these weights.
+
+        Raises RunError if there is a file that is damaged or foreign.
+        """
+        if not (self.store.exists() and self.facts.exists()):
+            return None
+        header = read_header(self.store)
+        current = header.sha256 == self.sha256 == FACTS.read(self.facts)["weights_sha256"]
+        same = current and header.data == (self.data or header.data)
+        return header if same else None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A run that cannot be extracted, and why."""
+
+    name: str
+    reason: str
+
+
+def targets(workspace: Workspace, seen: Survey, weights: str) -> list[Target | Skipped]:
+    """The runs of a survey and their borrowed teachers, in the order of the matrix.
+
+    `weights` is `final`, `best` or, for an imported round, a pattern of files relative to the
+    workspace with the fields of `FIELDS`. Raises ConfigError for anything else.
+    """
+    _check_weights(weights, seen.round.imported is not None)
+    found: dict[str, Target | Skipped] = {}
+    for cell in seen.cells:
+        for name, one in _borrowed(workspace, cell, weights):
+            found.setdefault(name, one)
+        found[cell.config.path] = _own(workspace, cell, weights)
+    return [*found.values()]
+
+
+def teacher_name(run: RunConfig) -> str | None:
+    """The name of the target that teaches a run; None without a teacher."""
+    if run.teacher is None or run.teacher_path is None:
+        return None
+    source = run.teacher.source
+    if source is None:
+        return run.teacher_path
+    return f"{'adopted' if is_pattern(source) else BORROWED}/{run.teacher_path}"
+
+
+def _check_weights(weights: str, imported: bool) -> None:
+    if weights in ("final", "best"):
+        return
+    if not is_pattern(weights):
+        raise ConfigError(
+            f"--weights {weights}: expected final, best or a pattern of files",
+            "a pattern ends in .safetensors, .pth or .pt, as in old/{run}/best.pth",
+        )
+    if not imported:
+        raise ConfigError(
+            f"--weights {weights}: this round was trained here, and its weights are known",
+            "give --weights final or --weights best",
+        )
+    try:
+        check_fields(weights, FIELDS)
+    except ValueError as error:
+        raise ConfigError(f"--weights: {error}") from error
+
+
+def _own(workspace: Workspace, cell: Cell, weights: str) -> Target | Skipped:
+    path, folder = cell.config.path, cell.folder
+    if cell.state.result is None:
+        return Skipped(path, f"not completed ({cell.shown})")
+    return _target(path, folder, folder.path, workspace.experiments, weights, workspace.root)
+
+
+def _borrowed(
+    workspace: Workspace, cell: Cell, weights: str
+) -> Iterator[tuple[str, Target | Skipped]]:
+    """The teacher of a run, if it is of no run of the round; from its final or best weights."""
+    run, name = cell.config, teacher_name(cell.config)
+    if run.teacher is None or name is None or name == run.teacher_path:
+        return
+    experiments = workspace.teachers_of(run.teacher.source)
+    folder = folder_of(experiments, name.partition("/")[2])
+    which = "best" if weights == "best" else "final"
+    try:
+        there = _target(name, folder, folder.path, experiments, which, workspace.root)
+    except RunError as error:
+        yield name, Skipped(name, error.message)
+        return
+    if isinstance(there, Target) and "adopted" in there.result:
+        files = tuple(file for file in run.files if file.name in (run.dataset, run.teacher.model))
+        config = there.config.model_copy(update={"files": files})
+        yield name, replace(there, config=config, kept=workspace.experiments)
+    elif isinstance(there, Target) and not _extracted_there(there):
+        yield name, replace(there, home=workspace.experiments / name)
+    else:
+        yield name, there
+
+
+def _extracted_there(target: Target) -> bool:
+    """Whether another workspace has the representations; a damaged file there is of no use."""
+    try:
+        return target.stored() is not None
+    except RunError:
+        return False
+
+
+def _target(
+    name: str, folder: RunFolder, home: Path, experiments: Path, weights: str, root: Path
+) -> Target | Skipped:
+    config, result = recorded(folder), folder.completed()
+    if config is None or result is None:
+        return Skipped(name, "not completed")
+    if is_pattern(weights):
+        values = {field: getattr(config, field) for field in FIELDS if field != "run"}
+        file = root / weights.format(run=config.path, **values)
+        if not file.is_file():
+            return Skipped(name, f"the file of weights {file} is not there")
+        return Target(
+            name, config, folder, home, experiments, "file", file, file_hash(file), result
+        )
+    which: Literal["final", "best"] = "best" if weights == "best" else "final"
+    if which not in result["weights"]:
+        return Skipped(name, NO_WEIGHTS)
+    file = {"final": folder.final, "best": folder.best}[which]
+    sha256 = result["weights"][which]
+    return Target(name, config, folder, home, experiments, which, file, sha256, result)

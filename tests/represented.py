@@ -1,0 +1,88 @@
+"""A small trained round with custom components: a model, and a method with a part of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from stillhouse.config.resolve import resolve
+from stillhouse.training.cohort import Place
+from stillhouse.training.worker import work
+from workbench import Bench
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+WIDENED = '''"""The inference model is not the student: a scale of its own is part of it."""
+
+import torch
+from torch import nn
+
+from stillhouse.methods.base import Card, Method, Reference
+from stillhouse.models.base import Outputs
+
+
+class Scaled(nn.Module):
+    def __init__(self, student, scale):
+        super().__init__()
+        self.student, self.scale = student, scale
+
+    def forward(self, images):
+        out = self.student(images)
+        return Outputs(out.logits * self.scale.exp(), out.features)
+
+
+class Widened(Method):
+    """Cross entropy to the teacher's classes; the trained model has a scale beside the student."""
+
+    label = "Widened"
+    card = Card("match = (z_s - z_t)^2", "logits", ())
+
+    def __init__(self, config, student, teacher):
+        super().__init__(config, student, teacher)
+        self.scale = nn.Parameter(torch.full((), 0.5))
+
+    @classmethod
+    def reference(cls, config):
+        return Reference(ce=1.0, weights={"match": 0.1})
+
+    def terms(self, student, teacher, batch):
+        logits = student.logits * self.scale.exp()
+        return {"match": (logits - teacher.logits).square().mean()}
+
+    def inference_model(self, student):
+        return Scaled(student, self.scale)
+'''
+CHANGES = {
+    "teacher": "ResNetBaby",
+    "students": ["own_model"],
+    "methods": ["pure", "logit", "widened"],
+    "seeds": [0],
+    "files": ["../own/own_model.py", "../own/widened.py"],
+    "training": {
+        "epochs": 2,
+        "batch_size": 64,
+        "learning_rate": 0.05,
+        "train_images": 600,
+        "validation": 100,
+    },
+}
+TEACHER = "Digits/pure/ResNetBaby/0"
+PURE = "Digits/pure/own_model/0"
+LOGIT = "Digits/logit/ResNetBaby_to_own_model/0"
+WIDE = "Digits/widened/ResNetBaby_to_own_model/0"
+
+
+def train(bench: Bench) -> None:
+    """Train the whole round in this process, teachers first."""
+    place = Place(
+        bench.workspace.experiments,
+        bench.workspace.teachers(bench.round),
+        bench.workspace.root,
+        torch.device("cpu"),
+    )
+    problems: list[str] = []
+    for taught in (False, True):
+        runs = [resolve(run) for run in bench.runs.values() if (run.teacher is not None) == taught]
+        if runs:
+            work(runs, place, None, None, lambda text: None, problems.append)
+    assert problems == []
