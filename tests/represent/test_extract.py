@@ -73,7 +73,7 @@ def test_features_are_means_over_positions_in_eval_mode(trained: Bench) -> None:
     extracted(trained, only="model=ResNetBaby")
     kept = read(store(trained, TEACHER))
     digits = data.load("Digits", trained.workspace.root)
-    network = models.build("ResNetBaby", 10, 1)
+    network = models.build("ResNetBaby", digits.spec)
     network.load_state_dict(safetensors.torch.load_file(trained.folder(TEACHER).final))
     network.eval()
     for split, ids in ((digits.test, kept.test.ids), (digits.train, kept.train.ids)):

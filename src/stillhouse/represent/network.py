@@ -81,9 +81,8 @@ def _build(
     may be part of that model.
     """
     kind = methods.load(config.method, config.files)
-    spec = data.spec
     if kind.inference_model is Method.inference_model:
-        network = models.build(config.model, spec.classes, spec.channels, config.files)
+        network = models.build(config.model, data.spec, config.files)
         return network, network.groups
     here = replace(place, experiments=experiments)
     prepared = prepare_data(config, place.data_root, place.device)
