@@ -31,6 +31,10 @@ def calibration_error(logits: Floats, labels: Integers) -> float:
 
 def fitted_temperature(logits: Floats, labels: Integers) -> float:
     """Return the temperature T for which softmax(z / T) has the lowest negative log likelihood."""
+    if (logits.argmax(axis=1) == labels).all():
+        raise NotApplicable(
+            "all training rows are right: their likelihood is best at temperature 0"
+        )
     found = minimize_scalar(
         lambda log_t: mean_nll(logits / np.exp(log_t), labels),
         bounds=LOG_TEMPERATURES,
@@ -40,8 +44,7 @@ def fitted_temperature(logits: Floats, labels: Integers) -> float:
     low, high = LOG_TEMPERATURES
     if not low + 1e-3 < found.x < high - 1e-3:
         raise NotApplicable(
-            "no temperature fits the training rows: their likelihood is best at "
-            f"{'zero' if found.x < 0 else 'infinite'} temperature"
+            f"no temperature between {np.exp(low):.2g} and {np.exp(high):.2g} fits the training rows"
         )
     return float(np.exp(found.x))
 

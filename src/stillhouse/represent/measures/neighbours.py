@@ -37,6 +37,8 @@ def most_similar(queries: Floats, bank: Floats, k: int) -> tuple[Integers, Float
 def two_nearest(x: Floats) -> Floats:
     """Return the Euclidean distances to the two nearest other rows: rows x 2, rising."""
     x = x - x.mean(axis=0)
+    size = float(np.abs(x).max()) or 1.0
+    x = x / size  # so that squares neither vanish nor overflow in float32
     half = np.einsum("ij,ij->i", x, x) / 2
     scale = float(half.max()) * 2
 
@@ -46,7 +48,7 @@ def two_nearest(x: Floats) -> Floats:
         return found
 
     _, scores = _search(x, x, half.astype(np.float32), 2, closeness, scale, skip_self=True)
-    distances: Floats = np.sqrt(-2 * scores)
+    distances: Floats = size * np.sqrt(-2 * scores)
     return distances
 
 
