@@ -94,10 +94,10 @@ def test_a_network_with_permuted_channels_is_the_same_network() -> None:
     """A network and its copy whose last group writes its channels in another order."""
     import torch
 
-    from stillhouse.models import build
+    from stillhouse.models.resnet import ResNet
 
     torch.manual_seed(0)
-    original, copy = (build("ResNetBaby", 10, 1).eval() for _ in range(2))
+    original, copy = (ResNet(1, 10, 1).eval() for _ in range(2))
     copy.load_state_dict(original.state_dict())
     order = torch.randperm(64)
     with torch.no_grad():

@@ -30,23 +30,27 @@ def calibration_error(logits: Floats, labels: Integers) -> float:
 
 
 def fitted_temperature(logits: Floats, labels: Integers) -> float:
-    """Return the temperature T for which softmax(z / T) has the lowest negative log likelihood."""
+    """Return the temperature T for which softmax(z / T) has the lowest negative log likelihood.
+
+    It is sought around the spread of the logits, so that it scales with them.
+    """
+    if (logits == logits[:, :1]).all():
+        raise NotApplicable("the logits of each training row are equal")
+    spread = float(np.sqrt((logits - logits.mean(axis=1, keepdims=True)).var()))
     if (logits.argmax(axis=1) == labels).all():
         raise NotApplicable(
             "all training rows are right: their likelihood is best at temperature 0"
         )
+    low, high = LOG_TEMPERATURES
     found = minimize_scalar(
-        lambda log_t: mean_nll(logits / np.exp(log_t), labels),
+        lambda log_t: mean_nll(logits / (spread * np.exp(log_t)), labels),
         bounds=LOG_TEMPERATURES,
         method="bounded",
         options={"xatol": 1e-8},
     )
-    low, high = LOG_TEMPERATURES
     if not low + 1e-3 < found.x < high - 1e-3:
-        raise NotApplicable(
-            f"no temperature between {np.exp(low):.2g} and {np.exp(high):.2g} fits the training rows"
-        )
-    return float(np.exp(found.x))
+        raise NotApplicable("no temperature fits the training rows: their logits tell no class")
+    return spread * float(np.exp(found.x))
 
 
 def _tempered(given: Predictions) -> float:

@@ -37,8 +37,9 @@ def most_similar(queries: Floats, bank: Floats, k: int) -> tuple[Integers, Float
 def two_nearest(x: Floats) -> Floats:
     """Return the Euclidean distances to the two nearest other rows: rows x 2, rising."""
     x = x - x.mean(axis=0)
-    size = float(np.abs(x).max()) or 1.0
-    x = x / size  # so that squares neither vanish nor overflow in float32
+    # By a power of two, which rounds nothing: squares must not vanish or overflow in float32.
+    size = 2.0 ** np.frexp(np.abs(x).max())[1]
+    x = x / size
     half = np.einsum("ij,ij->i", x, x) / 2
     scale = float(half.max()) * 2
 
