@@ -16,8 +16,9 @@ from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig, Teacher, Training
 from stillhouse.own import Files
 from stillhouse.runs.folder import RunFolder
-from stillhouse.training.cohort import Place, open_cohort
+from stillhouse.training.cohort import open_cohort
 from stillhouse.training.loop import Cohort, train
+from stillhouse.training.reopen import Place
 
 RECIPE = Training(
     epochs=2,

@@ -24,7 +24,7 @@ from stillhouse.data.base import Dataset, Split
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.records import dump, dump_sealed
 from stillhouse.training import trainee
-from stillhouse.training.cohort import Place
+from stillhouse.training.reopen import Place
 from stillhouse.training.trainee import Trainee
 from stillhouse.training.worker import work
 

@@ -24,7 +24,7 @@ from stillhouse.errors import StillhouseError
 from stillhouse.rounds.schedule import cohorts
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.training.cohort import Place
+from stillhouse.training.reopen import Place
 from stillhouse.training.worker import work
 
 Fault = Callable[[], AbstractContextManager[Any]]

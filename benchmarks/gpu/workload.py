@@ -18,11 +18,11 @@ from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.errors import DataError
 from stillhouse.seeding import reseed
-from stillhouse.training.cohort import Place, make_trainee
 from stillhouse.training.evaluate import Evaluation
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.graphs import Inputs, graphed
 from stillhouse.training.precision import configure, settle
+from stillhouse.training.reopen import Place, Shared
 from stillhouse.training.teacher import TrainedTeacher
 from stillhouse.training.trainee import Trainee
 
@@ -199,8 +199,9 @@ def make_cohort(
     place = Place(Path(), Path(), Path(), device)
     chosen = range(len(setting.students)) if only is None else only
     configs = [setting.config(*setting.students[number]) for number in chosen]
-    trainees = [make_trainee(config, images, batches.steps, teacher, place) for config in configs]
-    return Cohort(trainees, batches, teacher, Inputs(teacher, graphed(recipe, device)))
+    inputs = Inputs(teacher, graphed(recipe, device))
+    shared = Shared(place, images, None, "", batches, teacher, inputs)
+    return Cohort([shared.trainee(config) for config in configs], batches, teacher, inputs)
 
 
 def named(students: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[str]:

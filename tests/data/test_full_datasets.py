@@ -11,9 +11,9 @@ from stillhouse import data
 from stillhouse.config.schema import RunConfig, Training
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import DataError
-from stillhouse.training.cohort import Place, make_trainee, prepare_data, train_batches
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate
 from stillhouse.training.fingerprint import fingerprint
+from stillhouse.training.reopen import Place, reopen
 
 STEPS = 20
 
@@ -33,12 +33,12 @@ def test_it_loads_trains_and_is_evaluated_in_full(name: str, tmp_path: Path) -> 
     recipe = Training(epochs=1, batch_size=64, learning_rate=0.05, augmentation=("pad_crop",))
     run = RunConfig(dataset=name, method="pure", model="ResNetBaby", seed=0, training=recipe)
     place = Place(tmp_path, tmp_path, data.data_root(), torch.device("cpu"))
-    images = prepare_data(run, place.data_root, place.device).data
+    shared = reopen([run], place)
+    images, batches = shared.data, shared.batches
     spec = data.spec(name)
     assert (len(images.train), len(images.test)) == (spec.train_images, spec.test_images)
     assert int(images.test.labels.bincount().max()) == spec.commonest
-    batches = train_batches(images, run)
-    trainee = make_trainee(run, images, batches.steps, None, place)
+    trainee = shared.trainee(run)
     before = fingerprint(trainee.network)
     for step in range(STEPS):
         trainee.step(batches.batch(0, step), None)

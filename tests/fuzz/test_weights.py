@@ -234,10 +234,9 @@ def test_pretrained_parts(
             if not path.exists():
                 return "not there"
             try:
-                assert cohort.teacher is not None
-                pretrain(
-                    method, "factor_transfer", cohort.teacher, cohort.batches, cache, lambda: None
-                )
+                teacher, batches = cohort.shared.teacher, cohort.shared.batches
+                assert teacher is not None
+                pretrain(method, "factor_transfer", teacher, batches, cache, lambda: None)
             except RunError as error:
                 return clear(error, path)
         assert same(method.state_dict(), good)

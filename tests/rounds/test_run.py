@@ -26,7 +26,8 @@ from stillhouse.config.resolve import resolve
 from stillhouse.rounds.local import Local
 from stillhouse.show.results import seed_tables
 from stillhouse.show.status import status_table
-from stillhouse.training.cohort import Place, open_cohort
+from stillhouse.training.cohort import open_cohort
+from stillhouse.training.reopen import Place
 
 pytestmark = pytest.mark.slow
 PAIR = "ResNetBaby_to_ResNetBaby"

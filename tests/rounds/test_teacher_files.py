@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from lab import Lab
-from stillhouse import data, models
+from stillhouse import models
 from stillhouse.cluster.open import open_submitter
 from stillhouse.config.load import load_round
 from stillhouse.config.resolve import resolve
@@ -20,7 +20,7 @@ from stillhouse.data.specs import SPECS
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.teacher_files import adopt_teachers
 from stillhouse.runs.folder import RunFolder
-from stillhouse.training.cohort import Place, find_teacher
+from stillhouse.training.reopen import Place, reopen
 from workbench import Bench
 
 PATTERN = "weights/{dataset}/{model}/{seed}/best.pth"
@@ -106,8 +106,8 @@ def test_safetensors_teach_and_the_students_record_says_so(
     home = workspace.teachers(shelf.bench.round)
     place = Place(workspace.experiments, home, tmp_path, torch.device("cpu"))
     Lab(workspace.experiments, home, tmp_path).train(run)
-    teacher = find_teacher(run, place, data.load("Digits", tmp_path))
-    assert teacher.facts["adopted"] == str(shelf.file)
+    teacher = reopen([run], place).teacher
+    assert teacher is not None and teacher.facts["adopted"] == str(shelf.file)
     assert shelf.bench.look().cells[0].state.name == "done"
 
 

@@ -13,8 +13,9 @@ from stillhouse.diagnosis.report import report
 from stillhouse.runs.own_loss import OwnLoss, read, write
 from stillhouse.show import own_loss as terms
 from stillhouse.show.own_loss import terms_table
-from stillhouse.training.cohort import Place, open_cohort
+from stillhouse.training.cohort import open_cohort
 from stillhouse.training.loop import train
+from stillhouse.training.reopen import Place
 from workbench import Bench, edit
 
 METHODS = ["pure", "logit", "fitnets", "self"]
@@ -38,8 +39,7 @@ def trained(tmp_path: Path) -> Bench:
         methods=METHODS,
         training=recipe,
     )
-    home = bench.workspace.experiments
-    place = Place(home, home, tmp_path, torch.device("cpu"))
+    place = here(bench)
     runs = [resolve(run) for run in bench.runs.values()]
     for some in ([run for run in runs if not run.teacher], runs[2:-1], runs[-1:]):
         for one in some:
@@ -48,11 +48,15 @@ def trained(tmp_path: Path) -> Bench:
     return bench
 
 
+def here(bench: Bench) -> Place:
+    home = bench.workspace.experiments
+    return Place(home, home, home, torch.device("cpu"))
+
+
 def call(bench: Bench, fit_epochs: int | None = None) -> tuple[dict[str, list[object]], list[str]]:
     """The rows of `terms` by method, and what it said."""
     said: list[str] = []
-    home = bench.workspace.experiments
-    found, _ = terms_table(bench.look(), home, home, home, "cpu", fit_epochs, said.append)
+    found, _ = terms_table(bench.look(), here(bench), fit_epochs, said.append)
     return {str(row[1]): list(row[3:]) for row in found.rows}, said
 
 
@@ -98,8 +102,7 @@ def test_the_doctor_says_what_terms_says(
         "The own loss of 2 methods' runs is not measured: `stillhouse verify --losses` does.",
     )
     write(trained.folder(FITNETS), trained.folder(PURE), losses)
-    home = trained.workspace.experiments
-    found, good = terms_table(trained.look("method=fitnets"), home, home, home, "cpu", None, print)
+    found, good = terms_table(trained.look("method=fitnets"), here(trained), None, print)
     assert (found.rows[0][-1], good) == (word, kept)
     told, _, _ = report(
         "round tiny", read_round(trained.workspace, trained.round), trained.workspace.root

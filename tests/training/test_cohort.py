@@ -11,8 +11,9 @@ from lab import ALL_METHODS, Lab, StopAfter
 from stillhouse.errors import RunError
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training import cohort as cohort_module
-from stillhouse.training.cohort import check_same, prepare_data, train_batches
+from stillhouse.training.cohort import check_same
 from stillhouse.training.loop import train
+from stillhouse.training.reopen import reopen
 
 
 def weights(lab: Lab, method: str, **recipe: object) -> dict[str, torch.Tensor]:
@@ -33,7 +34,7 @@ def test_initial_weights_depend_on_seed_and_architecture_only(lab: Lab) -> None:
 def test_a_cohort_shares_its_batches_and_looks_at_the_teacher_once(lab: Lab) -> None:
     cohort = lab.open(lab.run("logit"), lab.run("nst"))
     seen: list[torch.Tensor] = []
-    teacher = cohort.teacher
+    teacher = cohort.shared.teacher
     assert teacher is not None
     handle = teacher.network.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     train(cohort, StopAfter(1), lambda trainee, record: None)
@@ -42,10 +43,7 @@ def test_a_cohort_shares_its_batches_and_looks_at_the_teacher_once(lab: Lab) -> 
 
 
 def test_validation_images_are_not_trained_on_and_are_the_same_for_every_seed(lab: Lab) -> None:
-    zero, one = (
-        prepare_data(lab.run("pure", seed=seed, validation=100), lab.data_root, lab.place.device)
-        for seed in (0, 1)
-    )
+    zero, one = (reopen([lab.run("pure", seed=seed, validation=100)], lab.place) for seed in (0, 1))
     assert zero.validation is not None and one.validation is not None
     assert len(zero.validation) == 100 and len(zero.data.train) == 200
     assert torch.equal(zero.validation.ids, one.validation.ids)
@@ -53,8 +51,9 @@ def test_validation_images_are_not_trained_on_and_are_the_same_for_every_seed(la
 
 
 def test_every_seed_has_its_own_order_of_the_same_images(lab: Lab) -> None:
-    data = prepare_data(lab.run("pure"), lab.data_root, lab.place.device).data
-    zero, again, one = (train_batches(data, lab.run("pure", seed=s)).batch(0, 0) for s in (0, 0, 1))
+    zero, again, one = (
+        reopen([lab.run("pure", seed=seed)], lab.place).batches.batch(0, 0) for seed in (0, 0, 1)
+    )
     assert torch.equal(zero.images, again.images)
     assert not torch.equal(zero.ids, one.ids)
 
@@ -66,15 +65,15 @@ def test_a_run_records_where_its_numbers_come_from(lab: Lab) -> None:
     assert run["config"]["parameters"] == {"temperature": 4.0}
     assert run["coefficients"] == {"ce": 0.1, "kd": 0.9}
     assert run["effective_ratio"]["kd"] == pytest.approx(9)
-    assert cohort.teacher is not None
-    assert run["teacher"]["sha256"] == cohort.teacher.facts["sha256"]
+    assert cohort.shared.teacher is not None
+    assert run["teacher"]["sha256"] == cohort.shared.teacher.facts["sha256"]
     assert run["machine"]["threads"] == 1 and run["code"]["version"]
     assert len(run["data"]) == len(run["identity"]) == 64
 
 
 def test_the_teacher_stays_as_it_was(lab: Lab) -> None:
     cohort = lab.open(lab.run("logit"))
-    teacher = cohort.teacher
+    teacher = cohort.shared.teacher
     assert teacher is not None and not teacher.network.training
     assert not any(p.requires_grad for p in teacher.network.parameters())
     teacher.check_unchanged()

@@ -57,8 +57,8 @@ def not_finite(student: Outputs, *_: object) -> dict[str, torch.Tensor]:
 
 
 def step(cohort: Cohort, trainee: Trainee) -> None:
-    batch = cohort.inputs.batch(cohort.batches.batch(*trainee.position))
-    trainee.step(batch, cohort.inputs.teach(batch))
+    batch = cohort.shared.inputs.batch(cohort.shared.batches.batch(*trainee.position))
+    trainee.step(batch, cohort.shared.inputs.teach(batch))
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_no_step_reads_what_it_has_computed(
     step(cohort, trainee)  # of a cold start: a teacher is calibrated, weights are hashed
     for epoch, number in ((1, 0), (1, 1)):
         trainee.position = (epoch, number)
-        batch = cohort.batches.batch(epoch, number)
-        taught = cohort.inputs.teach(batch)
+        batch = cohort.shared.batches.batch(epoch, number)
+        taught = cohort.shared.inputs.teach(batch)
         with unread(monkeypatch):
             trainee.step(batch, taught)
     trainee.look()

@@ -93,7 +93,7 @@ def test_a_non_finite_gradient_names_its_parameter(lab: Lab) -> None:
         lambda module, inputs, outputs: (inputs[0] * float("inf"),)
     )
     with pytest.raises(TrainingError, match=r"gradient of (conv|bn|layer1).* is not finite"):
-        trainee.step(cohort.batches.batch(0, 0), None)
+        trainee.step(cohort.shared.batches.batch(0, 0), None)
 
 
 def test_a_scaler_that_skips_every_step_is_caught(

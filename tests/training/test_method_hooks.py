@@ -12,8 +12,8 @@ from lab import Lab
 from stillhouse import data
 from stillhouse.data.split import stratified
 from stillhouse.own import OwnFile, own_file
-from stillhouse.training.cohort import SPLIT_SEED
 from stillhouse.training.recorder import load_weights
+from stillhouse.training.reopen import SPLIT_SEED
 
 BANK = '''
 import torch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from stillhouse.errors import RunError
 from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.training import own_loss as terms
 from stillhouse.training.own_loss import FITS, compare
+from stillhouse.training.reopen import Place, Shared
 from workbench import edit
 
 LONGER = {"epochs": 6, "train_images": 640}
@@ -78,14 +79,14 @@ def test_each_run_is_measured_with_the_images_of_its_own_recipe(
     few, many = lab.run("logit"), lab.run("rkd", train_images=320)
     lab.train(lab.run("pure"), few)
     lab.train(many)
-    prepared: list[Any] = []
-    real = terms.prepare_data
+    prepared: list[int | None] = []
+    real = terms.reopen
 
-    def prepare(run: RunConfig, *where: Any) -> Any:
-        prepared.append(run.training.train_images)
-        return real(run, *where)
+    def spy(runs: Sequence[RunConfig], place: Place) -> Shared:
+        prepared.append(runs[0].training.train_images)
+        return real(runs, place)
 
-    monkeypatch.setattr(terms, "prepare_data", prepare)
+    monkeypatch.setattr(terms, "reopen", spy)
     assert len(list(compare([few, many], lab.place))) == 2
     assert prepared == [200, 320]
 

@@ -44,9 +44,9 @@ def test_it_stays_frozen_and_in_eval_mode_while_the_student_learns(lab: Lab) -> 
     cohort = lab.open(lab.run(METHOD))
     trainee = cohort.members[0].trainee
     before = [p.clone() for p in trainee.method.paraphraser.parameters()]
-    batch = cohort.batches.batch(0, 0)
-    assert cohort.teacher is not None
-    trainee.step(batch, cohort.teacher(batch))
+    batch = cohort.shared.batches.batch(0, 0)
+    assert cohort.shared.teacher is not None
+    trainee.step(batch, cohort.shared.teacher(batch))
     after = list(trainee.method.paraphraser.parameters())
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert not trainee.method.paraphraser.training

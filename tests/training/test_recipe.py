@@ -16,14 +16,14 @@ from stillhouse.training.optim import learning_rate
 
 def step(cohort: Cohort) -> None:
     (member,) = cohort.members
-    trainee, batch = member.trainee, cohort.batches.batch(0, 0)
-    taught = cohort.teacher(batch) if cohort.teacher else None
+    trainee, batch = member.trainee, cohort.shared.batches.batch(0, 0)
+    taught = cohort.shared.teacher(batch) if cohort.shared.teacher else None
     trainee.step(batch, taught)
 
 
 def test_the_loop_smooths_labels_as_the_recipe_says(lab: Lab) -> None:
     cohort = lab.open(lab.run("pure", label_smoothing=0.3))
-    trainee, batch = cohort.members[0].trainee, cohort.batches.batch(0, 0)
+    trainee, batch = cohort.members[0].trainee, cohort.shared.batches.batch(0, 0)
     before = copy.deepcopy(trainee.network)
     step(cohort)
     logits = before(batch.images).logits
@@ -55,7 +55,7 @@ def test_every_step_has_the_learning_rate_of_the_schedule(lab: Lab) -> None:
     cohort = lab.open(recipe)
     step(cohort)
     rates = {group["lr"] for group in cohort.members[0].trainee.optimizer.param_groups}
-    assert rates == {learning_rate(recipe.training, 0, 0, cohort.batches.steps)}
+    assert rates == {learning_rate(recipe.training, 0, 0, cohort.shared.batches.steps)}
     assert rates.pop() == pytest.approx(0.1 * recipe.training.learning_rate)
 
 

@@ -257,20 +257,16 @@ def verify(
 def _verify_steps(
     run: str, root: Path, steps: int, data_root: Path | None, device: str, format: Format
 ) -> None:
-    from stillhouse import data
     from stillhouse.config.recorded import recorded
     from stillhouse.rounds.workspace import Workspace
     from stillhouse.tables import Table
-    from stillhouse.training.cohort import Place
-    from stillhouse.training.precision import pick_device
     from stillhouse.training.replay import verify as repeat
 
     workspace = Workspace(root)
     folder = workspace.run(run)
     config = recorded(folder)
     source = config.teacher.source if config and config.teacher else None
-    teachers = workspace.teachers_of(source)
-    place = Place(workspace.experiments, teachers, data.data_root(data_root), pick_device(device))
+    place = workspace.place(source, data_root, device)
     found = repeat(folder, place, steps)
     rows = tuple(
         (what, then[:SHOWN_DIGITS], now[:SHOWN_DIGITS], "yes" if then == now else "NO")
@@ -301,15 +297,14 @@ def _verify_losses(
     device: str,
     format: Format,
 ) -> None:
-    from stillhouse import data
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import survey
     from stillhouse.show.own_loss import terms_table
 
     workspace, loaded, _ = open_round(root, round_)
-    place = (workspace.experiments, workspace.teachers(loaded), data.data_root(data_root), device)
+    place = workspace.place(loaded.teachers_from, data_root, device)
     log = partial(say, err=True)
-    found, kept = terms_table(survey(workspace, loaded, only), *place, fit_epochs, log)
+    found, kept = terms_table(survey(workspace, loaded, only), place, fit_epochs, log)
     show(found, format, again("table", round_, root))
     raise typer.Exit(0 if kept else 1)
 

@@ -129,16 +129,13 @@ def _plan_try(
     from stillhouse.rounds.survey import select, survey
     from stillhouse.rounds.teacher_files import adopt_teachers
     from stillhouse.rounds.trial import rehearse
-    from stillhouse.training.cohort import Place
-    from stillhouse.training.precision import pick_device
 
     workspace, loaded, file = open_round(root, round_)
     images = data.data_root(data_root)
     check_round(workspace, loaded, file, only, images)
     complain = partial(say, err=True)
     adopt_teachers(workspace, select(expand(loaded), only), images, device, say=complain)
-    teachers = workspace.teachers(loaded)
-    place = Place(workspace.experiments, teachers, images, pick_device(device))
+    place = workspace.place(loaded.teachers_from, images, device)
     seen = survey(workspace, loaded, only)
     table, able = rehearse(seen, workspace, place, say=complain)
     show(table, format, again("run" if able else "plan", round_, root))
@@ -295,7 +292,6 @@ def train(
     ] = None,
 ) -> None:
     """Train some runs of a round as one cohort, in this process."""
-    from stillhouse import data
     from stillhouse.config.expand import expand
     from stillhouse.config.identity import identity_of_all
     from stillhouse.config.resolve import resolve
@@ -303,8 +299,6 @@ def train(
     from stillhouse.rounds.check import refuse_legacy
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.schedule import shared
-    from stillhouse.training.cohort import Place
-    from stillhouse.training.precision import pick_device
     from stillhouse.training.worker import work
 
     warnings.simplefilter("ignore", Notice)  # the command that started this one has printed them
@@ -324,13 +318,7 @@ def train(
     taught_by = {one.teacher for one in configs if one.teacher}
     if len({shared(one) for one in configs}) > 1 or len(taught_by) > 1:
         raise ConfigError("these runs do not share dataset, seed, recipe and teacher")
-    place = Place(
-        workspace.experiments,
-        workspace.teachers(loaded),
-        data.data_root(data_root),
-        pick_device(device),
-        keep_going,
-    )
+    place = workspace.place(loaded.teachers_from, data_root, device, keep_going)
     complain = partial(say, err=True)
     raise typer.Exit(work(configs, place, parent, until, say=say, complain=complain))
 

@@ -19,8 +19,8 @@ from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs import environment
 from stillhouse.tables import Table
-from stillhouse.training.cohort import Place
 from stillhouse.training.dry_run import Trial, describe, dry_run
+from stillhouse.training.reopen import Place
 
 GIB = 2**30
 KEPT = 2  # checkpoints of a run in training

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
@@ -16,6 +17,9 @@ from stillhouse.runs.complete import tidy
 from stillhouse.runs.files import sweep, write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import ACTIVE, Active, dump
+
+if TYPE_CHECKING:
+    from stillhouse.training.reopen import Place
 
 TRASH = ".trash"
 
@@ -104,6 +108,17 @@ class Workspace:
                 f"so round '{round_.round}' cannot start there",
                 "give it a workspace of its own with --root",
             )
+
+    def place(
+        self, source: str | None, data_root: Path | None, device: str, keep_going: bool = False
+    ) -> Place:
+        """Where runs train whose teachers are those of `source`. Imports torch."""
+        from stillhouse.data import data_root as chosen
+        from stillhouse.training.precision import pick_device
+        from stillhouse.training.reopen import Place
+
+        teachers, images = self.teachers_of(source), chosen(data_root)
+        return Place(self.experiments, teachers, images, pick_device(device), keep_going)
 
     def teachers(self, round_: Round) -> Path:
         """The experiments folder that holds the round's teachers.

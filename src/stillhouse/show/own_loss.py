@@ -6,22 +6,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from statistics import median
 
 from stillhouse import data
-from stillhouse.config.renamed import folder_of
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.methods import load
 from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.own_loss import OwnLoss, read, write
 from stillhouse.tables import Cell as TableCell
 from stillhouse.tables import Table
-from stillhouse.training.cohort import Place
 from stillhouse.training.own_loss import FITS, compare, groups
-from stillhouse.training.precision import pick_device
+from stillhouse.training.reopen import Place
 
 COLUMNS = (
     "Dataset",
@@ -39,13 +37,7 @@ PROGRESS_SECONDS = 10.0
 
 
 def terms_table(
-    seen: Survey,
-    experiments: Path,
-    teachers: Path,
-    data_root: Path,
-    device: str,
-    fit_epochs: int | None,
-    log: Callable[[str], None],
+    seen: Survey, place: Place, fit_epochs: int | None, log: Callable[[str], None]
 ) -> tuple[Table, bool]:
     """The comparison of every completed distillation run, and that no own loss is higher.
 
@@ -61,20 +53,19 @@ def terms_table(
     cells = [cell for cell in seen.cells if cell.config.teacher and cell.state.name == "done"]
     if not cells:
         raise RunError(f"round {seen.round.round}: no distillation run is done", "train it first")
-    place = Place(experiments, teachers, data_root, pick_device(device))
     found: dict[str, OwnLoss] = {}
     missing: list[RunConfig] = []
     for cell in cells:
         if _incomparable(cell.config):
             continue
-        losses = read(cell.folder, folder_of(experiments, cell.config.pure_path))
+        losses = read(cell.folder, place.folder(cell.config.pure_path))
         if losses and losses.fit_epochs in (0, fit_epochs or cell.config.training.epochs):
             found[cell.config.path] = losses
         else:
             missing.append(resolve(cell.config))
     log(_announce(missing, len(found), place, fit_epochs))
     for one in compare(missing, place, fit_epochs, _Progress(log)):
-        own, pure = (folder_of(experiments, path) for path in (one.run.path, one.run.pure_path))
+        own, pure = map(place.folder, (one.run.path, one.run.pure_path))
         write(own, pure, one.losses)
         found[one.run.path] = one.losses
     rows = tuple(_row(cell, found.get(cell.config.path)) for cell in cells)
@@ -159,7 +150,7 @@ def _number(count: int, noun: str) -> str:
 
 def _own_parameters(run: RunConfig, place: Place) -> int:
     """How many parameters the method's own trained modules have."""
-    result = folder_of(place.experiments, run.path).completed()
+    result = place.folder(run.path).completed()
     return result.get("cost", {}).get("method_parameters", 0) if result else 0
 
 
@@ -173,10 +164,9 @@ def _seconds(
     first = group[0]
     spec = data.spec(first.dataset, first.files)
     images = first.training.train_images or spec.train_images - first.training.validation
-    home = place.teachers if first.teacher and first.teacher.source else place.experiments
-    teacher = _epoch_seconds(home, str(first.teacher_path))
-    pure = _epoch_seconds(place.experiments, first.pure_path)
-    own = {run.path: _epoch_seconds(place.experiments, run.path) for run in group}
+    teacher = _epoch_seconds(place.teacher(first))
+    pure = _epoch_seconds(place.folder(first.pure_path))
+    own = {run.path: _epoch_seconds(place.folder(run.path)) for run in group}
     per_image = 1 / (3 * images + spec.test_images)
     tests = (teacher + pure + sum(own.values())) * per_image * spec.test_images
     modules = sum(max(0.0, own[run.path] - pure) for run in fitted) * FITS
@@ -184,8 +174,8 @@ def _seconds(
     return tests + fits
 
 
-def _epoch_seconds(experiments: Path, path: str) -> float:
-    result = folder_of(experiments, path).completed()
+def _epoch_seconds(folder: RunFolder) -> float:
+    result = folder.completed()
     return result["final"].get("time", {"seconds": 0.0})["seconds"] if result else 0.0
 
 

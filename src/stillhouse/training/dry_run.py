@@ -8,26 +8,15 @@ from pathlib import Path
 
 import torch
 
-from stillhouse import data, models
 from stillhouse.config.schema import RunConfig
-from stillhouse.data.base import Batch, Dataset
+from stillhouse.data.base import Batch
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError, StillhouseError
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training import checkpoint
-from stillhouse.training.cohort import (
-    Place,
-    find_teacher,
-    make_trainee,
-    prepare_data,
-    train_batches,
-)
-from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
-from stillhouse.training.fingerprint import fingerprint
-from stillhouse.training.graphs import Inputs, graphed
+from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate
 from stillhouse.training.loop import peak_memory
-from stillhouse.training.precision import configure, settle
-from stillhouse.training.teacher import TrainedTeacher
+from stillhouse.training.reopen import Place, Shared, reopen
 from stillhouse.training.trainee import Trainee
 
 BATCHES = 2
@@ -54,26 +43,18 @@ def dry_run(configs: list[RunConfig], place: Place, taught: bool, scratch: Path)
     else a fresh network of its kind stands in. Checkpoints go below `scratch`. What goes wrong
     with a run is in its `Trial`; what goes wrong with all of them is raised.
     """
-    first = configs[0]
-    configure(first.training)
-    images = prepare_data(first, place.data_root, place.device).data
-    batches = train_batches(images, first)
-    if batches.steps < BATCHES:
-        raise RunError(f"an epoch has {batches.steps} steps", "a smaller batch_size")
-    some = [batches.batch(0, step) for step in range(BATCHES)]
-    student = next((config for config in configs if config.teacher), None)
-    teacher = None
-    if student is not None:
-        teacher = find_teacher(student, place, images) if taught else _stand_in(student, place)
-    inputs = Inputs(teacher, graphed(first.training, place.device))
+    shared = reopen(configs, place, untrained=not taught)
+    if shared.batches.steps < BATCHES:
+        raise RunError(f"an epoch has {shared.batches.steps} steps", "a smaller batch_size")
+    some = [shared.batches.batch(0, step) for step in range(BATCHES)]
     alive: list[Trainee] = []
     trials = []
     for number, config in enumerate(configs):
         folder = RunFolder(scratch / str(number))
         try:
-            trainee = make_trainee(config, images, batches.steps, teacher, place)
+            trainee = shared.trainee(config)
             alive.append(trainee)
-            trials.append(_try(trainee, some, teacher, inputs, images, folder))
+            trials.append(_try(trainee, some, shared, folder))
         except Exception as error:  # noqa: BLE001 - a method is foreign code and may raise anything
             trials.append(Trial(describe(error)))
     return trials
@@ -85,17 +66,11 @@ def describe(error: BaseException) -> str:
     return text if isinstance(error, StillhouseError) else f"{type(error).__name__}: {text}"
 
 
-def _try(
-    trainee: Trainee,
-    some: list[Batch],
-    teacher: TrainedTeacher | None,
-    inputs: Inputs,
-    images: Dataset,
-    folder: RunFolder,
-) -> Trial:
+def _try(trainee: Trainee, some: list[Batch], shared: Shared, folder: RunFolder) -> Trial:
     """Pretraining, steps, a checkpoint written and read back, a look at test images."""
-    if teacher is not None and (work := trainee.method.pretraining()):
-        work.train(teacher.network, [some])
+    inputs, images = shared.inputs, shared.data
+    if shared.teacher is not None and (work := trainee.method.pretraining()):
+        work.train(shared.teacher.network, [some])
     seconds = 0.0
     for batch in some:
         started = time.perf_counter()
@@ -115,20 +90,3 @@ def _try(
     rows = torch.arange(min(EVALUATION_BATCH, len(images.test)), device=trainee.device)
     evaluate(network, plain_batches(images.test.rows(rows), images.spec, EVALUATION_BATCH))
     return Trial("", seconds, size, peak_memory(trainee.device))
-
-
-def _stand_in(config: RunConfig, place: Place) -> TrainedTeacher:
-    """A network like the teacher that is not trained yet."""
-    assert config.teacher is not None
-    spec, name = data.spec(config.dataset, config.files), config.teacher.model
-    network = models.build(name, spec, config.files)
-    network.requires_grad_(False).eval()
-    settle(network, place.device)
-    nothing = torch.empty(0, dtype=torch.int64)
-    return TrainedTeacher(
-        network=network,
-        facts={"sha256": "", "fingerprint": fingerprint(network)},
-        test=Evaluation(torch.empty(0, spec.classes), nothing),
-        precision=config.training.precision,
-        device=place.device,
-    )

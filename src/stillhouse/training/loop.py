@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 import torch
 
 from stillhouse.causes import Cause
-from stillhouse.data.base import Batch, Dataset, Split
-from stillhouse.data.loader import TrainBatches, plain_batches
+from stillhouse.data.base import Batch, Split
+from stillhouse.data.loader import plain_batches
 from stillhouse.errors import one_line
 from stillhouse.models.base import Outputs
 from stillhouse.runs.claim import Superseded
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
-from stillhouse.training.graphs import Inputs
 from stillhouse.training.recorder import Recorder, process_memory
+from stillhouse.training.reopen import Shared
 from stillhouse.training.stop import Stop
-from stillhouse.training.teacher import TrainedTeacher
 from stillhouse.training.trainee import Record, Trainee
 
 
@@ -40,20 +39,15 @@ class Member:
 class Cohort:
     """Runs that share dataset, seed, batch order and teacher.
 
-    `data.train` is what is trained on; `validation` is held out of it. `chance` is the test
-    accuracy (%) of guessing. `failures` counts the members that left with an error; `complain` is
-    told those that their folder does not tell. `crowded` is what the device said where its memory
-    does not hold them all.
+    `chance` is the test accuracy (%) of guessing. `failures` counts the members that left with an
+    error; `complain` is called with errors that no run folder could take. `crowded` is the
+    device's message where its memory does not hold them all.
     """
 
     members: list[Member]
-    batches: TrainBatches
-    data: Dataset
-    validation: Split | None
-    teacher: TrainedTeacher | None
+    shared: Shared
     chance: float
     complain: Callable[[str], None]
-    inputs: Inputs
     failures: int = field(default=0)
     crowded: str = field(default="")
 
@@ -77,6 +71,7 @@ def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -
 
 
 def _train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -> str | None:
+    shared = cohort.shared
     _finish_completed(cohort)
     while cohort.members:
         position = min(member.trainee.position for member in cohort.members)
@@ -84,17 +79,17 @@ def _train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) 
         if reason := stop.reason():
             _stop(cohort, reason, stop.code)
             return reason
-        batch = cohort.inputs.batch(cohort.batches.batch(*position))
+        batch = shared.inputs.batch(shared.batches.batch(*position))
         needed = any(member.trainee.needs_teacher for member in active)
-        taught = cohort.inputs.teach(batch) if needed else None
+        taught = shared.inputs.teach(batch) if needed else None
         for member in active:
             with _isolated(cohort, member):
                 _step(member, batch, taught)
         for member in active:
             member.trainee.join()
-        if position[1] + 1 == cohort.batches.steps:
-            if cohort.teacher:
-                cohort.teacher.check_unchanged()
+        if position[1] + 1 == shared.batches.steps:
+            if shared.teacher:
+                shared.teacher.check_unchanged()
             for member in [m for m in active if m in cohort.members]:
                 with _isolated(cohort, member):
                     tell(member.trainee, _end_epoch(cohort, member))
@@ -109,21 +104,21 @@ def _step(member: Member, batch: Batch, taught: Outputs | None) -> None:
 
 
 def _end_epoch(cohort: Cohort, member: Member) -> Record:
-    trainee, spec = member.trainee, cohort.data.spec
+    trainee, shared = member.trainee, cohort.shared
     started = time.perf_counter()
-    teacher = cohort.teacher.test if cohort.teacher and trainee.needs_teacher else None
+    teacher = shared.teacher.test if shared.teacher and trainee.needs_teacher else None
     network = trainee.method.inference_model(trainee.network)
 
     def measure(split: Split, teacher_too: bool) -> Record:
-        batches = plain_batches(split, spec, EVALUATION_BATCH)
+        batches = plain_batches(split, shared.data.spec, EVALUATION_BATCH)
         evaluation = evaluate(network, batches, lambda: member.recorder.beat(trainee))
-        if split is cohort.data.test:
+        if split is shared.data.test:
             trainee.predicted = evaluation.rows()
         return summarise(evaluation, teacher if teacher_too else None)
 
-    measured = {"test": measure(cohort.data.test, True)}
-    if cohort.validation is not None:
-        measured["validation"] = measure(cohort.validation, False)
+    measured = {"test": measure(shared.data.test, True)}
+    if shared.validation is not None:
+        measured["validation"] = measure(shared.validation, False)
     training = trainee.tally.seconds
     evaluating = time.perf_counter() - started
     timing = {

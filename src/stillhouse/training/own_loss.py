@@ -16,27 +16,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Batch
-from stillhouse.data.loader import TrainBatches, plain_batches
+from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError
 from stillhouse.models.base import Network, Outputs
 from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.seeding import reseed
-from stillhouse.training.cohort import (
-    Place,
-    Prepared,
-    find_teacher,
-    make_trainee,
-    prepare_data,
-    train_batches,
-)
 from stillhouse.training.evaluate import EVALUATION_BATCH
 from stillhouse.training.optim import make_optimizer, set_rate
-from stillhouse.training.precision import configure
 from stillhouse.training.recorder import load_into, load_weights
-from stillhouse.training.teacher import TrainedTeacher
+from stillhouse.training.reopen import Place, Shared, reopen
 from stillhouse.training.trainee import Trainee
 
 FITS = 5
@@ -65,13 +55,9 @@ def compare(
     together. Raises RunError if a pure run is missing.
     """
     for group in groups(runs):
-        first = _in_float32(group[0])
-        configure(first.training)
-        prepared = prepare_data(first, place.data_root, place.device)
-        teacher = find_teacher(first, place, prepared.data)
-        epochs = first.training.epochs if fit_epochs is None else fit_epochs
-        bench = _Bench(place, prepared, teacher, train_batches(prepared.data, first), progress)
-        found = bench.compare([_in_float32(run) for run in group], epochs)
+        measured = [_in_float32(run) for run in group]
+        epochs = group[0].training.epochs if fit_epochs is None else fit_epochs
+        found = _Group(reopen(measured, place), progress).compare(measured, epochs)
         for run, losses in zip(group, found, strict=True):
             yield Comparison(run, losses)
 
@@ -92,13 +78,10 @@ def _in_float32(run: RunConfig) -> RunConfig:
 
 
 @dataclass(frozen=True)
-class _Bench:
-    """What the runs of a group share while they are measured."""
+class _Group:
+    """Runs that are measured together; `networks` are their frozen students, by folder."""
 
-    place: Place
-    prepared: Prepared
-    teacher: TrainedTeacher
-    batches: TrainBatches
+    shared: Shared
     progress: Progress
     networks: dict[str, Network] = field(default_factory=dict)
 
@@ -134,13 +117,12 @@ class _Bench:
 
         With `draw`, those among them that are trained have initial weights of that stream.
         """
-        folder, home = (folder_of(self.place.experiments, one) for one in (path, run.path))
+        folder, home = map(self.shared.place.folder, (path, run.path))
         result, own = folder.completed(), home.completed()
         if result is None or own is None:
             unfinished = home if own is None else folder
             raise RunError(f"{unfinished.path} is not finished", "train it first")
-        data, steps = self.prepared.data, self.batches.steps
-        trainee = make_trainee(run, data, steps, self.teacher, self.place, draw or "method")
+        trainee = self.shared.trainee(run, draw or "method")
         if path not in self.networks:
             load_into(trainee.network, folder.final, result["weights"]["final"])
             self.networks[path] = trainee.network.requires_grad_(False).eval()
@@ -162,13 +144,14 @@ class _Bench:
         optimizers = [
             make_optimizer(recipe, _trained(one), one.method.parameter_groups()) for one in trainees
         ]
-        steps = self.batches.steps
+        batches = self.shared.batches
+        steps = batches.steps
         names = ", ".join(dict.fromkeys(one.config.method for one in trainees))
         what = f"{_where(trainees)}: fitting modules of {names} to {to}"
         for epoch in range(epochs):
             for step in range(steps):
-                batch = self.batches.batch(epoch, step)
-                losses = _losses(trainees, self.teacher, batch, ("fit", epoch, step))
+                batch = batches.batch(epoch, step)
+                losses = _losses(trainees, self.shared, batch, ("fit", epoch, step))
                 for optimizer, loss in zip(optimizers, losses, strict=True):
                     set_rate(optimizer, recipe, epoch, step, steps)
                     optimizer.zero_grad()
@@ -184,11 +167,11 @@ class _Bench:
             return []
         for one in trainees:
             one.method.eval()
-        test, totals = self.prepared.data.test, [0.0] * len(trainees)
+        test, totals = self.shared.data.test, [0.0] * len(trainees)
         done = 0
-        batches = plain_batches(test, self.prepared.data.spec, EVALUATION_BATCH)
+        batches = plain_batches(test, self.shared.data.spec, EVALUATION_BATCH)
         for number, batch in enumerate(batches):
-            losses = _losses(trainees, self.teacher, batch, ("test", 0, number))
+            losses = _losses(trainees, self.shared, batch, ("test", 0, number))
             for index, loss in enumerate(losses):
                 totals[index] += float(loss) * len(batch.labels)
             done += len(batch.labels)
@@ -216,10 +199,11 @@ def _fresh(method: nn.Module) -> dict[str, Tensor]:
 
 
 def _losses(
-    trainees: Sequence[Trainee], teacher: TrainedTeacher, batch: Batch, when: tuple[str, int, int]
+    trainees: Sequence[Trainee], shared: Shared, batch: Batch, when: tuple[str, int, int]
 ) -> list[Tensor]:
     """Every trainee's own loss of a batch; a network that several share looks at it once."""
-    taught, seen = teacher(batch), dict[Network, Outputs]()
+    assert shared.teacher is not None
+    taught, seen = shared.teacher(batch), dict[Network, Outputs]()
     for one in trainees:
         if one.network not in seen:
             with torch.no_grad():

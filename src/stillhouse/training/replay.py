@@ -10,22 +10,12 @@ import torch
 from stillhouse.config.identity import difference
 from stillhouse.config.recorded import recorded
 from stillhouse.errors import RunError
-from stillhouse.own import versioned
 from stillhouse.runs import environment
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.own_files import kept
 from stillhouse.runs.records import Run
-from stillhouse.training.cohort import (
-    Place,
-    find_teacher,
-    make_trainee,
-    prepare_data,
-    train_batches,
-)
 from stillhouse.training.fingerprint import fingerprint
-from stillhouse.training.graphs import Inputs, graphed
-from stillhouse.training.precision import configure
-from stillhouse.training.pretrain import pretrain
+from stillhouse.training.reopen import Place, reopen
 from stillhouse.training.trainee import Trainee
 
 
@@ -49,23 +39,17 @@ def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
         raise RunError(f"{folder.run} is missing", "train the run first")
     marks = _marks(folder, steps)
     config = config.model_copy(update={"files": kept(config.files, place.experiments)})
-    configure(config.training)
-    prepared = prepare_data(config, place.data_root, place.device)
-    batches = train_batches(prepared.data, config)
-    teacher = find_teacher(config, place, prepared.data) if config.teacher else None
-    trainee = make_trainee(config, prepared.data, batches.steps, teacher, place)
-    checks = [("dataset", run["data"], prepared.content)]
-    if teacher:
+    shared = reopen([config], place)
+    trainee = shared.trainee(config)
+    checks = [("dataset", run["data"], shared.content)]
+    if shared.teacher:
         taught_by = run["teacher"]["sha256"] if run["teacher"] else "no teacher"
-        checks.append(("teacher's weights", taught_by, teacher.facts["sha256"]))
-        cache = place.experiments / "pretrained"
-        name = versioned("method", config.method, config.files)
-        pretrain(trainee.method, name, teacher, batches, cache, beat=lambda: None)
-    inputs = Inputs(teacher, graphed(config.training, place.device))
+        checks.append(("teacher's weights", taught_by, shared.teacher.facts["sha256"]))
+        shared.pretrain(trainee)
     for mark, before in marks.items():
         while trainee.position[1] < mark:
-            batch = inputs.batch(batches.batch(*trainee.position))
-            trainee.step(batch, inputs.teach(batch))
+            batch = shared.inputs.batch(shared.batches.batch(*trainee.position))
+            trainee.step(batch, shared.inputs.teach(batch))
         found = fingerprint(trainee.network, trainee.method)
         checks.append((f"weights after {mark} steps", before, found))
     return Verified(checks, _changed(run, trainee))

@@ -1,4 +1,4 @@
-"""The hand-over: a student learns from a finished teacher whose weights are the recorded ones."""
+"""The teacher: a finished run's network whose weights are the recorded ones, frozen."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ class TrainedTeacher:
             )
 
 
-def hand_over(
-    teacher: Teacher,
+def load_teacher(
     folder: RunFolder,
+    teacher: Teacher,
     data: Dataset,
     precision: Precision,
     device: torch.device,
     files: Files = (),
 ) -> TrainedTeacher:
-    """Load a finished teacher, verify its weights' hash and its accuracy on the test images.
+    """Load a teacher from its finished run; verify its weights' hash and its test accuracy.
 
     Raises RunError if it is not finished, its weights are not the recorded ones, or its accuracy
     is not the recorded one (to 0.2 points, which covers other hardware).
@@ -107,3 +107,18 @@ def hand_over(
         **({"adopted": result["adopted"]["file"]} if "adopted" in result else {}),
     }
     return TrainedTeacher(network, facts, test, precision, device)
+
+
+def untrained_teacher(
+    teacher: Teacher,
+    data: Dataset,
+    precision: Precision,
+    device: torch.device,
+    files: Files = (),
+) -> TrainedTeacher:
+    """A network like the teacher that is not trained yet, to try what needs one."""
+    network = models.build(teacher.model, data.spec, files).requires_grad_(False).eval()
+    settle(network, device)
+    facts = {"sha256": "", "fingerprint": fingerprint(network)}
+    nothing = Evaluation(torch.empty(0, data.spec.classes), torch.empty(0, dtype=torch.int64))
+    return TrainedTeacher(network, facts, nothing, precision, device)

@@ -8,13 +8,13 @@ from contextlib import suppress
 
 import torch
 
-from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.runs.claim import Claim
-from stillhouse.training.cohort import Place, open_cohort
+from stillhouse.training.cohort import open_cohort
 from stillhouse.training.loop import Cohort, train
 from stillhouse.training.recorder import Recorder, epoch_line
+from stillhouse.training.reopen import Place
 from stillhouse.training.stop import Stop
 from stillhouse.training.trainee import Record, Trainee
 
@@ -85,7 +85,7 @@ def _disperse(cohort: Cohort, complain: Callable[[str], None]) -> list[list[RunC
 def _record(error: Exception, configs: list[RunConfig], place: Place) -> None:
     """Write what befell all runs into the folder of each, so that it is told later too."""
     for config in configs:
-        folder = folder_of(place.experiments, config.path)
+        folder = place.folder(config.path)
         with suppress(RunError):  # another process is training it, or its files are damaged
             if not folder.completed():
                 Recorder(folder, Claim.take(folder), "").fail(error)

@@ -15,10 +15,11 @@ from stillhouse.config.schema import RunConfig, Teacher, Training
 from stillhouse.own import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.state import state_of
-from stillhouse.training.cohort import Place, open_cohort
+from stillhouse.training.cohort import open_cohort
 from stillhouse.training.contract.stand import CPU, DATASET, MethodCase
 from stillhouse.training.contract.verdict import Broken
 from stillhouse.training.loop import train
+from stillhouse.training.reopen import Place
 from stillhouse.training.stop import Stop
 
 TEACHER_SEED = 7

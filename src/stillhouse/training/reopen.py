@@ -1,0 +1,154 @@
+"""What runs are trained with, as at their first step: images, batches, teacher, network, method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from stillhouse import data, methods, models
+from stillhouse.config import renamed
+from stillhouse.config.renamed import folder_of
+from stillhouse.config.schema import RunConfig
+from stillhouse.data.base import Dataset, Split
+from stillhouse.data.loader import TrainBatches
+from stillhouse.data.split import hold_out, stratified
+from stillhouse.methods.base import TrainingImages
+from stillhouse.own import versioned
+from stillhouse.runs.folder import RunFolder
+from stillhouse.seeding import reseed
+from stillhouse.training.graphs import Inputs, graphed
+from stillhouse.training.precision import configure, settle
+from stillhouse.training.pretrain import pretrain
+from stillhouse.training.teacher import TrainedTeacher, load_teacher, untrained_teacher
+from stillhouse.training.trainee import Trainee
+
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs train: `experiments` takes them, `teachers` holds borrowed teachers.
+
+    With `keep_going` a run that is seen to learn nothing is trained on all the same.
+    """
+
+    experiments: Path
+    teachers: Path
+    data_root: Path
+    device: torch.device
+    keep_going: bool = False
+
+    @property
+    def pretrained(self) -> Path:
+        """Parts of methods that were trained once per teacher."""
+        return self.experiments / "pretrained"
+
+    def folder(self, path: str) -> RunFolder:
+        """The folder of a run by its path below `experiments`."""
+        return folder_of(self.experiments, path)
+
+    def teacher(self, run: RunConfig) -> RunFolder:
+        """The folder of the teacher of a run that has one."""
+        assert run.teacher is not None and run.teacher_path is not None
+        return folder_of(
+            self.teachers if run.teacher.source else self.experiments, run.teacher_path
+        )
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What runs of one dataset, seed, recipe and teacher share; images are on the device.
+
+    `data.train` is what is trained on, `validation` is held out of it, `content` is the hash of
+    the whole dataset. `inputs` are what a step reads.
+    """
+
+    place: Place
+    data: Dataset
+    validation: Split | None
+    content: str
+    batches: TrainBatches
+    teacher: TrainedTeacher | None
+    inputs: Inputs
+
+    def trainee(self, config: RunConfig, draw: str = "method") -> Trainee:
+        """A run at its first step; its initial weights depend on seed and architecture only.
+
+        `draw` names the stream from which the method's own modules draw theirs.
+        """
+        spec, train, device = self.data.spec, self.data.train, self.place.device
+        reseed("init", config.seed, renamed.first("model", config.model))
+        network = models.build(config.model, spec, config.files)
+        kind = methods.load(config.method, config.files)
+        names = renamed.first("method", config.method), renamed.first("model", config.model)
+        taught = self.teacher.network if self.teacher and config.teacher else None
+        images = TrainingImages(train.ids.cpu(), train.labels.cpu(), spec.train_images)
+        reseed(draw, config.seed, *names)
+        method = methods.make(kind, config.parameters, network, taught, spec, images)
+        settle(network, device)
+        method.to(device)
+        return Trainee(config, network, method, self.batches.steps, device, self.place.keep_going)
+
+    def pretrain(self, trainee: Trainee, beat: Callable[[], None] = lambda: None) -> None:
+        """Give a method its part that is trained once per teacher, if it has one."""
+        run = trainee.config
+        if self.teacher and run.teacher:
+            name = versioned("method", run.method, run.files)
+            cache = self.place.pretrained
+            pretrain(trainee.method, name, self.teacher, self.batches, cache, beat)
+
+
+def reopen(runs: Sequence[RunConfig], place: Place, untrained: bool = False) -> Shared:
+    """Open what resolved runs of one dataset, seed, recipe and teacher share.
+
+    Sets this process's threads and precision switches as the recipe says. With `untrained` a
+    fresh network stands in for the teacher. Raises StillhouseError if data or teacher are missing.
+    """
+    first = runs[0]
+    configure(first.training)
+    dataset, validation, content = prepare_data(first, place.data_root, place.device)
+    taught = next((run for run in runs if run.teacher), None)
+    teacher = None
+    if taught and taught.teacher:
+        what = taught.teacher, dataset, taught.training.precision, place.device, taught.files
+        teacher = (
+            untrained_teacher(*what) if untrained else load_teacher(place.teacher(taught), *what)
+        )
+    inputs = Inputs(teacher, graphed(first.training, place.device))
+    batches = train_batches(dataset, first)
+    return Shared(place, dataset, validation, content, batches, teacher, inputs)
+
+
+def prepare_data(
+    config: RunConfig, root: Path, device: torch.device
+) -> tuple[Dataset, Split | None, str]:
+    """A recipe's dataset on the device, its validation images, and the hash of the whole dataset.
+
+    Holds validation images out of the training images, then takes `train_images` of the rest.
+    Both splits are stratified and the same for every seed.
+    """
+    dataset, recipe = data.load(config.dataset, root, config.files), config.training
+    train, validation = dataset.train, None
+    if recipe.validation:
+        train, validation = hold_out(train, recipe.validation, SPLIT_SEED)
+        validation = validation.to(device)
+    if recipe.train_images:
+        _, train = stratified(train, recipe.train_images, SPLIT_SEED)
+    moved = Dataset(dataset.spec, train.to(device), dataset.test.to(device), dataset.note)
+    return moved, validation, dataset.content_hash()
+
+
+def train_batches(dataset: Dataset, config: RunConfig) -> TrainBatches:
+    """The batches that every run of this dataset, seed and recipe sees, in the same order."""
+    recipe = config.training
+    return TrainBatches(
+        dataset.train,
+        dataset.spec,
+        seed=config.seed,
+        batch_size=recipe.batch_size,
+        augmentation=recipe.augmentation,
+        padding=recipe.crop_padding,
+    )
