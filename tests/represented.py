@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from stillhouse.config.resolve import resolve
-from stillhouse.training.cohort import Place
+from stillhouse.training.reopen import Place
 from stillhouse.training.worker import work
 from workbench import Bench
 

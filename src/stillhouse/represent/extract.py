@@ -43,9 +43,9 @@ from stillhouse.represent.targets import Target
 from stillhouse.runs.files import write_atomic
 from stillhouse.runs.own_files import kept
 from stillhouse.runs.records import dump_sealed
-from stillhouse.training.cohort import Place
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, Evaluator
 from stillhouse.training.precision import configure
+from stillhouse.training.reopen import Place
 from stillhouse.training.stop import Stop
 
 TRAIN_ROWS = 10_000

@@ -18,9 +18,9 @@ from stillhouse.models.base import Network
 from stillhouse.represent.store import BESIDE
 from stillhouse.represent.targets import Target
 from stillhouse.runs.own_files import kept
-from stillhouse.training.cohort import Place, find_teacher, make_trainee, prepare_data
 from stillhouse.training.precision import settle
 from stillhouse.training.recorder import load_into
+from stillhouse.training.reopen import Place, reopen
 from stillhouse.training.teacher_files import put_weights, read_weights
 
 
@@ -84,9 +84,6 @@ def _build(
     if kind.inference_model is Method.inference_model:
         network = models.build(config.model, data.spec, config.files)
         return network, network.groups
-    here = replace(place, experiments=experiments)
-    prepared = prepare_data(config, place.data_root, place.device)
-    teacher = find_teacher(config, here, prepared.data) if config.teacher else None
-    trainee = make_trainee(config, prepared.data, 1, teacher, here)
+    trainee = reopen([config], replace(place, experiments=experiments)).trainee(config)
     model = trainee.method.inference_model(trainee.network)
     return model, model.groups if isinstance(model, Network) else trainee.network.groups

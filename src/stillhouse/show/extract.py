@@ -91,17 +91,15 @@ def _extract(
 ) -> None:
     # Imported here: torch takes seconds, and often everything is extracted already.
     from stillhouse.represent.extract import Extraction
-    from stillhouse.training.cohort import Place
-    from stillhouse.training.precision import pick_device
     from stillhouse.training.stop import Stop
 
-    teachers, where = workspace.teachers(seen.round), pick_device(device)
+    place = workspace.place(seen.round.teachers_from, data_root, device)
     cores = max(1, (os.cpu_count() or 1) // seen.round.training.threads)
     stop = Stop()
     stop.listen()
     work = Extraction(
-        Place(workspace.experiments, teachers, data_root, where),
-        jobs or (1 if where.type == "cuda" else cores),
+        place,
+        jobs or (1 if place.device.type == "cuda" else cores),
         ShareProgress(log),
         stop,
     )
