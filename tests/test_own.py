@@ -186,7 +186,7 @@ def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(write: Write
     other = own_file(write("other.py", text))
     with pytest.raises(ConfigError) as caught:
         data.check("other", Path(), (other,))
-    assert "SPEC: its name is 'own_dataset', the file's is 'other'" in caught.value.message
+    assert "SPEC: its name is 'own_dataset'" in caught.value.message
     text = text.replace("own_dataset", "mine")
     checked = text + "\n\ndef check(spec, root):\n    raise ValueError(f'{spec.name} in {root}')\n"
     with pytest.raises(ConfigError, match=r"mine\.py:30: ValueError: mine in there"):

@@ -105,7 +105,7 @@ def test_a_changed_decoded_file_is_refused(family: Family) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match="its checksum is wrong") as caught:
         load(family)
-    assert caught.value.hint == "remove it; the next load decodes anew"
+    assert "remove it" in caught.value.hint
 
 
 def test_check_finds_a_flipped_bit_that_changed_no_time(family: Family) -> None:

@@ -118,7 +118,7 @@ def test_a_copy_has_weights_modes_and_features_of_its_own() -> None:
 def test_modes_reach_the_module_itself() -> None:
     network = Tapped(Small(), {"a": "seldom"}, "fc")
     assert network.train()(IMAGES).features["a"].shape == (2, 4, 30, 30)
-    with pytest.raises(ConfigError, match="what was to give a did not run"):
+    with pytest.raises(ConfigError, match="of a did not run"):
         network.eval()(IMAGES)
 
 

@@ -1,8 +1,8 @@
-"""The datasets a round can name. Importing this package does not import torch.
+"""The datasets that a round can name. Importing this package does not import torch.
 
 One module per family holds `load`, `fetch`, `check` and, unless its images come with a package,
-`sources`, the files they are decoded from. Nothing but `fetch` uses the network. A file of the
-user's holds `SPEC`, `load` and, if it likes, `check`.
+`sources`, the files they are decoded from. Only `fetch` uses the network. A custom component holds
+`SPEC`, `load` and optionally `check`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ PACKAGES = {
 
 
 def names(files: Files = ()) -> list[str]:
-    """The names a round file may use, those of the user's own `files` last."""
+    """Return the names of all datasets; custom ones from `files` come last."""
     return [*SPECS, *own.names("dataset", files)]
 
 
 def spec(name: str, files: Files = ()) -> DatasetSpec:
-    """What is known of a dataset without loading it.
+    """Return the facts of a dataset without loading it.
 
-    Raises ConfigError for an unknown name or a `SPEC` in a file of the user's that is none.
+    Raises ConfigError for an unknown name or an invalid `SPEC` of a custom component.
     """
     if file := own.find("dataset", name, files):
         return own_file.spec(file)
@@ -61,7 +61,7 @@ def spec(name: str, files: Files = ()) -> DatasetSpec:
 
 
 def load(name: str, root: Path, files: Files = ()) -> Dataset:
-    """A dataset in memory, never downloaded. Raises DataError as `check` does."""
+    """Load a dataset; never downloads. Raises DataError as `check` does."""
     facts = spec(name, files)
     if file := own.find("dataset", name, files):
         own_file.check(file, root)
@@ -77,7 +77,7 @@ def load(name: str, root: Path, files: Files = ()) -> Dataset:
 
 
 def decode(name: str, root: Path, files: Files, say: Callable[[str], None]) -> None:
-    """Write the decoded images that processes share, unless they are there or never kept."""
+    """Write the decoded images that processes share, unless already present or never kept."""
     if own.find("dataset", name, files) or not hasattr(family := _family(name), "sources"):
         return
     from stillhouse.data import decoded
@@ -86,7 +86,7 @@ def decode(name: str, root: Path, files: Files, say: Callable[[str], None]) -> N
 
 
 def fetch(name: str, root: Path) -> None:
-    """Put a dataset below `root`, unless it is there. Raises DataError if it cannot be had."""
+    """Download a dataset below `root`, unless already present. Raises DataError on failure."""
     facts = spec(name)
     _require_packages(name)
     try:
@@ -95,16 +95,16 @@ def fetch(name: str, root: Path) -> None:
         raise DataError(
             f"{name}: could not be fetched into {root} ({error})",
             f"repeat `{fetch_command(name, root)}`; on a machine without a network, copy the "
-            "data folder of one that has it and name it with --data-root",
+            "data folder of a machine that has it and give it as --data-root",
         ) from error
     check(name, root)
 
 
 def check(name: str, root: Path, files: Files = ()) -> str:
-    """What was found, in words. Raises DataError with the cure if `load` would miss something.
+    """Return in words what was found. Raises DataError with the remedy if `load` would fail.
 
-    Compares the published checksums of the files, where there are any, and that of the decoded
-    images, if they were decoded before; unpacks and decodes nothing.
+    Compares the published checksums of the files, if any, and the checksum of the decoded images,
+    if present; unpacks and decodes nothing.
     """
     facts = spec(name, files)
     if file := own.find("dataset", name, files):
@@ -125,7 +125,7 @@ def _family(name: str) -> Any:
 
 
 def _require_packages(name: str) -> None:
-    # Imported rather than looked for: a package that is there but broken fails a job all the same.
+    # Import it instead of looking for it: an installed but broken package would fail the job too.
     for module, package in PACKAGES[name].items():
         try:
             import_module(module)

@@ -1,8 +1,8 @@
 """Augmentation of whole batches, each image with its own random numbers.
 
-Images are uint8 (batch, channels, height, width) and stay so. Random numbers are drawn on the CPU
-from the generator given and moved to the images' device, so a GPU sees what a CPU sees. The
-distributions are torchvision's (RandomCrop, RandomHorizontalFlip, RandomResizedCrop).
+Images are uint8 (batch, channels, height, width), before and after. Random numbers are drawn on the
+CPU from the given generator and moved to the images' device, so CPU and GPU get the same numbers.
+The distributions are torchvision's (RandomCrop, RandomHorizontalFlip, RandomResizedCrop).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ATTEMPTS = 10
 
 
 def augment(images: Tensor, names: Sequence[str], padding: int, generator: Generator) -> Tensor:
-    """Apply the named augmentations in their order. Raises ConfigError for an unknown name."""
+    """Apply the named augmentations in order. Raises ConfigError for an unknown name."""
     for name in names:
         match name:
             case "pad_crop":
@@ -36,16 +36,16 @@ def augment(images: Tensor, names: Sequence[str], padding: int, generator: Gener
 
 
 def pad_crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
-    """Pad each side with `padding` black pixels, then cut the old size out at a random place.
+    """Pad each side with `padding` black pixels, then crop the original size at a random place.
 
-    Black is 0 before normalisation, as where the field pads the image file, not the mean colour.
+    Black is 0 before normalisation, as in the field's image files, not the mean colour.
     """
     offsets = torch.randint(0, 2 * padding + 1, (len(images), 2), generator=generator)
     return crop(F.pad(images, (padding,) * 4), offsets, images.shape[2], images.shape[3])
 
 
 def crop(images: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
-    """Of each image the part of (height, width) whose top and left are its row of `offsets`."""
+    """Crop (height, width) from each image at the top and left in its row of `offsets`."""
     batch, channels = images.shape[:2]
     top, left = send(offsets, images.device).unbind(1)
     rows = top[:, None] + torch.arange(height, device=images.device)
@@ -66,7 +66,7 @@ def flip(images: Tensor, generator: Generator) -> Tensor:
 
 
 def send(draws: Tensor, device: torch.device) -> Tensor:
-    """Random numbers on the images' device; a GPU is not waited for."""
+    """Move random numbers to the images' device without a GPU synchronisation."""
     if device.type != "cuda":
         return draws.to(device)
     return draws.pin_memory().to(device, non_blocking=True)
@@ -78,7 +78,7 @@ def random_resized_crop(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Tensor:
-    """Enlarge a random box of each image to the whole image (bilinear)."""
+    """Resize a random box of each image to the whole image (bilinear)."""
     size = (images.shape[2], images.shape[3])
     return resize(images, boxes(len(images), size, generator, scale, ratio))
 
@@ -90,10 +90,10 @@ def boxes(
     scale: tuple[float, float],
     ratio: tuple[float, float],
 ) -> Tensor:
-    """Random boxes (count, 4) int64 as top, left, height, width within `size`.
+    """Return random boxes (count, 4) int64 as top, left, height, width within `size`.
 
-    Area uniform in `scale` times the image's, aspect ratio log-uniform in `ratio`; the first of
-    ten draws that fits counts, else the whole image, as torchvision does for square images.
+    The area is uniform in `scale` times the image's, the aspect ratio log-uniform in `ratio`. The
+    first of ten draws that fits is used, else the whole image, as in torchvision for square images.
     """
     height, width = size
     draws = torch.rand(4, ATTEMPTS, count, generator=generator, dtype=torch.float64)
@@ -113,10 +113,10 @@ def boxes(
 
 
 def resize(images: Tensor, boxes: Tensor) -> Tensor:
-    """Each image's box, stretched over the whole image (bilinear, pixel centres aligned).
+    """Resize each image's box to the whole image (bilinear, pixel centres aligned).
 
-    A box is never larger than the image, so nothing shrinks and torchvision's antialiasing, on or
-    off, would change nothing.
+    A box is never larger than the image, so nothing shrinks, and torchvision's antialiasing has no
+    effect.
     """
     height, width = images.shape[2:]
     top, left, heights, widths = send(boxes.to(torch.float32), images.device).unbind(1)
@@ -134,9 +134,10 @@ def resize(images: Tensor, boxes: Tensor) -> Tensor:
 
 
 def _positions(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """Where the `size` new pixels lie on the old axis, in grid_sample's -1..1: (batch, size).
+    """Return the positions of the `size` new pixels on the old axis, in grid_sample's -1..1:
+    (batch, size).
 
-    Kept inside the box, so that what lies outside it does not bleed in.
+    They stay inside the box, so pixels outside it have no influence.
     """
     centres = (torch.arange(size, device=start.device) + 0.5) / size
     inside = (centres * length[:, None] - 0.5).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Images in memory: what every dataset looks like once loaded."""
+"""Images in memory: the form of every loaded dataset."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ HASHED_AT_ONCE = 4096  # images
 
 @dataclass(frozen=True)
 class Split:
-    """`labels` (n,) int64, `ids` (n,) int64 and, in `pixels`, the images as uint8.
+    """Labels (n,) int64, ids (n,) int64, and the images as uint8 in `pixels`.
 
-    `ids` are row numbers in the dataset's own order and survive sub-setting: of a training set
-    from which `train_images` or `validation` took a part they are rows of the whole set, from 0 to
+    `ids` are row numbers in the dataset's order and do not change in a subset. If `train_images` or
+    `validation` took a part of the training set, they are rows of the whole set, from 0 to
     `spec.train_images` - 1, with gaps. Training and test images are numbered separately. `pixels`
     (m, channels, size, size) may hold more images than the split: then `chosen` (n,) are the rows
-    that count, and a subset of mapped images takes no memory.
+    of the split, and a subset of mapped images needs no memory.
     """
 
     pixels: Tensor
@@ -39,27 +39,27 @@ class Split:
 
     @property
     def images(self) -> Tensor:
-        """The images (n, channels, size, size) uint8: copied if they are a subset of `pixels`."""
+        """Return the images (n, channels, size, size) uint8; a subset of `pixels` is copied."""
         return self.pixels if self.chosen is None else self.pixels[self.chosen]
 
     def rows(self, rows: Tensor | slice) -> Split:
-        """The rows named, in that order, with their images side by side."""
+        """Return these rows, in this order, with their images copied."""
         pixels = self.pixels[rows if self.chosen is None else self.chosen[rows]]
         return Split(pixels, self.labels[rows], self.ids[rows])
 
     def subset(self, rows: Tensor) -> Split:
-        """The same as `rows`, without copying images."""
+        """Return the same as `rows`, without copying images."""
         chosen = rows if self.chosen is None else self.chosen[rows]
         return Split(self.pixels, self.labels[rows], self.ids[rows], chosen)
 
     def to(self, device: torch.device) -> Split:
-        """The same split on a device."""
+        """Return the same split on a device."""
         if device == self.pixels.device:
             return self
         return Split(self.images.to(device), self.labels.to(device), self.ids.to(device))
 
     def hash_into(self, digest: Hash) -> None:
-        """Feed all images, then the labels, to a hash, without a copy of them all."""
+        """Update a hash with all images, then the labels, without a copy of the whole split."""
         for start in range(0, len(self), HASHED_AT_ONCE):
             part = self.rows(slice(start, start + HASHED_AT_ONCE))
             digest.update(part.pixels.cpu().contiguous().numpy().data)
@@ -68,17 +68,17 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset in memory, in its published order; `note` is what its user should know of it."""
+    """A dataset in memory, in its published order; `note` is information for the user."""
 
     spec: DatasetSpec
     train: Split
     test: Split
     note: str = ""
-    # Not taken over by `dataclasses.replace`, which may give other images.
+    # Not copied by `dataclasses.replace`, which may set other images.
     _known_hash: str = field(default="", init=False, repr=False, compare=False)
 
     def content_hash(self) -> str:
-        """SHA-256 over all images and labels, train before test."""
+        """Return the SHA-256 over all images and labels, train before test."""
         if self._known_hash:
             return self._known_hash
         digest = sha256()
@@ -87,19 +87,20 @@ class Dataset:
         return digest.hexdigest()
 
     def known_as(self, content_hash: str) -> Dataset:
-        """The same dataset, whose content hash is known and need not be computed."""
+        """Return the same dataset with a known content hash."""
         known = replace(self)
         object.__setattr__(known, "_known_hash", content_hash)
         return known
 
     def noted(self, note: str) -> Dataset:
-        """The same dataset with a note."""
+        """Return the same dataset with a note."""
         return replace(self, note=note).known_as(self._known_hash)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the sorted SHA-256 of each image (label byte, then pixels), train before test.
+        """Return the SHA-256 of the sorted SHA-256 of each image (label byte, then pixels), train
+        before test.
 
-        Equal for the same images in another order.
+        It is equal for the same images in another order.
         """
         digest = sha256()
         for split in (self.train, self.test):
@@ -111,10 +112,10 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Batch:
-    """What both networks see in one step.
+    """The images of one step, for both networks.
 
     `images` (batch, channels, size, size) float32, normalised and augmented; `labels` (batch,)
-    int64; `ids` (batch,) int64, rows of the whole training set whatever part of it is trained on
+    int64; `ids` (batch,) int64, rows of the whole training set also if only a part is trained on
     (see `Split`).
     """
 
@@ -126,7 +127,7 @@ class Batch:
 def make_dataset(
     spec: DatasetSpec, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]
 ) -> Dataset:
-    """A dataset from (images, labels) pairs. Raises DataError if they are not what `spec` says."""
+    """Make a dataset from (images, labels) pairs. Raises DataError if they contradict `spec`."""
     return Dataset(
         spec,
         _make_split(spec, "training", spec.train_images, *train),

@@ -1,8 +1,8 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), in the binary version if its folder is there.
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), in the binary version if its folder is present.
 
-Else in the Python version, which `fetch` downloads and torchvision reads: pickles. One is only
-unpickled after its published checksum matched, from the very bytes that were checked, and may
-then name nothing but NumPy's arrays.
+Otherwise in the Python version, which `fetch` downloads and torchvision reads: pickles. A pickle is
+unpickled only after its published checksum matched, from the same bytes, and may contain only NumPy
+arrays.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ALLOWED: dict[tuple[str, str], Any] = {
 
 
 def load(spec: DatasetSpec, root: Path) -> Dataset:
-    """The images as uint8, in the order of the files."""
+    """Return the images as uint8, in the order of the files."""
     if cifar_binary.present(spec, root):
         return cifar_binary.load(spec, root)
     reader = READERS[spec.name]
@@ -47,7 +47,7 @@ def load(spec: DatasetSpec, root: Path) -> Dataset:
 
 
 def fetch(spec: DatasetSpec, root: Path) -> None:
-    """Download and unpack the archive of pickles, unless all files of either version are there."""
+    """Download and unpack the archive of pickles, unless either version is complete."""
     if cifar_binary.present(spec, root):
         return
     reader = READERS[spec.name]
@@ -57,7 +57,7 @@ def fetch(spec: DatasetSpec, root: Path) -> None:
 
 
 def check(spec: DatasetSpec, root: Path) -> str:
-    """Which files these are. Raises DataError unless they are what was published."""
+    """Return which files these are. Raises DataError unless they are the published ones."""
     if cifar_binary.present(spec, root):
         return cifar_binary.check(spec, root)
     for name, expected in _files(spec):
@@ -70,7 +70,7 @@ def check(spec: DatasetSpec, root: Path) -> str:
 
 
 def sources(spec: DatasetSpec, root: Path) -> list[Path]:
-    """The files that `load` reads and `check` checks."""
+    """Return the files that `load` reads and `check` checks."""
     if cifar_binary.present(spec, root):
         return cifar_binary.sources(spec, root)
     return [root / READERS[spec.name].base_folder / name for name, _ in _files(spec)]
@@ -92,22 +92,22 @@ def _read(spec: DatasetSpec, root: Path, files: list[tuple[str, str]]) -> tuple[
         try:
             batch = _Unpickler(io.BytesIO(content), encoding="latin1").load()
         except pickle.UnpicklingError as error:
-            raise unusable(spec.name, root, path, f"is refused ({error})") from error
+            raise unusable(spec.name, root, path, f"is not loaded ({error})") from error
         images.append(torch.from_numpy(batch["data"]).view(-1, 3, spec.size, spec.size))
         labels += batch["labels" if "labels" in batch else "fine_labels"]
     return torch.cat(images), torch.tensor(labels)
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes NumPy arrays and plain values, and nothing else."""
+    """Unpickle NumPy arrays and plain values only."""
 
     def load(self) -> Any:
         with warnings.catch_warnings():
-            # The pickles of 2009 write NumPy's `align` as 0; NumPy 2.4.0 to 2.4.4 complain.
+            # The pickles of 2009 write NumPy's `align` as 0; NumPy 2.4.0 to 2.4.4 warn.
             warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
             return super().load()
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it names {module}.{name}")
+            raise pickle.UnpicklingError(f"it contains {module}.{name}, expected NumPy arrays only")
         return ALLOWED[module, name]

@@ -1,7 +1,7 @@
 """The binary versions of CIFAR-10 and CIFAR-100: rows of label bytes and pixels, no pickle.
 
-The published files are known by their SHA-256. Other files are used if they hold the published
-images in another order, which the spec's fingerprint tells.
+The published files are identified by their SHA-256. Other files are accepted if they hold the
+published images in another order, according to the spec's fingerprint.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ PUBLISHED = "the published files (binary version)"
 
 @dataclass(frozen=True)
 class Layout:
-    """A binary version: `label_bytes` before the pixels of each image, the last is the class.
+    """A binary version: `label_bytes` before the pixels of each image; the last byte is the class.
 
-    `sha256` is of the published training and test files in their order, where it is known.
+    `sha256` is the hash of the published training and test files in order, if known.
     """
 
     folder: str
@@ -49,25 +49,25 @@ LAYOUTS = {
 
 
 def present(spec: DatasetSpec, root: Path) -> bool:
-    """Whether the folder of the binary version is there."""
+    """Return whether the folder of the binary version exists."""
     return (root / LAYOUTS[spec.name].folder).is_dir()
 
 
 def sources(spec: DatasetSpec, root: Path) -> list[Path]:
-    """The files of the binary version."""
+    """Return the files of the binary version."""
     layout = LAYOUTS[spec.name]
     return [root / layout.folder / name for name in layout.train + layout.test]
 
 
 def load(spec: DatasetSpec, root: Path) -> Dataset:
-    """The images as uint8, in the order of the files, which `check` has found good."""
+    """Return the images as uint8, in the order of the files; call `check` first."""
     layout = LAYOUTS[spec.name]
     train = _read(spec, root, layout.train, spec.train_images)
     return make_dataset(spec, train, _read(spec, root, layout.test, spec.test_images))
 
 
 def check(spec: DatasetSpec, root: Path) -> str:
-    """Which files these are. Raises DataError unless they hold the published images."""
+    """Return which files these are. Raises DataError unless they hold the published images."""
     layout = LAYOUTS[spec.name]
     files = sources(spec, root)
     for path in files:
@@ -94,7 +94,7 @@ def _order(dataset: Dataset, layout: Layout) -> str:
 
 
 def sha256_of(files: list[Path]) -> str:
-    """SHA-256 of the content of some files, one after the other."""
+    """Return the SHA-256 of the content of some files, in order."""
     digest = sha256()
     for path in files:
         digest.update(path.read_bytes())

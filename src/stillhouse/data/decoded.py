@@ -1,8 +1,8 @@
-"""Decoded images: written once, mapped into memory by every process, which then share the pages.
+"""Decoded images: written once, mapped into memory by every process, which share the pages.
 
-They lie beside the dataset's files, or in the user's cache folder where nothing can be written
-there. The file is safetensors; its header has the content hash and the sizes and times of the
-files it was decoded from, so that it is decoded anew when those change.
+They are stored beside the dataset's files, or in the user's cache folder if that folder is
+read-only. The file is safetensors; its header has the content hash, and the sizes and times of the
+source files, so it is decoded again when those change.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from stillhouse.runs.files import sweep, temporary
 
 NAMES = {"TinyImageNet": "tiny-imagenet-200"}
 TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
-CURE = "remove it; the next load decodes anew"
+CURE = "remove it; the next load decodes again"
 
 
 def load(
     spec: DatasetSpec, root: Path, family: Any, say: Callable[[str], None] = lambda text: None
 ) -> Dataset:
-    """A dataset whose images are mapped from its decoded file, which is written first if needed.
+    """Return a dataset whose images are mapped from its decoded file, which is written first if
+    needed.
 
-    Opening one takes milliseconds: its hash is only computed if the file was changed or copied
-    since it was written. If it cannot be written, the images are in memory and `note` says so.
+    Opening takes milliseconds: the hash is computed only if the file was changed or copied since it
+    was written. If the file cannot be written, the images are in memory and `note` reports that.
     """
     stamp = stamp_of(family.sources(spec, root))
     for path in places(spec, root):
@@ -47,7 +48,7 @@ def load(
 
 
 def check(spec: DatasetSpec, root: Path, family: Any) -> str:
-    """Where the decoded images are, or "" if they are not. Raises DataError if they are damaged."""
+    """Return where the decoded images are, or "". Raises DataError if they are damaged."""
     stamp = stamp_of(family.sources(spec, root))
     for path in places(spec, root):
         if stamp and path.exists() and _read(spec, path, stamp, verify=True):
@@ -56,14 +57,14 @@ def check(spec: DatasetSpec, root: Path, family: Any) -> str:
 
 
 def places(spec: DatasetSpec, root: Path) -> tuple[Path, Path]:
-    """Where the decoded file may be: beside the dataset's files, else in the cache folder."""
+    """Return the possible paths of the decoded file: beside the dataset, else in the cache."""
     name = f"{NAMES.get(spec.name, spec.name)}.safetensors"
     key = sha256(os.fsencode(root.resolve())).hexdigest()[:16]
     return root / name, cache_home() / "decoded" / key / name
 
 
 def stamp_of(sources: Iterable[Path]) -> str:
-    """The names, sizes and times of files, as JSON; "" if one is missing or no file."""
+    """Return names, sizes and times of files as JSON; "" if one is missing or not a file."""
     try:
         found = [(path.name, path.stat()) for path in sources]
     except OSError:
@@ -83,13 +84,13 @@ def _keep(dataset: Dataset, root: Path, stamp: str) -> Dataset:
             note = f"decoded images are kept in {path} ({problems[0]})" if problems else ""
             return kept.noted(note)
     return dataset.noted(
-        f"{dataset.spec.name}: every process holds the images in its own memory, because decoded "
+        f"{dataset.spec.name}: every process holds the images in its own memory: decoded "
         f"ones cannot be kept ({'; '.join(problems)})"
     )
 
 
 def _write(dataset: Dataset, path: Path, stamp: str) -> None:
-    """Write the decoded file atomically, with a time of whole seconds that its header repeats."""
+    """Write the decoded file atomically; its time is in whole seconds, as in its header."""
     train, test = dataset.train, dataset.test
     values = (train.images, train.labels, test.images, test.labels)
     tensors = dict(zip(TENSORS, values, strict=True))
@@ -100,11 +101,11 @@ def _write(dataset: Dataset, path: Path, stamp: str) -> None:
     new = temporary(path)
     try:
         safetensors.torch.save_file(tensors, new, facts)
-        new.chmod(0o644)  # it comes as its writer's alone, but a data folder may be shared
+        new.chmod(0o644)  # only its writer may read a new file, but a data folder may be shared
         with new.open("rb") as file:
             os.fsync(file.fileno())
         os.utime(new, (now, now))
-        # On a network file system a file that is mapped elsewhere must not be replaced needlessly.
+        # On a network file system, do not replace a file that another machine may have mapped.
         if not (path.is_file() and _read(dataset.spec, path, stamp)):
             os.replace(new, path)
     finally:
@@ -112,7 +113,7 @@ def _write(dataset: Dataset, path: Path, stamp: str) -> None:
 
 
 def _read(spec: DatasetSpec, path: Path, stamp: str, verify: bool = False) -> Dataset | None:
-    """The mapped images, or None if they were decoded from other files."""
+    """Return the mapped images, or None if they were decoded from other files."""
     if not path.is_file():  # a pipe would block
         raise DataError(f"{path} is not a plain file", CURE)
     try:

@@ -1,6 +1,6 @@
 """Digits: the 1,797 images of 8 x 8 pixels that come with scikit-learn (from UCI's optdigits).
 
-They have no published split: within each class every fifth image, in the file's order, is a test
+There is no published split: within each class every fifth image, in the file's order, is a test
 image.
 """
 
@@ -21,7 +21,7 @@ TEST_EVERY = 5
 
 
 def load(spec: DatasetSpec, root: Path) -> Dataset:
-    """The images as uint8: the file's 0..16 become 0..255."""
+    """Return the images as uint8: the file's 0..16 become 0..255."""
     data = load_digits()
     pixels = np.rint(data.images * (255 / WHITE)).astype(np.uint8)
     images, labels = torch.from_numpy(pixels).unsqueeze(1), torch.from_numpy(data.target)
@@ -30,16 +30,16 @@ def load(spec: DatasetSpec, root: Path) -> Dataset:
 
 
 def fetch(spec: DatasetSpec, root: Path) -> None:
-    """Nothing to do: the images come with the package."""
+    """Do nothing: the images come with the package."""
 
 
 def check(spec: DatasetSpec, root: Path) -> str:
-    """Nothing to find but the package."""
-    return "as it comes with scikit-learn"
+    """Check nothing except the package."""
+    return "included in scikit-learn"
 
 
 def rank_in_class(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each row, how many rows of the same class stand before it."""
+    """Return for each row how many earlier rows have the same class."""
     ranks = np.empty_like(labels)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)

@@ -1,7 +1,7 @@
 """Fashion-MNIST (Xiao et al., 2017) from Debian's package dataset-fashion-mnist, else downloaded.
 
-Both hold the same four gzipped IDX files. Debian compresses them anew, so the published MD5 hold
-for the downloaded ones only; gzip's own checksum guards the reading of both.
+Both hold the same four gzipped IDX files. Debian compresses them again, so the published MD5 values
+are those of the downloaded files; gzip's own checksum protects both.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ MAX_BYTES = 1 << 26
 
 
 def load(spec: DatasetSpec, root: Path) -> Dataset:
-    """The images as uint8, in the order of the files."""
+    """Return the images as uint8, in the order of the files."""
     folder = _debian() or _downloaded(root)
     return make_dataset(spec, _read(folder, "train"), _read(folder, "t10k"))
 
 
 def fetch(spec: DatasetSpec, root: Path) -> None:
-    """Download the files to where torchvision keeps them, unless Debian's are installed."""
+    """Download the files to torchvision's folder, unless Debian's are installed."""
     if _debian():
         return
     for name, md5 in FashionMNIST.resources:
@@ -42,7 +42,7 @@ def fetch(spec: DatasetSpec, root: Path) -> None:
 
 
 def check(spec: DatasetSpec, root: Path) -> str:
-    """Which files these are. Raises DataError unless Debian's, or with their published MD5."""
+    """Return which files these are. Raises DataError unless Debian's or the published ones."""
     if _debian():
         return f"Debian's files in {DEBIAN}"
     for name, md5 in FashionMNIST.resources:
@@ -55,13 +55,14 @@ def check(spec: DatasetSpec, root: Path) -> str:
 
 
 def sources(spec: DatasetSpec, root: Path) -> list[Path]:
-    """The files that `load` reads."""
+    """Return the files that `load` reads."""
     folder = _debian() or _downloaded(root)
     return [folder / name for name, _ in FashionMNIST.resources]
 
 
 def read_idx(path: Path, axes: int) -> Tensor:
-    """The bytes in a gzipped IDX file of so many axes. Raises DataError if it is damaged.
+    """Return the bytes in a gzipped IDX file with this number of axes. Raises DataError if it is
+    damaged.
 
     IDX: two zero bytes, the type, the number of axes, big-endian sizes, then the values.
     """
@@ -75,7 +76,7 @@ def read_idx(path: Path, axes: int) -> Tensor:
     start = 4 + 4 * axes
     sizes = [int.from_bytes(data[at : at + 4], "big") for at in range(4, start, 4)]
     if data[:4] != bytes([0, 0, UINT8, axes]) or len(data) != start + prod(sizes):
-        raise DataError(f"{path}: not an IDX file of bytes, or a part of one", "restore the file")
+        raise DataError(f"{path}: not an IDX file of bytes, or truncated", "restore the file")
     return torch.from_numpy(np.frombuffer(data, np.uint8, offset=start).reshape(sizes).copy())
 
 

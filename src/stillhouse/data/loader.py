@@ -1,4 +1,4 @@
-"""From a split in memory to the batches of a step, by counters rather than by state."""
+"""Batches of a step from a split in memory, computed from counters, without state."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from stillhouse.seeding import generator
 
 
 class TrainBatches:
-    """The training batches of one seed: any step of any epoch, in any order of asking.
+    """The training batches of one seed: any step of any epoch, in any order.
 
-    The order follows from (seed, epoch), augmentation from (seed, epoch, step), and neither from
-    anything else, so every run of a seed sees the same images. The last incomplete batch of an
-    epoch is dropped, for all runs alike; other images fall out in the next epoch. Raises
-    ConfigError if the split is smaller than one batch.
+    The order depends only on (seed, epoch), augmentation only on (seed, epoch, step), so every run
+    of a seed gets the same images. The last incomplete batch of an epoch is dropped, for all runs
+    alike; the next epoch drops other images. Raises ConfigError if the split is smaller than one
+    batch.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class TrainBatches:
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """Return the number of batches in an epoch."""
         return len(self.split) // self.batch_size
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """What is trained on in a step, on the split's device."""
+        """Return the batch of a step, on the split's device."""
         start = step * self.batch_size
         part = self.split.rows(self._order_of(epoch)[start : start + self.batch_size])
         draws = generator("augment", self.seed, epoch, step)
@@ -64,7 +64,7 @@ class TrainBatches:
         return Batch(normalise(images, self.spec), part.labels, part.ids)
 
     def facts(self) -> dict[str, Any]:
-        """Everything the batches follow from, for JSON; the images as their SHA-256."""
+        """Return everything that determines the batches, for JSON; the images as their SHA-256."""
         digest = sha256()
         self.split.hash_into(digest)
         digest.update(self.split.ids.cpu().contiguous().numpy().data)
@@ -88,19 +88,19 @@ class TrainBatches:
 
 
 def plain_batches(split: Split, spec: DatasetSpec, batch_size: int) -> Iterator[Batch]:
-    """A split in row order and unaltered but for normalisation; the last batch may be smaller."""
+    """Yield a split in row order, normalised only; the last batch may be smaller."""
     for start in range(0, len(split), batch_size):
         part = split.rows(slice(start, start + batch_size))
         yield Batch(normalise(part.pixels, spec), part.labels, part.ids)
 
 
 def normalise(images: Tensor, spec: DatasetSpec) -> Tensor:
-    """uint8 images (batch, channels, height, width) as float32, less `mean`, over `std`."""
+    """Return uint8 images (batch, channels, height, width) as float32, minus `mean`, over `std`."""
     mean, std = _per_channel(spec.mean, images.device), _per_channel(spec.std, images.device)
     return images.to(torch.float32).div_(255).sub_(mean).div_(std)
 
 
 @cache
 def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Values on the device once: to copy them for every batch would wait for a GPU."""
+    """Copy values to the device once; a copy per batch would synchronise with the GPU."""
     return torch.tensor(values, device=device).view(-1, 1, 1)

@@ -1,7 +1,7 @@
-"""A dataset in a file of the user's: `SPEC`, `load` and, if it likes, `check`. Imports no torch.
+"""A custom dataset: `SPEC`, `load` and optionally `check`. Imports no torch.
 
-`SPEC` is read from the text of the file, because running it would import torch, which `status`
-does without.
+`SPEC` is read from the text of the file, because running the file would import torch, which
+`status` must not do.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @cache
 def spec(file: own.OwnFile) -> DatasetSpec:
-    """The file's `SPEC`.
+    """Return the file's `SPEC`.
 
-    Raises ConfigError unless it is a `DatasetSpec` of plain values that has the file's name.
+    Raises ConfigError unless it is a `DatasetSpec` of literal values with the file's name.
     """
     node = next(node for node in ast.parse(own.source(file)).body if "SPEC" in own.assigned(node))
     try:
@@ -37,7 +37,7 @@ def spec(file: own.OwnFile) -> DatasetSpec:
     except (TypeError, ValueError) as error:
         raise _refused(file, node, str(error)) from error
     if facts.name != file.name:
-        raise _refused(file, node, f"its name is '{facts.name}', the file's is '{file.name}'")
+        raise _refused(file, node, f"its name is '{facts.name}', but the file is '{file.name}'")
     if not len(facts.mean) == len(facts.std) == facts.channels:
         raise _refused(
             file, node, f"expected a mean and a std for each of {facts.channels} channels"
@@ -46,7 +46,7 @@ def spec(file: own.OwnFile) -> DatasetSpec:
 
 
 def load(file: own.OwnFile, root: Path) -> Dataset:
-    """The dataset that the file's `load` returns. Raises DataError if it returns none."""
+    """Return the dataset from the file's `load`. Raises DataError if it returns none."""
     from stillhouse.data.base import Dataset
 
     with own.blame(file):
@@ -54,13 +54,13 @@ def load(file: own.OwnFile, root: Path) -> Dataset:
     if not isinstance(dataset, Dataset):
         raise DataError(
             f"{file.path}: load returned a {type(dataset).__name__}, not a dataset",
-            "return what stillhouse.data.base.make_dataset makes",
+            "return the result of stillhouse.data.base.make_dataset",
         )
     return dataset
 
 
 def check(file: own.OwnFile, root: Path) -> None:
-    """Let the file say whether its images are there: `check(spec, root)`, if it has one."""
+    """Call `check(spec, root)` of the file, if it has one."""
     with own.blame(file):
         if ask := getattr(own.load_module(file), "check", None):
             ask(spec(file), root)
@@ -77,5 +77,5 @@ def _made_by(node: ast.stmt) -> DatasetSpec:
 def _refused(file: own.OwnFile, node: ast.stmt, what: str) -> ConfigError:
     return ConfigError(
         f"{file.path}:{node.lineno}: SPEC: {what}",
-        "write SPEC = DatasetSpec(name=..., ...) with plain values, for it is read from the text",
+        "write SPEC = DatasetSpec(name=..., ...) with literal values: it is read from the text",
     )

@@ -1,4 +1,4 @@
-"""What is known of each dataset without loading it. Imports no torch."""
+"""The facts of each dataset, known without loading it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class DatasetSpec:
     """Facts of a dataset: `mean` and `std` are per channel, of pixels scaled to [0, 1].
 
-    `commonest` counts the test images of the largest class: what a constant answer gets right.
-    `fingerprint` is `Dataset.fingerprint` of the published images, where it is needed.
+    `commonest` counts the test images of the largest class, which a constant prediction gets right.
+    `fingerprint` is `Dataset.fingerprint` of the published images, if needed.
     """
 
     name: str

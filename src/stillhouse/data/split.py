@@ -1,4 +1,4 @@
-"""Taking a class-proportional part out of a split."""
+"""Take a stratified subset of a split."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stillhouse.seeding import generator
 
 
 def stratified(split: Split, count: int, seed: int) -> tuple[Split, Split]:
-    """Split into (rest, held_out): `count` images held out, of each class its share.
+    """Split into (rest, held_out) with `count` images held out, stratified by class.
 
-    Shares are rounded by largest remainder, so that they add up to `count` exactly. Both parts
-    keep the order of `split`. Raises ConfigError if `count` is larger than the split, or so small
-    that no image of some class would be held out.
+    Shares are rounded by largest remainder, so they sum to `count`. Both parts keep the order of
+    `split`. Raises ConfigError if `count` is larger than the split, or so small that a class would
+    have no image held out.
     """
     labels = split.labels.cpu()
     sizes = torch.bincount(labels).tolist()
@@ -31,7 +31,7 @@ def stratified(split: Split, count: int, seed: int) -> tuple[Split, Split]:
         if size and not share:
             enough = ceil(len(split) / min(size for size in sizes if size))
             raise ConfigError(
-                f"{count} of {len(split)} images, drawn in proportion, would hold none of the "
+                f"{count} of {len(split)} stratified images would include none of the "
                 f"{size} of class {label}",
                 f"choose at least {enough} for train_images or validation",
             )
@@ -46,7 +46,7 @@ def stratified(split: Split, count: int, seed: int) -> tuple[Split, Split]:
 def hold_out(split: Split, count: int, seed: int) -> tuple[Split, Split]:
     """Split into (training, validation) as `stratified` does.
 
-    Raises ConfigError also if no image of some class would be left to train on.
+    Raises ConfigError also if a class would have no image left to train on.
     """
     rest, held_out = stratified(split, count, seed)
     if lost := sorted({*held_out.labels.tolist()} - {*rest.labels.tolist()}):
@@ -59,9 +59,9 @@ def hold_out(split: Split, count: int, seed: int) -> tuple[Split, Split]:
 
 
 def shares(sizes: list[int], count: int) -> list[int]:
-    """`count` divided in proportion to `sizes`, in whole numbers (largest remainder).
+    """Divide `count` in proportion to `sizes`, in whole numbers (largest remainder).
 
-    Of equal remainders the first wins. No share exceeds its size.
+    With equal remainders the first wins. No share exceeds its size.
     """
     total = sum(sizes)
     parts = [divmod(count * size, total) for size in sizes]

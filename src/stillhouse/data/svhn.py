@@ -20,18 +20,18 @@ SPLITS = ("train", "test")
 
 
 def load(spec: DatasetSpec, root: Path) -> Dataset:
-    """The images as uint8, in the order of the files."""
+    """Return the images as uint8, in the order of the files."""
     return make_dataset(spec, _read(root, "train"), _read(root, "test"))
 
 
 def fetch(spec: DatasetSpec, root: Path) -> None:
-    """Download both files, unless they are there."""
+    """Download both files, unless already present."""
     for split in SPLITS:
         SVHN(root, split, download=True)
 
 
 def check(spec: DatasetSpec, root: Path) -> str:
-    """Which files these are. Raises DataError unless both have their published MD5."""
+    """Return which files these are. Raises DataError unless both have their published MD5."""
     for split in SPLITS:
         _, name, md5 = SVHN.split_list[split]
         path = root / name
@@ -43,7 +43,7 @@ def check(spec: DatasetSpec, root: Path) -> str:
 
 
 def sources(spec: DatasetSpec, root: Path) -> list[Path]:
-    """Both files."""
+    """Return both files."""
     return [root / SVHN.split_list[split][1] for split in SPLITS]
 
 

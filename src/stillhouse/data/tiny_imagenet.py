@@ -1,8 +1,8 @@
 """Tiny ImageNet (Stanford CS231n): 200 classes, 500 training and 50 validation images of each.
 
 The published test images have no labels, so the validation images are the test set, as in the
-field. Classes are numbered by their sorted WordNet ids and images sorted by class and file name.
-The decoded images are kept beside the folder, so that only the first load decodes.
+field. Classes are numbered by their sorted WordNet ids, images sorted by class and file name. The
+decoded images are kept beside the folder, so only the first load decodes.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
 
 
 def load(spec: DatasetSpec, root: Path) -> Dataset:
-    """The images as uint8 RGB, decoded now: about a minute."""
+    """Decode the images as uint8 RGB; takes about a minute."""
     return _decode(spec, root / FOLDER)
 
 
 def fetch(spec: DatasetSpec, root: Path) -> None:
-    """Download and unpack the archive, unless its folder is there."""
+    """Download and unpack the archive, unless its folder is already present."""
     if not _decoded(spec, root) and _missing(root) is not None:
         download_url(URL, root, ARCHIVE, MD5)
         unpack(root / ARCHIVE, FOLDER)
 
 
 def check(spec: DatasetSpec, root: Path) -> str:
-    """What is there. Raises DataError if neither the decoded images nor all folders are."""
+    """Return what is present. Raises DataError without decoded images and all folders."""
     if _decoded(spec, root):
         return ""
     if path := _missing(root):
@@ -54,7 +54,7 @@ def check(spec: DatasetSpec, root: Path) -> str:
 
 
 def sources(spec: DatasetSpec, root: Path) -> list[Path]:
-    """None: the decoded images are enough, and the 110,000 files may be removed."""
+    """Return no file: the decoded images are enough, and the 110,000 files may be removed."""
     return []
 
 
@@ -74,7 +74,7 @@ def _missing(root: Path) -> Path | None:
 def _classes(folder: Path) -> list[str]:
     names = sorted(_lines(folder / "wnids.txt"))
     if bad := [name for name in names if not WORDNET_ID.fullmatch(name)]:
-        raise _damaged(folder / "wnids.txt", f"holds {bad[0][:40]!r}, which is no WordNet id")
+        raise _damaged(folder / "wnids.txt", f"holds {bad[0][:40]!r}, which is not a WordNet id")
     return names
 
 
@@ -109,7 +109,8 @@ def _decode(spec: DatasetSpec, folder: Path) -> Dataset:
         name, label = (*line.split("\t"), "", "")[:2]
         if label not in labels or not IMAGE_NAME.fullmatch(name):
             raise _damaged(
-                _annotations(folder), f"has on line {number} {line[:40]!r}, which is no image of it"
+                _annotations(folder),
+                f"has on line {number} {line[:40]!r}, which is not an image of it",
             )
         test.append((labels[label], folder / "val" / "images" / name))
     return make_dataset(spec, _read_images(spec, train), _read_images(spec, sorted(test)))
@@ -120,11 +121,11 @@ def _read_images(spec: DatasetSpec, files: list[tuple[int, Path]]) -> tuple[Tens
     for row, (_, path) in enumerate(files):
         try:
             if not path.is_file():  # a pipe would block
-                raise ValueError("it is no file")
+                raise ValueError("it is not a file")
             with Image.open(path, formats=["JPEG"]) as image:
                 if image.size != (spec.size, spec.size):
                     raise ValueError(f"it has {image.width} x {image.height}")
-                # Some are grey; as three equal channels they are like the rest.
+                # Some are grey; three equal channels make them like the others.
                 images[row] = np.asarray(image.convert("RGB"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             what = f"is not a readable image of {spec.size} x {spec.size} pixels ({error})"

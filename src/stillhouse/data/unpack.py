@@ -1,4 +1,4 @@
-"""Unpacking an archive that comes from elsewhere."""
+"""Unpack an archive from an untrusted source."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ DAMAGED = (
 
 
 def unpack(archive: Path, folder: str, limit: int = MAX_BYTES) -> Path:
-    """Unpack a .zip or .tar.gz whose members all lie in `folder`, which appears beside it, whole.
+    """Unpack a .zip or .tar.gz whose members are all in `folder`; it appears beside it, complete.
 
-    Only files and folders are made. Raises DataError, and leaves nothing, if the archive is
-    damaged, has more than `limit` bytes, or a member is something else or would lie elsewhere.
+    Only files and folders are created. Raises DataError, and leaves nothing, if the archive is
+    damaged, has more than `limit` bytes, or has another kind of member or one outside `folder`.
     """
     target = archive.parent / folder
-    # Unpacked next to the target and renamed: a kill on the way leaves no half a dataset.
+    # Unpacked next to the target and renamed: a kill leaves no partial dataset.
     with TemporaryDirectory(prefix=".unpack-", dir=archive.parent) as name:
         work = Path(name)
         try:
@@ -61,7 +61,7 @@ def _untar(archive: Path, work: Path, folder: str, limit: int) -> None:
         _check(archive, ((m.name, m.size, m.isreg() or m.isdir()) for m in file), folder, limit)
         file.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
         file.extractall(work)
-        while raw.read(1 << 16):  # to its end, where gzip's checksum is
+        while raw.read(1 << 16):  # read to the end, which has gzip's checksum
             pass
 
 
@@ -74,11 +74,11 @@ def _check(
         path = PurePosixPath(name)
         total += size
         if "\\" in name or ":" in name or ".." in path.parts or path.parts[:1] != (folder,):
-            raise DataError(f"{archive}: refused, for {name!r} does not lie in {folder}/", CURE)
+            raise DataError(f"{archive}: not unpacked: {name!r} is not in {folder}/", CURE)
         if not plain or path in seen:
-            what = "is there twice" if plain else "is neither a file nor a folder"
-            raise DataError(f"{archive}: refused, for {name!r} {what}", CURE)
+            what = "occurs twice" if plain else "is neither a file nor a folder"
+            raise DataError(f"{archive}: not unpacked: {name!r} {what}", CURE)
         seen.add(path)
         if total > limit or len(seen) > MAX_MEMBERS:
             bounds = f"{limit:,} bytes or {MAX_MEMBERS:,} members"
-            raise DataError(f"{archive}: refused, for it unpacks to more than {bounds}", CURE)
+            raise DataError(f"{archive}: not unpacked: it has more than {bounds}", CURE)

@@ -25,15 +25,15 @@ SHARED = {"__init__", "base", "connectors", "objective"}
 
 
 def names(files: Files = ()) -> list[str]:
-    """The names a round file may use, those of the user's own `files` last."""
+    """Return the names of all methods; custom ones from `files` come last."""
     here = (path.stem for path in Path(__file__).parent.glob("*.py"))
     return sorted(name for name in here if name not in SHARED) + own.names("method", files)
 
 
 def load(name: str, files: Files = ()) -> type[Method]:
-    """The class of a method: `attention_transfer` is `AttentionTransfer` in its file.
+    """Return the class of a method: `attention_transfer` is `AttentionTransfer` in its file.
 
-    Raises ConfigError for an unknown name, or if a file of the user's holds no method.
+    Raises ConfigError for an unknown name, or if a custom component's file holds no method.
     """
     if file := own.find("method", name, files):
         return _own(file)
@@ -52,9 +52,10 @@ def make(
     spec: DatasetSpec,
     images: TrainingImages,
 ) -> Method:
-    """A method between two networks for a dataset, given everything that it needs.
+    """Return a method between two networks for a dataset, with everything that it needs.
 
-    `teacher` is frozen, and None if the run has none. Draws come from torch's global generator.
+    `teacher` is frozen, and None if the run has no teacher. Random numbers come from torch's global
+    generator.
     """
     from stillhouse.models import shapes
     from stillhouse.models.base import require_separate

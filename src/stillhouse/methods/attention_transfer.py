@@ -25,7 +25,7 @@ from stillhouse.models.base import Outputs, Shapes
 
 @in_full_precision
 def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared difference of the attention of two (batch, channels, h, w) maps.
+    """Return the mean squared difference of the attention of two (batch, channels, h, w) maps.
 
     Channels and sizes may differ; the larger map is average-pooled.
     """
@@ -34,14 +34,14 @@ def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def attention(x: Tensor) -> Tensor:
-    """Mean of squares over channels, L2-normalised: (batch, c, h, w) to (batch, h * w)."""
+    """Return mean squares over channels, L2-normalised: (batch, c, h, w) to (batch, h * w)."""
     return F.normalize(x.square().mean(dim=1).flatten(1))
 
 
 class AttentionTransfer(Method):
-    """Match where each group looks: one term `at_LAYER` for each pair of groups, summed.
+    """Match the spatial attention of each group: one term `at_LAYER` per pair of groups, summed.
 
-    Groups are paired as `connectors.pair_groups` says; all share the coefficient of `at`.
+    `connectors.pair_groups` pairs the groups; all share the coefficient of `at`.
     """
 
     label = "Attention Transfer"
@@ -73,16 +73,16 @@ class AttentionTransfer(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 1000 times the sum over groups."""
+        """Return CE + 1000 times the sum over groups."""
         assert isinstance(config, cls.Config)
         return Reference(ce=1.0, weights={"at": config.weight})
 
     def weights(self, coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
-        """Every pair's term has the coefficient of `at`."""
+        """Give every pair's term the coefficient of `at`."""
         return per_pair(coefficients, "at", self.pairs)
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """One term for each pair."""
+        """Return one term per pair."""
         return {
             name: attention_loss(student.features[s], teacher.features[t])
             for name, (s, t) in self.pairs.items()

@@ -1,8 +1,8 @@
-"""The one interface between a distillation method and the training loop.
+"""The interface between a distillation method and the training loop.
 
-A method is an `nn.Module`: its parameters are trained with the student's and its buffers travel
-in the checkpoint. It returns named, unweighted loss terms; how they are weighed against cross
-entropy is data (`Reference`, `weights`), so the loop knows no method by name.
+A method is an `nn.Module`: its parameters are trained with the student's, and its buffers are saved
+in the checkpoint. It returns named, unweighted loss terms. Their weights relative to cross entropy
+are data (`Reference`, `weights`), so the loop contains no method's name.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class Card:
-    """What a reader should know of a method and its code does not say by itself.
+    """Facts about a method that its code does not show.
 
-    `formula` is each term's, in symbols: z logits, F feature maps, s student, t teacher. `layers`
-    says what is compared; `hazards` what goes wrong in practice, one sentence each.
+    `formula` has each term in symbols: z logits, F feature maps, s student, t teacher. `layers`
+    names what is compared; `hazards` are known problems in practice, one sentence each.
     """
 
     formula: str
@@ -49,18 +49,18 @@ class Card:
 
 
 class MethodConfig(BaseModel):
-    """Base of every method's own parameters; unknown keys are refused."""
+    """Base of every method's parameters; unknown keys are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """What a run trains on, without the images: how many there are, their ids and labels.
+    """The training images of a run without pixels: their number, ids and labels.
 
-    `ids` and `labels` are (count,) int64 on the CPU, row for row. The ids are those of
-    `Batch.ids`: rows of the whole training set, 0 <= id < `rows`. With `train_images` or
-    `validation` in the recipe `count` is smaller than `rows`, and some rows never occur.
+    `ids` and `labels` are (count,) int64 on the CPU, row for row. The ids are those of `Batch.ids`:
+    rows of the whole training set, 0 <= id < `rows`. With `train_images` or `validation` in the
+    recipe `count` is smaller than `rows`, and some rows never occur.
     """
 
     ids: Tensor
@@ -69,16 +69,16 @@ class TrainingImages:
 
     @property
     def count(self) -> int:
-        """The number of images that are trained on."""
+        """Return the number of training images."""
         return len(self.ids)
 
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters of a method that have an optimizer setting of their own.
+    """Parameters of a method with their own optimizer settings.
 
     `learning_rate` is the initial rate and follows the recipe's schedule and warm-up;
-    `weight_decay` is constant. What is not given is the recipe's.
+    `weight_decay` is constant. Settings not given are the recipe's.
     """
 
     parameters: Iterable[nn.Parameter]
@@ -90,9 +90,9 @@ class ParameterGroup:
 class Pretraining:
     """A part trained once per teacher, before distillation, and shared by all its students.
 
-    `key` names everything but the teacher and the data that decides the result. `module`, a
-    submodule of the method, is trained in place by `train(teacher, epochs)`, where `epochs`
-    yields `key["epochs"]` iterables of batches. The loop caches its state by teacher and key.
+    `key` names everything except the teacher and the data that determines the result. `module`, a
+    submodule of the method, is trained in place by `train(teacher, epochs)`; `epochs` yields
+    `key["epochs"]` iterables of batches. The loop caches its state by teacher and key.
     """
 
     key: dict[str, Any]
@@ -101,14 +101,14 @@ class Pretraining:
 
 
 class Method(nn.Module):
-    """A distillation method. Subclasses live one to a file, named like the method.
+    """A distillation method. Each subclass is in a file of the same name.
 
-    `needs` says what the loop must provide beyond the student's own outputs: `teacher`, outputs for
+    `needs` lists what the loop must provide besides the student's outputs: `teacher`, outputs for
     `terms`; `teacher_network` and `training_images`, one call of `bind_teacher` and of
-    `bind_training_images`. `label` is the row name in tables. `taught_by` is the round's teacher,
-    a trained network of the student's own architecture, or nobody. `label` and `taught_by` are
-    literals, read without torch. `capturable` says that `terms` can be recorded in a CUDA graph:
-    it draws nothing on the CPU, reads no tensor's value, changes no attribute that is no buffer.
+    `bind_training_images`. `label` is the row name in tables. `taught_by` is the round's teacher, a
+    trained network of the student's own architecture, or nobody. `label` and `taught_by` are
+    literals, read without torch. `capturable` states that `terms` can be recorded in a CUDA graph:
+    it draws nothing on the CPU, reads no tensor's value and changes only buffers.
     """
 
     label: ClassVar[str]
@@ -126,34 +126,35 @@ class Method(nn.Module):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """The published total for this configuration."""
+        """Return the published total for this configuration."""
         raise NotImplementedError
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The unweighted loss terms, each a float32 scalar.
+        """Return the unweighted loss terms, each a float32 scalar.
 
         Called outside autocast with float32 outputs, and only if `needs` has `teacher`.
         """
         raise NotImplementedError
 
     def task_loss(self, student: Outputs, batch: Batch, label_smoothing: float) -> Tensor:
-        """The term called `ce`; a method may replace it."""
+        """Return the term `ce`; a method may replace it."""
         return F.cross_entropy(student.logits, batch.labels, label_smoothing=label_smoothing)
 
     def weights(self, coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
-        """The coefficient of `ce` and of each term in this epoch (0-based): phases, warm-ups.
+        """Return the coefficients of `ce` and of each term in this epoch (0-based): phases,
+        warm-ups.
 
-        `coefficients` are those of the chosen total. A term with coefficient 0 stays out of the
-        total, so that parameters only it reaches are left alone (no weight decay either).
+        `coefficients` are those of the chosen total. A term with coefficient 0 is left out of the
+        total, so parameters that only this term reaches do not change (no weight decay either).
         """
         return coefficients
 
     def pretraining(self) -> Pretraining | None:
-        """What must be trained on the teacher first, or None."""
+        """Return the part that is trained on the teacher first, or None."""
         return None
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """Parameters of the method's own with another learning rate or weight decay.
+        """Return the method's parameters with another learning rate or weight decay.
 
         The others are trained like the student's.
         """
@@ -162,19 +163,19 @@ class Method(nn.Module):
     def bind_training_images(self, images: TrainingImages) -> None:
         """Receive ids and labels, once, at the start (only if `needs` has `training_images`).
 
-        Called before `bind_teacher`, and before a checkpoint is loaded: the place to register a
-        memory bank as a buffer. Draws come from the method's own stream.
+        Called before `bind_teacher` and before a checkpoint is loaded: register a memory bank as a
+        buffer here. Random numbers come from the method's own stream.
         """
         raise NotImplementedError
 
     def bind_teacher(self, network: Network) -> None:
         """Receive the frozen teacher, once, at the start (only if `needs` has `teacher_network`).
 
-        A method that keeps a part of it copies that part, or it would be trained and saved as
-        its own. Draws come from the method's own stream.
+        Copy any part of it that the method keeps; otherwise it would be trained and saved with the
+        method. Random numbers come from the method's own stream.
         """
         raise NotImplementedError
 
     def inference_model(self, student: Network) -> nn.Module:
-        """The network that is evaluated and saved: the student unless the method says else."""
+        """Return the network that is evaluated and saved; the default is the student."""
         return student

@@ -1,7 +1,7 @@
-"""Control: cross entropy at the weight it has beside a distillation loss, and nothing else.
+"""Control: cross entropy with its weight from logit distillation, and no other term.
 
-Whatever this gains over `pure` comes from the smaller gradient (a smaller learning rate, and
-weight decay that weighs more), not from a teacher.
+A gain over `pure` comes from the smaller gradient (a smaller learning rate, and a larger relative
+strength of weight decay), not from a teacher.
 """
 
 from __future__ import annotations
@@ -40,6 +40,6 @@ class CeScaled(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """0.1 CE, what CE weighs beside logit distillation."""
+        """Return 0.1 CE, the weight of CE in logit distillation."""
         assert isinstance(config, cls.Config)
         return Reference(ce=config.coefficient, weights={}, alpha=0.9)

@@ -1,4 +1,4 @@
-"""What methods that match feature maps share: pairing layers, equal map sizes, the regressor."""
+"""Shared parts of methods that match feature maps: layer pairs, equal sizes, the regressor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LayerPair = tuple[str, str]
 
 
 def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Make a loss run outside autocast, its half-precision tensors as float32.
+    """Make a loss run outside autocast, with half-precision tensors converted to float32.
 
     Squares of features overflow float16 from 256 on, and 1e-12 is 0 in it.
     """
@@ -47,12 +47,13 @@ def _pool(x: Tensor, size: tuple[int, int]) -> Tensor:
 def pair_groups(
     student: Shapes, teacher: Shapes, layers: Iterable[LayerPair] | None = None
 ) -> list[LayerPair]:
-    """Which student map learns from which teacher map, from input to output.
+    """Return which student map learns from which teacher map, from input to output.
 
-    `layers` as given, else the networks' groups: one to one where both have as many. Where one
-    has more, the n groups of the other meet every (m / n)-th of its m groups, the last with the
-    last: of five groups, three meet the second, the fourth and the fifth. Raises ConfigError if
-    a name is unknown, is not a feature map, or a student layer is named twice.
+    These are `layers` if given, else the networks' groups: one to one for equal numbers. Otherwise
+    the n groups of one network are paired with every (m / n)-th of the m groups of the other, the
+    last with the last: of five groups, three are paired with the second, the fourth and the fifth.
+    Raises ConfigError if a name is unknown, is not a feature map, or a student layer is named
+    twice.
     """
     pairs = list(layers) if layers else _spread(student.groups, teacher.groups)
     for student_layer, teacher_layer in pairs:
@@ -75,13 +76,13 @@ def _spread(student: tuple[str, ...], teacher: tuple[str, ...]) -> list[LayerPai
 
 
 def middle_pair(student: Shapes, teacher: Shapes) -> LayerPair:
-    """The middle pair of groups (the later one of an even number): layer2 of three."""
+    """Return the middle pair of groups (the later one of an even number): layer2 of three."""
     pairs = pair_groups(student, teacher)
     return pairs[len(pairs) // 2]
 
 
 def map_shape(shapes: Shapes, layer: str, network: str) -> MapShape:
-    """(channels, height, width) of a network's feature map; ConfigError if it is not one."""
+    """Return (channels, height, width) of a feature map. Raises ConfigError if it is not one."""
     if layer not in shapes.features:
         raise unknown_name(f"{network} layer", layer, shapes.features)
     shape = shapes.features[layer]
@@ -96,7 +97,7 @@ def map_shape(shapes: Shapes, layer: str, network: str) -> MapShape:
 
 
 def per_pair(coefficients: dict[str, float], term: str, names: Iterable[str]) -> dict[str, float]:
-    """The coefficients with that of `term` given to each of the terms `names` in its place."""
+    """Return the coefficients with that of `term` given to each of the terms `names` instead."""
     others = {name: value for name, value in coefficients.items() if name != term}
     return others | dict.fromkeys(names, coefficients[term])
 
@@ -104,11 +105,11 @@ def per_pair(coefficients: dict[str, float], term: str, names: Iterable[str]) ->
 class ConvRegressor(nn.Module):
     """Regress a student's map to a teacher's: convolution, batch norm (if `norm`), ReLU.
 
-    The kernel is the CRD benchmark's (RepDistiller, `models/util.py`, ConvReg): 3x3 with stride
-    2 from twice the teacher's size, 4x4 transposed from half of it, else unpadded and as large
-    as the sizes differ plus 1 (Romero et al. 2015, section 2.2), so 1x1 at equal sizes. Other
-    smaller sizes, and those beyond twice the teacher's, where that kernel would have more
-    weights than the student, are pooled to the smaller size and regressed 1x1.
+    The kernel is that of the CRD benchmark (RepDistiller, `models/util.py`, ConvReg): 3x3 with
+    stride 2 from twice the teacher's size, 4x4 transposed from half of it. Otherwise it is unpadded
+    with the difference of the sizes plus 1 (Romero et al. 2015, section 2.2), so 1x1 at equal
+    sizes. Other smaller sizes, and sizes above twice the teacher's, for which that kernel would
+    have more weights than the student, are pooled to the smaller size and regressed 1x1.
     """
 
     def __init__(self, student: MapShape, teacher: MapShape, norm: bool = True) -> None:

@@ -33,12 +33,12 @@ SLOPE = 0.1
 EPSILON = 1e-8
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
-GRADIENT_BOUND = 10.0  # trained teachers stay below; an untrained one can blow up without it
+GRADIENT_BOUND = 10.0  # trained teachers stay below; an untrained one can diverge without it
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the variants differ in besides their loss."""
+    """Differences between the variants besides their loss."""
 
     weight: float
     translator_norm: bool
@@ -59,9 +59,9 @@ RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @in_full_precision
 def factor_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean absolute difference of L2-normalised (batch, c, h, w) factors, equal c (equation 4).
+    """Return the mean absolute difference of L2-normalised (batch, c, h, w) factors (equation 4).
 
-    The larger map is average-pooled.
+    Both have equal c; the larger map is average-pooled.
     """
     student, teacher = pool_to_smaller(student, teacher)
     return F.l1_loss(_unit(student.flatten(1)), _unit(teacher.flatten(1)))
@@ -69,7 +69,7 @@ def factor_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 @in_full_precision
 def crd_factor_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean absolute difference of the factors' attention maps, as in the CRD benchmark."""
+    """Return the mean absolute difference of the factors' attention maps (CRD benchmark)."""
     student, teacher = pool_to_smaller(student, teacher)
     attention_s, attention_t = (x.square().mean(dim=1).flatten(1) for x in (student, teacher))
     return F.l1_loss(_unit(attention_s), _unit(attention_t))
@@ -110,7 +110,7 @@ class Paraphraser(nn.Module):
 class FactorTransfer(Method):
     """Match the student's translated last map to the factors of the teacher's.
 
-    The paraphraser is trained once a teacher and then frozen, in eval mode; the translator is
+    The paraphraser is trained once per teacher and then frozen in eval mode; the translator is
     trained with the student.
     """
 
@@ -121,14 +121,14 @@ class FactorTransfer(Method):
             "official: factor = mean |unit(T(F_s)) - unit(P(F_t))|, unit over the whole "
             "map; crd: of their maps mean_c(.^2)"
         ),
-        layers="the last group of each, unless `layers` says else",
+        layers="the last group of each, or the pair in `layers`",
         hazards=(
             (
                 "the two variants are different losses; the CRD benchmark's accuracies are "
                 "those of `crd`"
             ),
             (
-                "the paraphraser is trained once a teacher, before the first student, and "
+                "the paraphraser is trained once per teacher, before the first student, and "
                 "adds that time once"
             ),
         ),
@@ -166,27 +166,27 @@ class FactorTransfer(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 500 (`official`) or 200 (`crd`) times the factor loss."""
+        """Return CE + 500 (`official`) or 200 (`crd`) times the factor loss."""
         assert isinstance(config, cls.Config)
         return Reference(
             ce=1.0, weights={"factor": config.weight or RECIPES[config.variant].weight}
         )
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `factor`."""
+        """Return the term `factor`."""
         translated = self.translator(student.features[self.student_layer])
         with torch.no_grad():
             factors = self.paraphraser.encoder(teacher.features[self.teacher_layer])
         return {"factor": self.loss(translated, factors)}
 
     def train(self, mode: bool = True) -> FactorTransfer:
-        """Set the mode of all but the paraphraser, which stays in eval mode."""
+        """Set the mode of all parts except the paraphraser, which stays in eval mode."""
         super().train(mode)
         self.paraphraser.eval()
         return self
 
     def pretraining(self) -> Pretraining:
-        """The paraphraser: reconstruct the teacher's map."""
+        """Return the paraphraser, which is trained to reconstruct the teacher's map."""
         key = {
             **asdict(self.recipe),
             "epochs": self.config.paraphraser_epochs or self.recipe.epochs,

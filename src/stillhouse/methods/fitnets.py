@@ -1,9 +1,9 @@
 """FitNets (Romero et al. 2015, arXiv:1412.6550, section 2).
 
-Variant `crd` is the form in which the CRD benchmark (Tian et al. 2020) and most others report
-the method: one stage, CE + 100 times the mean squared error, regressor with batch norm.
-`two_stage` is the paper's and its code's (adri-romsor/FitNets): hints first, which reach the
-student up to the middle layer only, then distillation of the logits, whose weight falls.
+Variant `crd` is the form in the CRD benchmark (Tian et al. 2020) and most other reports: one stage,
+CE + 100 times the mean squared error, regressor with batch norm. `two_stage` is the form of the
+paper and its code (adri-romsor/FitNets): first hints, which train the student only up to the middle
+layer, then distillation of the logits with a decreasing weight.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ FIRST_WEIGHT, LAST_WEIGHT = 4.0, 1.0  # of the softened targets in stage 2
 
 @in_full_precision
 def hint_loss(regressed: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared error between (batch, c, h, w) maps; the larger is average-pooled."""
+    """Return the mean squared error of (batch, c, h, w) maps; the larger is average-pooled."""
     return F.mse_loss(*pool_to_smaller(regressed, teacher))
 
 
 @in_full_precision
 def paper_hint_loss(regressed: Tensor, teacher: Tensor) -> Tensor:
-    """Half the squared error, summed over channels, mean over pixels and batch (equation 3)."""
+    """Return half the squared error, summed over channels, mean over pixels and batch (eq. 3)."""
     regressed, teacher = pool_to_smaller(regressed, teacher)
     return 0.5 * (regressed - teacher).square().sum(dim=1).mean()
 
 
 @in_full_precision
 def softened_loss(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> Tensor:
-    """KL(teacher || student) of (batch, classes) logits at `temperature`, without T^2.
+    """Return KL(teacher || student) of (batch, classes) logits at `temperature`, without T^2.
 
-    The paper's cross entropy of softened outputs (equation 2) less the teacher's entropy, which
-    has no gradient; so it is 0 at equality.
+    It is the paper's cross entropy of softened outputs (equation 2) minus the teacher's entropy,
+    which has no gradient; so it is 0 at equality.
     """
     return kd_loss(student_logits, teacher_logits, temperature) / temperature**2
 
@@ -64,10 +64,10 @@ class Fitnets(Method):
             "crd: hint = mean (R(F_s) - F_t)^2; two_stage: hint = 1/2 sum_c (R(F_s) - "
             "F_t)^2, then kd"
         ),
-        layers="the middle group of each, unless `layers` says else",
+        layers="the middle group of each, or the pair in `layers`",
         hazards=(
             ("weight 100 (`crd`) can dominate CE early: watch the gradient norms in metrics.jsonl"),
-            "in `two_stage` the head learns nothing while hints are taught",
+            "in `two_stage` the head is not trained during the hint epochs",
         ),
     )
 
@@ -99,17 +99,17 @@ class Fitnets(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """`crd`: CE + 100 hint. `two_stage`: hint, then CE + 4 KD (the weight it starts with)."""
+        """Return CE + 100 hint (`crd`), or hint and then CE + 4 KD (`two_stage`)."""
         assert isinstance(config, cls.Config)
         if config.variant == "crd":
             return Reference(ce=1.0, weights={"hint": config.weight or 100.0})
         return Reference(ce=1.0, weights={"hint": config.weight or 1.0, "kd": FIRST_WEIGHT})
 
     def weights(self, coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
-        """`two_stage`: the hint alone, then CE with KD from its full weight linearly to 1/4.
+        """Return the hint alone, then CE with KD from its full weight linearly to 1/4
+        (`two_stage`).
 
-        At least one epoch is for hints, at least one for the second stage, which goes first
-        where there is one only.
+        Each stage has at least one epoch; with a single epoch there is only the second stage.
         """
         if self.config.variant == "crd":
             return coefficients
@@ -121,7 +121,7 @@ class Fitnets(Method):
         return {"ce": coefficients["ce"], "hint": 0.0, "kd": coefficients["kd"] * fade}
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `hint`, and `kd` in the variant `two_stage`."""
+        """Return the term `hint`, and `kd` in the variant `two_stage`."""
         regressed = self.regressor(student.features[self.student_layer])
         hint = teacher.features[self.teacher_layer]
         if self.config.variant == "crd":

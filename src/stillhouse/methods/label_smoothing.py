@@ -1,7 +1,7 @@
 """Control: label smoothing (Szegedy et al. 2016, arXiv:1512.00567, section 7), no teacher.
 
-It is logit distillation from a teacher that knows nothing: what a method gains over it is owed
-to what the teacher knows, not to softer targets.
+It is logit distillation from a teacher with uniform outputs: a method's gain over it comes from the
+teacher's knowledge, not from softer targets.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LabelSmoothing(Method):
         formula="CE(z_s, (1 - s) y + s / classes)",
         layers="logits",
         hazards=(
-            "the recipe's own label_smoothing does not count for it",
+            "it ignores the recipe's own label_smoothing",
             ("its cross entropy is not comparable with that of unsmoothed arms; its accuracy is"),
         ),
     )
@@ -42,10 +42,10 @@ class LabelSmoothing(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE, smoothed."""
+        """Return CE with weight 1."""
         return Reference(ce=1.0, weights={})
 
     def task_loss(self, student: Outputs, batch: Batch, label_smoothing: float) -> Tensor:
-        """Cross entropy with this method's smoothing."""
+        """Return cross entropy with this method's smoothing."""
         smoothing = self.config.smoothing
         return F.cross_entropy(student.logits, batch.labels, label_smoothing=smoothing)

@@ -16,7 +16,7 @@ from stillhouse.models.base import Outputs
 
 
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-    """KL(teacher || student) of (batch, classes) logits at `temperature`, times T^2.
+    """Return KL(teacher || student) of (batch, classes) logits at `temperature`, times T^2.
 
     Summed over classes and averaged over the batch; T^2 keeps the gradient's scale (section 2).
     """
@@ -35,7 +35,7 @@ class Logit(Method):
         layers="logits",
         hazards=(
             (
-                "the reference weighs CE by 0.1: compare with `ce_scaled`, which has that weight "
+                "the reference total has 0.1 CE: compare with `ce_scaled`, which has that weight "
                 "and no teacher"
             ),
             (
@@ -55,9 +55,9 @@ class Logit(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """0.1 CE + 0.9 KD."""
+        """Return 0.1 CE + 0.9 KD."""
         return Reference(ce=0.1, weights={"kd": 0.9}, alpha=0.9)
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `kd`."""
+        """Return the term `kd`."""
         return {"kd": kd_loss(student.logits, teacher.logits, self.config.temperature)}

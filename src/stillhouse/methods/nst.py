@@ -26,9 +26,10 @@ from stillhouse.models.base import Outputs, Shapes
 
 @in_full_precision
 def selectivity_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over the batch of the MMD^2 of (batch, channels, h, w) maps' normalised channels.
+    """Return the mean over the batch of the MMD^2 of (batch, channels, h, w) maps' normalised
+    channels.
 
-    Channels and sizes may differ; the larger map is average-pooled. Of two equal forms the
+    Channels and sizes may differ; the larger map is average-pooled. Two equal forms exist and the
     cheaper is computed: the kernel's means, or || S'S / C_s - T'T / C_t ||^2 over pixels.
     """
     student, teacher = pool_to_smaller(student, teacher)
@@ -40,7 +41,7 @@ def selectivity_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def discrepancy_over_channels(s: Tensor, t: Tensor) -> Tensor:
-    """MMD^2 of (batch, channels, pixels) sets from their channel-by-channel kernels.
+    """Return MMD^2 of (batch, channels, pixels) sets from their channel-by-channel kernels.
 
     The three means nearly cancel, so they are summed in float64.
     """
@@ -53,16 +54,17 @@ def _mean_kernel(a: Tensor, b: Tensor) -> Tensor:
 
 
 def discrepancy_over_pixels(s: Tensor, t: Tensor) -> Tensor:
-    """The same from the pixel-by-pixel Gram matrices: never negative."""
+    """Return the same from the pixel-by-pixel Gram matrices: never negative."""
     gram_s = torch.bmm(s.transpose(1, 2), s) / s.shape[1]
     gram_t = torch.bmm(t.transpose(1, 2), t) / t.shape[1]
     return (gram_s - gram_t).square().sum(dim=(1, 2)).mean()
 
 
 class Nst(Method):
-    """Match what the channels respond to: one term `nst_LAYER` for each pair of groups, summed.
+    """Match the distribution of channel activations: one term `nst_LAYER` per pair of groups,
+    summed.
 
-    Groups are paired as `connectors.pair_groups` says; all share the coefficient of `nst`.
+    `connectors.pair_groups` pairs the groups; all share the coefficient of `nst`.
     """
 
     label = "NST"
@@ -88,16 +90,16 @@ class Nst(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 50 times the sum over groups."""
+        """Return CE + 50 times the sum over groups."""
         assert isinstance(config, cls.Config)
         return Reference(ce=1.0, weights={"nst": config.weight})
 
     def weights(self, coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
-        """Every pair's term has the coefficient of `nst`."""
+        """Give every pair's term the coefficient of `nst`."""
         return per_pair(coefficients, "nst", self.pairs)
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """One term for each pair."""
+        """Return one term per pair."""
         return {
             name: selectivity_loss(student.features[s], teacher.features[t])
             for name, (s, t) in self.pairs.items()

@@ -1,4 +1,4 @@
-"""How cross entropy and a method's terms are weighed: the published total, or the study's form."""
+"""Weights of cross entropy and a method's terms: the published total, or a convex form."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Total = Literal["reference", "convex", "additive"]
 
 
 def coefficients(reference: Reference, total: Total, alpha: float | None) -> dict[str, float]:
-    """The coefficient of `ce` and of every term.
+    """Return the coefficients of `ce` and of every term.
 
-    `reference` is the published total. `convex` is `(1 - alpha) CE + alpha w L`, with w set so
-    that at `reference.alpha` the ratio L : CE is the published one. `additive` is the convex
-    form divided by (1 - alpha): the same ratio, with CE (and so the effective learning rate)
-    unscaled. `alpha=None` means `reference.alpha`. Raises ConfigError for an alpha out of range,
-    and for a published total without CE in another form, as it has no ratio L : CE to keep.
+    `reference` is the published total. `convex` is `(1 - alpha) CE + alpha w L`; w is set so that
+    the ratio L : CE at `reference.alpha` is the published one. `additive` is the convex form
+    divided by (1 - alpha): the same ratio, with CE (and so the effective learning rate) unscaled.
+    `alpha=None` means `reference.alpha`. Raises ConfigError for an alpha out of range, and for
+    another form of a published total without CE, which has no ratio L : CE.
     """
     if total == "reference":
         return {"ce": reference.ce, **reference.weights}
@@ -39,6 +39,6 @@ def coefficients(reference: Reference, total: Total, alpha: float | None) -> dic
 
 
 def effective_ratio(weights: dict[str, float]) -> dict[str, float]:
-    """Each term's coefficient divided by that of CE (infinite where CE has none)."""
+    """Return each term's coefficient divided by that of CE (infinite if CE has weight 0)."""
     ce = weights["ce"]
     return {k: w / ce if ce else float("inf") for k, w in weights.items() if k != "ce"}

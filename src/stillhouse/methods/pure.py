@@ -1,4 +1,4 @@
-"""No distillation: cross entropy alone. The teacher and the baseline student are trained so."""
+"""No distillation: cross entropy alone, for the teacher and the baseline student."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Control: logit distillation from an untrained network of the teacher's architecture.
 
-Its answers depend on the image but hold nothing that was learnt. Loss and total are those of
-`logit`.
+Its outputs depend on the image but contain nothing learned. Loss and total are those of `logit`.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ from stillhouse.models.base import Network, Outputs
 class RandomTeacher(Logit):
     """Match the softened class probabilities of a network with random weights.
 
-    Its batch-norm statistics are those of the first batch: without any, a deep residual network
-    doubles its variance with every block, and its answer is one class, with certainty, for all.
+    Its batch-norm statistics are those of the first batch. Without statistics, each block of a deep
+    residual network doubles the variance, and the output is one class with certainty for all
+    images.
     """
 
     label = "Control: random teacher"
@@ -37,9 +37,9 @@ class RandomTeacher(Logit):
         hazards=(
             (
                 "batch-norm statistics are the first batch's; without them a deep network "
-                "answers one class"
+                "predicts one class"
             ),
-            "it runs a second network of the teacher's size in float32 at every step",
+            "every step runs a second network of the teacher's size in float32",
             "its checkpoint holds that network",
         ),
     )
@@ -48,7 +48,7 @@ class RandomTeacher(Logit):
     calibrated: Tensor
 
     def bind_teacher(self, network: Network) -> None:
-        """Keep a copy with weights drawn anew. Raises ConfigError if it has a part that cannot."""
+        """Keep a copy with new random weights. Raises ConfigError if a part cannot be reset."""
         untrained = copy.deepcopy(network).to("cpu")
         untrained.apply(_draw_anew)
         _require_new(network, untrained)
@@ -58,7 +58,7 @@ class RandomTeacher(Logit):
         self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `kd`, towards the untrained network."""
+        """Return the term `kd` towards the untrained network."""
         with torch.no_grad():
             if not self._known:
                 if not self.calibrated:
@@ -68,7 +68,7 @@ class RandomTeacher(Logit):
         return {"kd": kd_loss(student.logits, random.logits, self.config.temperature)}
 
     def train(self, mode: bool = True) -> RandomTeacher:
-        """Set the mode of all but the untrained network, which stays in eval mode."""
+        """Set the mode of all parts except the untrained network, which stays in eval mode."""
         super().train(mode)
         self.untrained.eval()
         return self
@@ -84,7 +84,7 @@ class RandomTeacher(Logit):
 
 
 def _forget(module: nn.Module, keys: object) -> None:
-    """Let the buffer just loaded be read."""
+    """Reset the cached flag, so that the loaded buffer is read."""
     assert isinstance(module, RandomTeacher)
     module._known = False
 
@@ -97,17 +97,17 @@ def _draw_anew(module: nn.Module) -> None:
     elif [*module.parameters(recurse=False)]:
         kind = type(module).__name__
         raise ConfigError(
-            f"random_teacher cannot draw the weights of a {kind} anew",
+            f"random_teacher cannot reset the weights of a {kind}",
             f"give {kind} a method reset_parameters()",
         )
 
 
 def _require_new(trained: Network, untrained: Network) -> None:
-    """Raise ConfigError if a reset left weights in place; constants, as in norms, may stay."""
+    """Raise ConfigError if a reset kept weights; constants, as in norms, may stay."""
     kept = dict(trained.named_parameters())
     for name, value in untrained.named_parameters():
         if torch.equal(value, kept[name].cpu()) and value.min() < value.max():
             raise ConfigError(
                 f"random_teacher: {name} still has its trained weights after reset_parameters()",
-                "let the module that holds it draw it anew there",
+                "reset it in reset_parameters() of the module that holds it",
             )

@@ -1,11 +1,11 @@
 """Relational knowledge distillation (Park et al. 2019, arXiv:1904.05068, equations 4-8).
 
-The form of the authors' code (lenscloth/RKD, `metric/loss.py`); weights 25 and 50 are those the
-authors give for classification (issue 6 there), which the CRD benchmark shares.
+The form is that of the authors' code (lenscloth/RKD, `metric/loss.py`). Weights 25 and 50 are the
+authors' for classification (issue 6 there), which the CRD benchmark shares.
 
-Both terms follow from the Gram matrix of the centred embeddings, so no (batch, batch, dim)
-tensor exists. |a|^2 + |b|^2 - 2ab loses the digits the two points share, hence float64 from the
-Gram matrix on: its cost does not grow with the dimension.
+Both terms are computed from the Gram matrix of the centred embeddings, so there is no (batch,
+batch, dim) tensor. |a|^2 + |b|^2 - 2ab loses digits that the two points share, hence float64 from
+the Gram matrix on; the cost of that does not depend on the dimension.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ from stillhouse.methods.base import Card, Method, MethodConfig, Reference
 from stillhouse.methods.connectors import in_full_precision
 from stillhouse.models.base import Outputs, Shapes
 
-FLOOR = 1e-6  # the smallest distance, the root of the authors' 1e-12
-COINCIDENT = 1e-12  # squared distance, relative to the squared norms, that is rounding only
-CHUNK, CUDA_CHUNK = 2**17, 2**21  # cosines at a time: what a cache holds; few launches
+FLOOR = 1e-6  # the smallest distance, the square root of the authors' 1e-12
+COINCIDENT = (
+    1e-12  # squared distance, relative to the squared norms, below which it is rounding error
+)
+CHUNK, CUDA_CHUNK = 2**17, 2**21  # cosines per chunk: fits into a cache, needs few launches
 
 
 @in_full_precision
 def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Smooth L1 between the pairwise distances of (batch, ...) embeddings, each over its mean.
+    """Return smooth L1 of the pairwise distances of (batch, ...) embeddings, each over its mean.
 
-    Coincident points have distance 1e-6 and pass no gradient; a batch of one has loss 0.
+    Coincident points have distance 1e-6 and no gradient; a batch of one has loss 0.
     """
     with torch.no_grad():
         target = relative_distances(gram(teacher))
@@ -41,19 +43,19 @@ def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 @in_full_precision
 def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Smooth L1 between the cosines of all angles of triplets of (batch, ...) embeddings.
+    """Return smooth L1 of the cosines of all angles of triplets of (batch, ...) embeddings.
 
-    Angles at or towards a coincident point count as cosine 0, as a zero difference does in the
-    published form.
+    Angles at or towards a coincident point have cosine 0, like a zero difference in the published
+    form.
     """
     loss: Tensor = _AngleLoss.apply(gram(student), gram(teacher))
     return loss.to(student.dtype)
 
 
 class _AngleLoss(torch.autograd.Function):
-    """The loss from two Gram matrices, a few vertices at a time, with its gradient at once.
+    """Compute the loss from two Gram matrices, a few vertices at a time, with its gradient.
 
-    So no (batch, batch, batch) tensor outlives its chunk, and none is formed twice.
+    No (batch, batch, batch) tensor outlives its chunk, and none is computed twice.
     """
 
     @staticmethod
@@ -81,14 +83,14 @@ class _AngleLoss(torch.autograd.Function):
 
 
 def gram(embeddings: Tensor) -> Tensor:
-    """Inner products (batch, batch), float64, of (batch, ...) embeddings about their mean."""
+    """Return inner products (batch, batch), float64, of centred (batch, ...) embeddings."""
     centred = embeddings.flatten(1).double()
     centred = centred - centred.mean(dim=0)
     return centred @ centred.T
 
 
 def squared_distances(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distances (batch, batch) and which pairs lie apart; 1 where they do not."""
+    """Return squared distances (batch, batch) and which pairs are distinct; 1 for the others."""
     squares = gram.diagonal()
     sums = squares[:, None] + squares[None, :]
     squared = sums - 2 * gram
@@ -98,7 +100,7 @@ def squared_distances(gram: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def relative_distances(gram: Tensor) -> Tensor:
-    """Distances (batch, batch) over their mean off the diagonal; the diagonal is 0."""
+    """Return distances (batch, batch) over their mean off the diagonal; the diagonal is 0."""
     squared, apart = squared_distances(gram)
     count = len(gram)
     distances = torch.where(apart, squared.sqrt(), FLOOR).fill_diagonal_(0)
@@ -106,7 +108,7 @@ def relative_distances(gram: Tensor) -> Tensor:
 
 
 def cosines(gram: Tensor, vertices: slice) -> Tensor:
-    """Cosines (vertices, batch, batch) of the angles i-vertex-k."""
+    """Return the cosines (vertices, batch, batch) of the angles i-vertex-k."""
     squared, apart = squared_distances(gram)
     inverse = torch.where(apart, squared.rsqrt(), 0.0)[vertices]
     rows = gram[vertices]
@@ -116,7 +118,7 @@ def cosines(gram: Tensor, vertices: slice) -> Tensor:
 
 
 class Rkd(Method):
-    """Match the shape of the batch in embedding space: distances and angles."""
+    """Match distances and angles within the batch in embedding space."""
 
     label = "RKD"
     capturable = True
@@ -125,11 +127,11 @@ class Rkd(Method):
             "distance = smooth L1 of pairwise distances over their mean; angle = smooth "
             "L1 of triplet cosines"
         ),
-        layers="`pooled` of each, unless `embedding` says else",
+        layers="`pooled` of each, or the feature in `embedding`",
         hazards=(
             (
                 "a plain square root of distances gives NaN gradients at coincident points; "
-                "here they give none"
+                "here they have no gradient"
             ),
             ("cost grows with the cube of the batch; a smaller batch has fewer relations to teach"),
         ),
@@ -152,12 +154,12 @@ class Rkd(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 25 distance + 50 angle."""
+        """Return CE + 25 distance + 50 angle."""
         assert isinstance(config, cls.Config)
         weights = {"distance": config.distance_weight, "angle": config.angle_weight}
         return Reference(ce=1.0, weights=weights)
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The terms `distance` and `angle`."""
+        """Return the terms `distance` and `angle`."""
         s, t = (outputs.features[self.config.embedding] for outputs in (student, teacher))
         return {"distance": distance_loss(s, t), "angle": angle_loss(s, t)}

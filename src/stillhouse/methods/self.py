@@ -1,8 +1,8 @@
 """Control: logit distillation from a trained network of the student's own architecture.
 
 The teacher is the student's `pure` run of the same seed: one generation of born-again training
-(Furlanello et al. 2018, arXiv:1805.04770, section 3.1). What a larger teacher adds to it is what
-its capacity is worth. Loss and total are those of `logit`.
+(Furlanello et al. 2018, arXiv:1805.04770, section 3.1). The additional gain of a larger teacher is
+the effect of its capacity. Loss and total are those of `logit`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ class Self(Logit):
                 "the teacher is a network that must be trained first: the student's pure run "
                 "is needed"
             ),
-            ("teacher and student start from the same weights and see the same order of images"),
+            ("teacher and student have the same initial weights and order of images"),
         ),
     )

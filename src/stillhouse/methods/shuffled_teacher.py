@@ -1,7 +1,7 @@
-"""Control: logit distillation from the teacher's answers to other images of the batch.
+"""Control: logit distillation from the teacher's outputs for other images of the batch.
 
-The targets have the right distribution over classes and the right softness, but no connection
-to the image. Loss and total are those of `logit`.
+The targets have the right class distribution and softness, but no relation to the image. Loss and
+total are those of `logit`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ShuffledTeacher(Logit):
         ),
         layers="logits",
         hazards=(
-            "a row keeps its own answer with probability 1 / batch",
+            "a row keeps its own target with probability 1 / batch",
             (
                 "with a confident teacher this is label noise at weight 9 : 1, so low "
                 "accuracies are expected"
@@ -36,6 +36,6 @@ class ShuffledTeacher(Logit):
     )
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `kd`; the permutation is drawn from the global generator."""
+        """Return the term `kd`; the permutation is drawn from the global generator."""
         rows = send(torch.randperm(len(teacher.logits)), teacher.logits.device)
         return {"kd": kd_loss(student.logits, teacher.logits[rows], self.config.temperature)}

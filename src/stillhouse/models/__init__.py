@@ -1,4 +1,4 @@
-"""The networks a round can name. Importing this package does not import torch."""
+"""The networks that a round can name. Importing this package does not import torch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ BLOCKS_A_GROUP = {"ResNet112": 18, "ResNet56": 9, "ResNet20": 3, "ResNetBaby": 1
 
 
 def names(files: Files = ()) -> list[str]:
-    """The names a round file may use, from large to small; those of the user's `files` last."""
+    """Return the names of all networks, from large to small; custom ones from `files` last."""
     return [*BLOCKS_A_GROUP, *own.names("model", files)]
 
 
 def build(name: str, spec: DatasetSpec, files: Files = ()) -> Network:
-    """A freshly initialised network for the images and classes of a dataset.
+    """Return a newly initialised network for the images and classes of a dataset.
 
-    The global torch generator decides its weights. Raises ConfigError for an unknown name, or if
-    a file of the user's builds something else.
+    The global torch generator determines its weights. Raises ConfigError for an unknown name, or if
+    a custom component builds something else.
     """
     from stillhouse.models.resnet import ResNet
 
@@ -50,10 +50,10 @@ def _own(file: own.OwnFile, spec: DatasetSpec) -> Network:
 
 
 def shapes(network: Network, spec: DatasetSpec) -> Shapes:
-    """The shapes of a network's outputs for one image of a dataset.
+    """Return the shapes of a network's outputs for one image of a dataset.
 
-    Runs in eval mode on zeros, so batch-norm statistics are left as they are. Raises ConfigError
-    if the network returns no `Outputs` with `pooled` and its `groups`.
+    Runs in eval mode on zeros, so batch-norm statistics do not change. Raises ConfigError if the
+    network does not return `Outputs` with `pooled` and its `groups`.
     """
     import torch
 
@@ -68,7 +68,7 @@ def shapes(network: Network, spec: DatasetSpec) -> Shapes:
     expected = {"pooled", *network.groups}
     if not isinstance(outputs, Outputs) or not expected <= set(outputs.features):
         raise ConfigError(
-            f"the network {type(network).__name__} does not return what methods read",
+            f"the network {type(network).__name__} does not return the outputs that methods need",
             f"return Outputs(logits, features) with the features {', '.join(sorted(expected))}",
         )
     features = {name: tuple(value.shape[1:]) for name, value in outputs.features.items()}

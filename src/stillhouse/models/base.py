@@ -1,4 +1,4 @@
-"""What every network gives to a distillation method: logits and named features."""
+"""The outputs of every network for a distillation method: logits and named features."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Outputs:
     features: dict[str, Tensor]
 
     def float(self) -> Outputs:
-        """The same outputs in float32 (a no-op where they are already)."""
+        """Return the same outputs in float32 (no copy if they already are)."""
         return Outputs(self.logits.float(), {k: v.float() for k, v in self.features.items()})
 
     def detach(self) -> Outputs:
-        """The same outputs cut from their graph."""
+        """Return the same outputs detached from their graph."""
         return Outputs(self.logits.detach(), {k: v.detach() for k, v in self.features.items()})
 
 
@@ -54,20 +54,20 @@ class Shapes:
 
 
 def looks_channels_last(feature: Tensor) -> bool:
-    """Whether a map's shape reads (batch, size, size, channels); images and maps are square."""
+    """Return whether a map's shape is (batch, size, size, channels); maps are square."""
     return feature.dim() == 4 and feature.shape[1] == feature.shape[2] != feature.shape[3]
 
 
 def require_separate(module: nn.Module, whose: str) -> None:
-    """Raise ConfigError if two entries of a state are one tensor, which cannot be saved."""
+    """Raise ConfigError if two entries of a state dict are one tensor, which cannot be saved."""
     seen: dict[int, str] = {}
     for name, value in module.state_dict().items():
         if not isinstance(value, Tensor) or not value.numel():
             continue
         if (first := seen.setdefault(value.data_ptr(), name)) != name:
             raise ConfigError(
-                f"{whose}: {first} and {name} are one tensor, and a file of weights holds each "
-                "tensor under one name",
-                "register a module once: in place of `self.head = self.net.fc` write a property "
+                f"{whose}: {first} and {name} are one tensor; a weight file holds each tensor "
+                "under one name only",
+                "register a module once: instead of `self.head = self.net.fc` write a property "
                 "`head` that returns self.net.fc",
             )

@@ -56,7 +56,7 @@ class ResNet(Network):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the convolutions anew; the other layers have a reset of their own."""
+        """Initialise the convolutions again; the other layers have their own reset."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""Any image classifier as a `Network`: name the modules whose outputs are its feature maps."""
+"""Any image classifier as a `Network`: name the modules that output its feature maps."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Tap = str | tuple[str, Callable[[Any], Tensor]]
 
 
 def channels_first(output: Tensor) -> Tensor:
-    """A map (batch, height, width, channels) as (batch, channels, height, width).
+    """Return a map (batch, height, width, channels) as (batch, channels, height, width).
 
-    Raises ConfigError for one that is not square in height and width.
+    Raises ConfigError if height and width differ.
     """
     if output.dim() != 4 or output.shape[1] != output.shape[2]:
         raise ConfigError(
             f"channels_first was given {_describe(output)}, not a map (batch, height, width, "
             "channels)",
-            "leave it out of taps whose maps have their channels first",
+            "leave it out for maps that are (batch, channels, height, width)",
         )
     return output.permute(0, 3, 1, 2)
 
@@ -32,17 +32,16 @@ def channels_first(output: Tensor) -> Tensor:
 class Tapped(Network):
     """A torchvision or other `nn.Module` that maps images to logits (batch, classes).
 
-    `taps` gives each feature map a name and the dotted path of the module that puts it out, from
-    input to output, as in `{"layer1": "features.3"}`; they are the `groups` too. Where the output
-    is no map (batch, channels, height, width), the tap is the path and a function that makes it
-    one: `("features.1", channels_first)`, `("blocks.2", operator.itemgetter(0))`. `head` is the
-    path of the classifier; what it reads is `pooled`. Modules, parameters and buffers have the
-    names they have in the module, so its published weights load. The module is not copied.
+    `taps` maps the name of each feature map to the dotted path of the module that outputs it, from
+    input to output, as in `{"layer1": "features.3"}`; the names are also the `groups`. If the
+    output is not a map (batch, channels, height, width), the tap is the path and a function that
+    converts it: `("features.1", channels_first)`, `("blocks.2", operator.itemgetter(0))`. `head` is
+    the path of the classifier; its input is `pooled`. Modules, parameters and buffers keep their
+    names, so published weights load. The module is not copied.
 
-    Raises ConfigError for a path that the module does not have, with the nearest one; and in the
-    forward pass for a tap that gives no map, gives a map with its channels last (as far as a
-    square map shows it), does not run exactly once, runs out of order, or whose map is overwritten
-    in place.
+    Raises ConfigError for a path that the module does not have, with the nearest one. The forward
+    pass raises it for a tap whose output is not a map, is channels-last (if a square map shows
+    that), does not run exactly once, runs out of order, or is overwritten in place.
     """
 
     def __init__(self, module: nn.Module, taps: Mapping[str, Tap], head: str) -> None:
@@ -63,7 +62,7 @@ class Tapped(Network):
 
     @property
     def head(self) -> nn.Module:  # type: ignore[override]
-        """The classifier, which maps `pooled` to logits."""
+        """Return the classifier, which maps `pooled` to logits."""
         return self.get_submodule(self._head)
 
     def forward(self, images: Tensor) -> Outputs:
@@ -86,13 +85,13 @@ class Tapped(Network):
         return Outputs(logits, seen.features)
 
     def get_submodule(self, target: str) -> nn.Module:
-        """A part of the module by its path there."""
+        """Return a part of the module by its path."""
         return self.module.get_submodule(target)
 
     def named_modules(
         self, memo: set[nn.Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Module]]:
-        """This network, then the module and its parts by their paths there."""
+        """Yield this network, then the module and its parts by their paths."""
         memo = set() if memo is None else memo
         if self not in memo:
             if remove_duplicate:
@@ -101,13 +100,13 @@ class Tapped(Network):
             yield from self.module.named_modules(memo, prefix, remove_duplicate)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """The module's own, without a prefix; loading expects the same."""
+        """Return the module's state dict without a prefix; loading expects the same."""
         state: dict[str, Any] = self.module.state_dict(*args, **kwargs)
         return state
 
 
 def _rename(network: nn.Module, state: dict[str, Any], prefix: str, *rest: object) -> None:
-    """Give the entries of a state the names that they have below the attribute `module`."""
+    """Rename the entries of a state dict to their names below the attribute `module`."""
     moved = {
         f"{prefix}{MODULE}{name.removeprefix(prefix)}": state.pop(name)
         for name in list(state)
@@ -117,7 +116,7 @@ def _rename(network: nn.Module, state: dict[str, Any], prefix: str, *rest: objec
 
 
 class _Seen:
-    """What the hooks of one forward pass saw, in the order in which it ran."""
+    """The outputs that the hooks of one forward pass recorded, in order."""
 
     def __init__(self) -> None:
         self.features: dict[str, Tensor] = {}
@@ -126,7 +125,7 @@ class _Seen:
     def noting_output(
         self, name: str, path: str, read: Callable[[Any], Tensor] | None
     ) -> Callable[[nn.Module, Any, Any], None]:
-        """A hook that keeps a module's output, read by a function, as the feature `name`."""
+        """Return a hook that records a module's output, converted by a function, as `name`."""
 
         def note(module: nn.Module, inputs: Any, output: Any) -> None:
             value = output if read is None else read(output)
@@ -151,7 +150,7 @@ class _Seen:
         return note
 
     def noting_input(self, path: str) -> Callable[[nn.Module, Any], None]:
-        """A hook that keeps what the head reads as `pooled`."""
+        """Return a hook that records the input of the head as `pooled`."""
 
         def note(module: nn.Module, inputs: Any) -> None:
             given = inputs[0] if inputs else None
@@ -165,9 +164,9 @@ class _Seen:
         return note
 
     def check(self, expected: tuple[str, ...]) -> None:
-        """Raise ConfigError unless all have run, in the order named, and are as they were."""
+        """Raise ConfigError unless all taps have run, in order, and their maps are unchanged."""
         if missing := [name for name in expected if name not in self.features]:
-            raise ConfigError(f"what was to give {missing[0]} did not run", "name another module")
+            raise ConfigError(f"the module of {missing[0]} did not run", "name another module")
         if (order := (*self.features,)) != expected:
             raise ConfigError(
                 f"the taps run in the order {', '.join(order)}",
@@ -176,8 +175,8 @@ class _Seen:
         for name, value in self.features.items():
             if value._version != self.versions[name]:
                 raise ConfigError(
-                    f"{name} is overwritten in place after it was put out",
-                    "name the module that does so, such as the ReLU behind it",
+                    f"{name} is overwritten in place after the module returned it",
+                    "name the module that overwrites it, such as the ReLU after it",
                 )
 
     def _keep(self, name: str, who: str, value: Tensor) -> None:

@@ -92,7 +92,7 @@ def build(classes, channels):
     (
         "its state survives a file",
         put("self.head =", "self.other = self.first\n        self.head ="),
-        "first.0.weight and other.0.weight are one tensor",
+        "first.0.weight and other.0.weight",
     ),
     (
         "the seed decides its weights",
