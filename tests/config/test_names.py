@@ -71,3 +71,13 @@ def test_defaults_and_pretraining_are_read_without_torch() -> None:
     assert names.defaults("logit") == names.defaults("self") == {"temperature": 4.0}
     assert names.defaults("pure") == {}
     assert [name for name in names.distillers() if names.pretrains(name)] == ["factor_transfer"]
+
+
+def test_methods_are_listed_by_family_and_then_by_year() -> None:
+    listed = names.distillers()
+    assert sorted(listed) == methods.names()
+    assert listed[:2] == ["pure", "logit"]
+    families = [methods.load(name).family for name in listed]
+    assert families == sorted(families, key=names.FAMILIES.index)
+    assert "custom" not in families
+    assert listed.index("fitnets") < listed.index("attention_transfer") < listed.index("vid")

@@ -1,4 +1,4 @@
-"""Every published loss written out slowly, entry by entry, beside the function that is tested.
+"""Every loss beside the slow formula of `slow.py`, and beside numbers of the published code.
 
 Run as a script, this prints the largest differences, which docs/methods.md quotes.
 """
@@ -9,14 +9,30 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from stillhouse.methods import attention_transfer, factor_transfer, fitnets, nst, rkd
+from methods import slow
+from stillhouse.methods import (
+    attention_transfer,
+    cc,
+    dist,
+    dkd,
+    factor_transfer,
+    fitnets,
+    nst,
+    pkt,
+    rkd,
+    sp,
+    ttm,
+    vid,
+    wttm,
+)
 from stillhouse.methods.connectors import ConvRegressor
-from stillhouse.methods.logit import kd_loss
+from stillhouse.methods.logit import kd_loss, standardised
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Shape = tuple[int, ...]
@@ -54,125 +70,19 @@ def difference(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
-def slow_kd(student: Tensor, teacher: Tensor) -> Tensor:
-    total = torch.zeros((), dtype=student.dtype)
-    for s, t in zip(student / 4, teacher / 4, strict=True):
-        p, q = s.exp() / s.exp().sum(), t.exp() / t.exp().sum()
-        total = total + sum(q[i] * (q[i] / p[i]).log() for i in range(len(q)))
-    return 16 * total / len(student)
-
-
-def slow_pool(x: Tensor, size: int) -> Tensor:
-    step = x.shape[2] // size
-    rows = [x[:, :, i * step : (i + 1) * step] for i in range(size)]
-    cells = [
-        [row[..., j * step : (j + 1) * step].mean((2, 3)) for j in range(size)] for row in rows
-    ]
-    return torch.stack([torch.stack(row, dim=-1) for row in cells], dim=-2)
-
-
-def slow_attention(student: Tensor, teacher: Tensor) -> Tensor:
-    size = min(student.shape[2], teacher.shape[2])
-    total = torch.zeros((), dtype=student.dtype)
-    for s, t in zip(slow_pool(student, size), slow_pool(teacher, size), strict=True):
-        maps = []
-        for x in (s, t):
-            attention = sum(channel**2 for channel in x) / len(x)
-            maps.append(attention / (attention**2).sum().sqrt())
-        total = total + ((maps[0] - maps[1]) ** 2).sum() / size**2
-    return total / len(student)
-
-
-def slow_hint(student: Tensor, teacher: Tensor) -> Tensor:
-    return sum((a - b) ** 2 for a, b in zip(student.flatten(), teacher.flatten(), strict=True)) / (
-        student.numel()
-    )
-
-
-def slow_paper_hint(student: Tensor, teacher: Tensor) -> Tensor:
-    total = torch.zeros((), dtype=student.dtype)
-    for s, t in zip(student, teacher, strict=True):
-        total = total + sum(((a - b) ** 2).sum() / 2 for a, b in zip(s, t, strict=True))
-    return total / (len(student) * student.shape[2] * student.shape[3])
-
-
-def slow_softened(student: Tensor, teacher: Tensor) -> Tensor:
-    """The paper's own form, a cross entropy at temperature 3, less the teacher's entropy."""
-    log_p = (student / 3) - (student / 3).exp().sum(1, keepdim=True).log()
-    q = (teacher / 3).exp() / (teacher / 3).exp().sum(1, keepdim=True)
-    return (-(q * log_p).sum() + (q * q.log()).sum()) / len(student)
-
-
-def slow_factor(student: Tensor, teacher: Tensor) -> Tensor:
-    total = torch.zeros((), dtype=student.dtype)
-    for s, t in zip(student, teacher, strict=True):
-        s, t = s / (s**2).sum().sqrt(), t / (t**2).sum().sqrt()
-        total = total + (s - t).abs().sum() / s.numel()
-    return total / len(student)
-
-
-def slow_crd_factor(student: Tensor, teacher: Tensor) -> Tensor:
-    attention = [
-        sum(x[:, c] ** 2 for c in range(x.shape[1])) / x.shape[1] for x in (student, teacher)
-    ]
-    return slow_factor(*attention)
-
-
-def smooth_l1(x: Tensor) -> Tensor:
-    return x**2 / 2 if abs(x.item()) < 1 else x.abs() - 0.5
-
-
-def slow_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    n = len(student)
-    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
-    lists = []
-    for x in (student, teacher):
-        distances = [((x[i] - x[j]) ** 2).sum().sqrt() for i, j in pairs]
-        mean = sum(distances) / len(pairs)
-        lists.append([d / mean for d in distances])
-    return sum(smooth_l1(a - b) for a, b in zip(*lists, strict=True)) / n**2
-
-
-def slow_angle(student: Tensor, teacher: Tensor) -> Tensor:
-    n = len(student)
-
-    def cosine(x: Tensor, i: int, j: int, k: int) -> Tensor:
-        a, b = x[i] - x[j], x[k] - x[j]
-        if j in (i, k):
-            return (a * b).sum()
-        return (a * b).sum() / ((a**2).sum().sqrt() * (b**2).sum().sqrt())
-
-    triplets = [(i, j, k) for i in range(n) for j in range(n) for k in range(n)]
-    return sum(smooth_l1(cosine(student, *ijk) - cosine(teacher, *ijk)) for ijk in triplets) / n**3
-
-
-def slow_selectivity(student: Tensor, teacher: Tensor) -> Tensor:
-    size = min(student.shape[2], teacher.shape[2])
-
-    def mean_kernel(a: Tensor, b: Tensor) -> Tensor:
-        total = torch.zeros((), dtype=a.dtype)
-        for x in a.flatten(1):
-            for y in b.flatten(1):
-                if x.any() and y.any():  # a dead channel has cosine 0
-                    cosine = (x * y).sum() / ((x**2).sum().sqrt() * (y**2).sum().sqrt())
-                    total = total + cosine**2
-        return total / (len(a) * len(b))
-
-    total = torch.zeros((), dtype=student.dtype)
-    for s, t in zip(slow_pool(student, size), slow_pool(teacher, size), strict=True):
-        total = total + mean_kernel(s, s) + mean_kernel(t, t) - 2 * mean_kernel(s, t)
-    return total / len(student)
-
-
 @dataclass(frozen=True)
 class Equality:
-    """A loss of stillhouse, the same written slowly, and the inputs of the comparison."""
+    """A loss of stillhouse, the same written slowly, and the inputs of the comparison.
+
+    `zero` says that it is 0 where student and teacher are equal, and nowhere less.
+    """
 
     ours: Loss
     slow: Loss
     student: Shape
     teacher: Shape
     rectified: bool = True
+    zero: bool = True
 
 
 def softened(student: Tensor, teacher: Tensor) -> Tensor:
@@ -183,33 +93,67 @@ def kd(student: Tensor, teacher: Tensor) -> Tensor:
     return kd_loss(student, teacher, 4.0)
 
 
+def standardised_kd(student: Tensor, teacher: Tensor) -> Tensor:
+    return kd_loss(standardised(student), standardised(teacher), 2.0)
+
+
+def decoupled(loss: Callable[..., Tensor]) -> Loss:
+    def run(student: Tensor, teacher: Tensor) -> Tensor:
+        labels = slow.labels_of(*student.shape)
+        return loss(student, teacher, labels=labels, temperature=4.0)
+
+    return run
+
+
+def likelihood(student: Tensor, teacher: Tensor) -> Tensor:
+    variance = 1 + torch.arange(student.shape[1], dtype=student.dtype) / 2
+    return vid.likelihood_loss(student, teacher, variance)
+
+
+def logits_case(ours: Loss, written: Loss, zero: bool = True) -> Equality:
+    return Equality(ours, written, (5, 10), (5, 10), rectified=False, zero=zero)
+
+
 EQUALITIES = {
-    "logit": Equality(kd, slow_kd, (5, 10), (5, 10), rectified=False),
+    "logit": Equality(kd, slow.slow_kd, (5, 10), (5, 10), rectified=False),
     "attention_transfer": Equality(
-        attention_transfer.attention_loss, slow_attention, (3, 4, 6, 6), (3, 5, 6, 6)
+        attention_transfer.attention_loss, slow.slow_attention, (3, 4, 6, 6), (3, 5, 6, 6)
     ),
     "attention_transfer, pooled": Equality(
-        attention_transfer.attention_loss, slow_attention, (3, 4, 8, 8), (3, 5, 4, 4)
+        attention_transfer.attention_loss, slow.slow_attention, (3, 4, 8, 8), (3, 5, 4, 4)
     ),
-    "fitnets crd": Equality(fitnets.hint_loss, slow_hint, (2, 3, 4, 4), (2, 3, 4, 4)),
+    "fitnets crd": Equality(fitnets.hint_loss, slow.slow_hint, (2, 3, 4, 4), (2, 3, 4, 4)),
     "fitnets two_stage, hint": Equality(
-        fitnets.paper_hint_loss, slow_paper_hint, (2, 3, 4, 4), (2, 3, 4, 4)
+        fitnets.paper_hint_loss, slow.slow_paper_hint, (2, 3, 4, 4), (2, 3, 4, 4)
     ),
-    "fitnets two_stage, kd": Equality(softened, slow_softened, (5, 10), (5, 10), rectified=False),
+    "fitnets two_stage, kd": Equality(
+        softened, slow.slow_softened, (5, 10), (5, 10), rectified=False
+    ),
     "factor_transfer official": Equality(
-        factor_transfer.factor_loss, slow_factor, (3, 4, 5, 5), (3, 4, 5, 5), rectified=False
+        factor_transfer.factor_loss, slow.slow_factor, (3, 4, 5, 5), (3, 4, 5, 5), rectified=False
     ),
     "factor_transfer crd": Equality(
-        factor_transfer.crd_factor_loss, slow_crd_factor, (3, 4, 5, 5), (3, 4, 5, 5)
+        factor_transfer.crd_factor_loss, slow.slow_crd_factor, (3, 4, 5, 5), (3, 4, 5, 5)
     ),
-    "rkd distance": Equality(rkd.distance_loss, slow_distance, (8, 16), (8, 24)),
-    "rkd angle": Equality(rkd.angle_loss, slow_angle, (8, 16), (8, 24)),
+    "rkd distance": Equality(rkd.distance_loss, slow.slow_distance, (8, 16), (8, 24)),
+    "rkd angle": Equality(rkd.angle_loss, slow.slow_angle, (8, 16), (8, 24)),
     "nst, over channels": Equality(
-        nst.selectivity_loss, slow_selectivity, (2, 3, 6, 6), (2, 4, 6, 6)
+        nst.selectivity_loss, slow.slow_selectivity, (2, 3, 6, 6), (2, 4, 6, 6)
     ),
     "nst, over pixels": Equality(
-        nst.selectivity_loss, slow_selectivity, (2, 9, 4, 4), (2, 12, 2, 2)
+        nst.selectivity_loss, slow.slow_selectivity, (2, 9, 4, 4), (2, 12, 2, 2)
     ),
+    "logit standardised": logits_case(standardised_kd, slow.slow_standardised_kd),
+    "dkd target": logits_case(decoupled(dkd.target_loss), slow.slow_tckd),
+    "dkd others": logits_case(decoupled(dkd.other_loss), slow.slow_nckd),
+    "dist inter": logits_case(partial(dist.inter_loss, temperature=4.0), slow.slow_inter, False),
+    "dist intra": logits_case(partial(dist.intra_loss, temperature=4.0), slow.slow_intra, False),
+    "ttm": logits_case(partial(ttm.transformed_loss, gamma=0.1), slow.slow_ttm, False),
+    "wttm": logits_case(partial(wttm.weighted_loss, gamma=0.2), slow.slow_wttm, False),
+    "sp": Equality(sp.similarity_loss, slow.slow_similarity, (4, 3, 4, 4), (4, 5, 2, 2)),
+    "pkt": Equality(pkt.transfer_loss, slow.slow_neighbours, (6, 8), (6, 12)),
+    "cc": Equality(cc.congruence_loss, slow.slow_congruence, (5, 8), (5, 8), rectified=False),
+    "vid": Equality(likelihood, slow.slow_likelihood, (2, 3, 4, 4), (2, 3, 4, 4), zero=False),
 }
 
 
@@ -246,13 +190,10 @@ def golden_loss(name: str) -> Loss:
         return regressed(student, teacher)
     if method.startswith("factor_transfer"):
         return paraphrased(method.split()[1], student[1], teacher[1])
-    return {
-        "logit": kd,
-        "attention_transfer": attention_transfer.attention_loss,
-        "rkd distance": rkd.distance_loss,
-        "rkd angle": rkd.angle_loss,
-        "nst": nst.selectivity_loss,
-    }[method]
+    if method == "vid":
+        return fill(vid.GaussianRegressor(student[1], teacher[1]).double(), 1)
+    losses = {name: case.ours for name, case in EQUALITIES.items()}
+    return (losses | {"nst": nst.selectivity_loss})[method]
 
 
 def compare_golden(name: str) -> float:

@@ -61,7 +61,7 @@ def test_logit_ignores_a_shift(seed: int, shift: float) -> None:
 
 @many
 @given(seeds)
-@pytest.mark.parametrize("name", EQUALITIES)
+@pytest.mark.parametrize("name", [name for name, case in EQUALITIES.items() if case.zero])
 def test_zero_at_equality_and_never_negative(name: str, seed: int) -> None:
     case = EQUALITIES[name]
     student, teacher = draw(seed, case.student, case.teacher, rectified=case.rectified)

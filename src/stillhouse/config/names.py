@@ -7,6 +7,7 @@ importing the file would import torch. `files` are the user's own.
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from stillhouse.config.declared import Declared, declared, module
 from stillhouse.config.schema import Distillation, Round, Training
 from stillhouse.own import Files
 
+FAMILIES = ("baseline", "logits", "maps", "embeddings", "control", "custom")
 FLAT = (*Training.model_fields, *Distillation.model_fields)
 
 
@@ -29,8 +31,16 @@ def networks(files: Files = ()) -> list[str]:
 
 
 def distillers(files: Files = ()) -> list[str]:
-    """The methods a round may name, `pure` included."""
-    return methods.names(files)
+    """The methods a round may name, `pure` first: by family, each by the year of its paper."""
+    return sorted(methods.names(files), key=lambda method: _place(method, files))
+
+
+def _place(method: str, files: Files) -> tuple[int, str, str]:
+    kind = _class(method, files)
+    family = kind.text("family", inherit=True) if kind else None
+    place = FAMILIES.index(family) if family in FAMILIES else len(FAMILIES)
+    year = re.search(r"\b(?:19|20)\d\d\b", summary(method, files))
+    return place, year[0] if year else "", method
 
 
 @cache

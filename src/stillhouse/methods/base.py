@@ -106,13 +106,15 @@ class Method(nn.Module):
     `needs` lists what the loop must provide besides the student's outputs: `teacher`, outputs for
     `terms`; `teacher_network` and `training_images`, one call of `bind_teacher` and of
     `bind_training_images`. `label` is the row name in tables. `taught_by` is the round's teacher, a
-    trained network of the student's own architecture, or nobody. `label` and `taught_by` are
-    literals, read without torch. `capturable` states that `terms` can be recorded in a CUDA graph:
-    it draws nothing on the CPU, reads no tensor's value and changes only buffers.
+    trained network of the student's own architecture, or nobody. `family` is what is compared and
+    orders lists. These three are literals, read without torch. `capturable` states that `terms` can
+    be recorded in a CUDA graph: it draws nothing on the CPU, reads no tensor's value and changes only
+    buffers.
     """
 
     label: ClassVar[str]
     card: ClassVar[Card]
+    family: ClassVar[str] = "custom"
     taught_by: ClassVar[TaughtBy] = "teacher"
     needs: ClassVar[frozenset[Need]] = frozenset({"teacher"})
     capturable: ClassVar[bool] = False

@@ -17,6 +17,7 @@ class CeScaled(Method):
     """(1 - alpha) * CE alone, no teacher."""
 
     label = "Control: CE scaled"
+    family = "control"
     capturable = True
     taught_by = "nobody"
     needs = frozenset()

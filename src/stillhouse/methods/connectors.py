@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +20,11 @@ LayerPair = tuple[str, str]
 def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Make a loss run outside autocast, with half-precision tensors converted to float32.
 
-    Squares of features overflow float16 from 256 on, and 1e-12 is 0 in it.
+    Squares of features overflow float16 from 256 on, and 1e-12 is 0 in it. Options are left alone.
     """
 
     @wraps(loss)
-    def run(*inputs: Tensor, **options: float) -> Tensor:
+    def run(*inputs: Tensor, **options: Any) -> Tensor:
         with torch.autocast(inputs[0].device.type, enabled=False):
             return loss(*map(_at_least_float32, inputs), **options)
 

@@ -115,6 +115,7 @@ class FactorTransfer(Method):
     """
 
     label = "Factor Transfer"
+    family = "maps"
     capturable = True
     card = Card(
         formula=(

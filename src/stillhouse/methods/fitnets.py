@@ -58,6 +58,7 @@ class Fitnets(Method):
     """Regress the teacher's middle feature map from the student's."""
 
     label = "FitNets"
+    family = "maps"
     capturable = True
     card = Card(
         formula=(

@@ -21,6 +21,7 @@ class LabelSmoothing(Method):
     """Cross entropy with targets mixed with the uniform distribution."""
 
     label = "Control: label smoothing"
+    family = "control"
     capturable = True
     taught_by = "nobody"
     needs = frozenset()

@@ -42,3 +42,12 @@ def effective_ratio(weights: dict[str, float]) -> dict[str, float]:
     """Return each term's coefficient divided by that of CE (infinite if CE has weight 0)."""
     ce = weights["ce"]
     return {k: w / ce if ce else float("inf") for k, w in weights.items() if k != "ce"}
+
+
+def ramped(coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
+    """The coefficients with those of the terms growing linearly over the first `epochs` epochs.
+
+    That of `ce` stays. Epoch 0 has the part 1 / `epochs`.
+    """
+    part = min(1.0, (epoch + 1) / epochs)
+    return {name: w if name == "ce" else part * w for name, w in coefficients.items()}

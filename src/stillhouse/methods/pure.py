@@ -9,6 +9,7 @@ class Pure(Method):
     """Cross entropy, no teacher."""
 
     label = "Student pure"
+    family = "baseline"
     capturable = True
     taught_by = "nobody"
     needs = frozenset()

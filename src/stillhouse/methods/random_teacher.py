@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from stillhouse.data.base import Batch
 from stillhouse.errors import ConfigError
 from stillhouse.methods.base import Card
-from stillhouse.methods.logit import Logit, kd_loss
+from stillhouse.methods.logit import Logit
 from stillhouse.models.base import Network, Outputs
 
 
@@ -27,6 +27,7 @@ class RandomTeacher(Logit):
     """
 
     label = "Control: random teacher"
+    family = "control"
     needs = frozenset({"teacher", "teacher_network"})
     card = Card(
         formula=(
@@ -65,7 +66,7 @@ class RandomTeacher(Logit):
                     self._calibrate(batch.images)
                 self._known = True
             random: Outputs = self.untrained(batch.images)
-        return {"kd": kd_loss(student.logits, random.logits, self.config.temperature)}
+        return {"kd": self.match(student.logits, random.logits)}
 
     def train(self, mode: bool = True) -> RandomTeacher:
         """Set the mode of all parts except the untrained network, which stays in eval mode."""

@@ -121,6 +121,7 @@ class Rkd(Method):
     """Match distances and angles within the batch in embedding space."""
 
     label = "RKD"
+    family = "embeddings"
     capturable = True
     card = Card(
         formula=(

@@ -15,6 +15,7 @@ class Self(Logit):
     """Match the softened class probabilities of the student's own pure run."""
 
     label = "Control: self"
+    family = "control"
     taught_by = "student"
     card = Card(
         formula=(

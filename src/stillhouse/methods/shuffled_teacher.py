@@ -12,7 +12,7 @@ from torch import Tensor
 from stillhouse.data.augment import send
 from stillhouse.data.base import Batch
 from stillhouse.methods.base import Card
-from stillhouse.methods.logit import Logit, kd_loss
+from stillhouse.methods.logit import Logit
 from stillhouse.models.base import Outputs
 
 
@@ -20,6 +20,7 @@ class ShuffledTeacher(Logit):
     """Match the teacher's softened probabilities of a randomly drawn other row."""
 
     label = "Control: shuffled teacher"
+    family = "control"
     capturable = False
     card = Card(
         formula=(
@@ -38,4 +39,4 @@ class ShuffledTeacher(Logit):
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term `kd`; the permutation is drawn from the global generator."""
         rows = send(torch.randperm(len(teacher.logits)), teacher.logits.device)
-        return {"kd": kd_loss(student.logits, teacher.logits[rows], self.config.temperature)}
+        return {"kd": self.match(student.logits, teacher.logits[rows])}
