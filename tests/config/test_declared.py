@@ -17,18 +17,19 @@ CONFIG = """
     class Config(Logit.Config):
         weight: float = 1.0
 """
+LOGIT = ("temperature", "standardise")
 DERIVED = {
     "inherits all": (
         "from stillhouse.methods.logit import Logit\nclass OwnKd(Logit):\n    pass\n",
-        ("temperature",),
+        LOGIT,
     ),
     "adds a field": (
         f"from stillhouse.methods.logit import Logit\nclass OwnKd(Logit):{CONFIG}",
-        ("temperature", "weight"),
+        (*LOGIT, "weight"),
     ),
     "of one that inherits": (
         "from stillhouse.methods import self as own_pure\nclass OwnKd(own_pure.Self):\n    pass\n",
-        ("temperature",),
+        LOGIT,
     ),
     "changes a default": (
         "import stillhouse.methods.rkd as rkd\nclass OwnKd(rkd.Rkd):\n"
@@ -38,12 +39,12 @@ DERIVED = {
     ),
     "by its full path": (
         "import stillhouse.methods.logit\nclass OwnKd(stillhouse.methods.logit.Logit):\n    pass\n",
-        ("temperature",),
+        LOGIT,
     ),
     "names the base's config": (
         "from stillhouse.methods.base import Method\nfrom stillhouse.methods.logit import Logit\n"
         "class OwnKd(Method):\n    Config = Logit.Config\n",
-        ("temperature",),
+        LOGIT,
     ),
     "a base of its own": (
         "from typing import ClassVar\nfrom stillhouse.methods.base import Method, MethodConfig\n"
@@ -55,7 +56,7 @@ DERIVED = {
     "a base that has its name": (
         "from stillhouse.methods.logit import Logit\nclass Logit(Logit):\n    pass\n"
         f"class OwnKd(Logit):{CONFIG}",
-        ("temperature", "weight"),
+        (*LOGIT, "weight"),
     ),
     "starts anew": (
         "from stillhouse.methods.base import MethodConfig\n"

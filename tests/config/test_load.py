@@ -335,7 +335,7 @@ def test_parameters_need_no_torch_to_be_named(write: Write) -> None:
         load_round(write(text))
     assert str(caught.value) == (
         "round.yaml:12: overrides.methods.logit.temprature: unknown field\n"
-        f"  hint: did you mean 'temperature'? allowed: {FLAT}, temperature"
+        f"  hint: did you mean 'temperature'? allowed: {FLAT}, temperature, standardise"
     )
 
 

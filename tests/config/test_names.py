@@ -68,7 +68,8 @@ def test_a_sweep_of_a_method_without_a_teacher_keeps_its_runs_apart() -> None:
 
 
 def test_defaults_and_pretraining_are_read_without_torch() -> None:
-    assert names.defaults("logit") == names.defaults("self") == {"temperature": 4.0}
+    expected = {"temperature": 4.0, "standardise": False}
+    assert names.defaults("logit") == names.defaults("self") == expected
     assert names.defaults("pure") == {}
     assert [name for name in names.distillers() if names.pretrains(name)] == ["factor_transfer"]
 

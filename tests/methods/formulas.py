@@ -151,7 +151,7 @@ EQUALITIES = {
     "ttm": logits_case(partial(ttm.transformed_loss, gamma=0.1), slow.slow_ttm, False),
     "wttm": logits_case(partial(wttm.weighted_loss, gamma=0.2), slow.slow_wttm, False),
     "sp": Equality(sp.similarity_loss, slow.slow_similarity, (4, 3, 4, 4), (4, 5, 2, 2)),
-    "pkt": Equality(pkt.transfer_loss, slow.slow_neighbours, (6, 8), (6, 12)),
+    "pkt": Equality(pkt.transfer_loss, slow.slow_neighbours, (6, 8), (6, 12), rectified=False),
     "cc": Equality(cc.congruence_loss, slow.slow_congruence, (5, 8), (5, 8), rectified=False),
     "vid": Equality(likelihood, slow.slow_likelihood, (2, 3, 4, 4), (2, 3, 4, 4), zero=False),
 }

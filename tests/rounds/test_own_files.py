@@ -75,7 +75,7 @@ def test_a_method_that_asks_for_training_images_is_explained_without_the_dataset
         tmp_path, files=["own_memory.py"], datasets=["Cifar10"], methods=["own_memory"], seeds=[0]
     )
     told = dict(explain("own_memory", bench.round).rows)
-    assert told["parameters"] == "temperature = 4.0"
+    assert told["parameters"] == "temperature = 4.0, standardise = False"
     assert str(told["Cifar10, ResNet20 to ResNetBaby: time"]).startswith("teacher ")
 
 

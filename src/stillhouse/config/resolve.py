@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ValidationError
 
 from stillhouse import methods
 from stillhouse.config.format_1 import is_later_parameter
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stillhouse.methods.base import Method
 
 
 def resolve(run: RunConfig) -> RunConfig:
@@ -35,6 +40,17 @@ def resolve(run: RunConfig) -> RunConfig:
     parameters = {
         name: value
         for name, value in config.model_dump(mode="json").items()
-        if not is_later_parameter(run.method, name) or getattr(config, name) != defaults[name]
+        if not _came_later(kind, name) or getattr(config, name) != defaults[name]
     }
     return run.model_copy(update={"parameters": parameters, "distillation": weighing})
+
+
+def _came_later(kind: type[Method], parameter: str) -> bool:
+    """Whether the built-in method that declares it, for itself or a user's own, got it later."""
+    owners = [base for base in kind.Config.__mro__ if _has(base, parameter)]
+    package, _, name = owners[-1].__module__.rpartition(".")
+    return package == methods.__name__ and is_later_parameter(name, parameter)
+
+
+def _has(config: type, parameter: str) -> bool:
+    return issubclass(config, BaseModel) and parameter in config.model_fields
