@@ -18,7 +18,7 @@ from stillhouse.models.base import Outputs, Shapes
 
 @in_full_precision
 def congruence_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over neighbours in the batch of |d_i| . |d_(i+1)|, d = student - teacher (batch, n).
+    """Return the mean over neighbours in the batch of |d_i| . |d_(i+1)|, d = student - teacher (batch, n).
 
     A batch of one has no neighbours and loss 0.
     """
@@ -59,12 +59,12 @@ class Cc(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 0.02 cc."""
+        """Return CE + 0.02 cc."""
         assert isinstance(config, cls.Config)
         return Reference(ce=1.0, weights={"cc": config.weight})
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `cc`."""
+        """Return the term `cc`."""
         s = self.student_embedding(student.features["pooled"])
         t = self.teacher_embedding(teacher.features["pooled"])
         return {"cc": congruence_loss(s, t)}

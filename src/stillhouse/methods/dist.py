@@ -19,7 +19,7 @@ EPSILON = 1e-8  # added to the product of norms, as published
 
 @in_full_precision
 def inter_loss(student: Tensor, teacher: Tensor, *, temperature: float) -> Tensor:
-    """T^2 times 1 - the mean correlation, over classes, of each image's probabilities.
+    """Return T^2 times 1 - the mean correlation, over classes, of each image's probabilities.
 
     Logits are (batch, classes).
     """
@@ -29,13 +29,13 @@ def inter_loss(student: Tensor, teacher: Tensor, *, temperature: float) -> Tenso
 
 @in_full_precision
 def intra_loss(student: Tensor, teacher: Tensor, *, temperature: float) -> Tensor:
-    """T^2 times 1 - the mean correlation, over the batch, of each class's probabilities."""
+    """Return T^2 times 1 - the mean correlation, over the batch, of each class's probabilities."""
     s, t = ((logits / temperature).softmax(dim=1) for logits in (student, teacher))
     return temperature**2 * (1 - correlation(s.T, t.T).mean())
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's correlation of each row of a with that of b; 0 for a constant row."""
+    """Return Pearson's correlation of each row of a with that of b; 0 for a constant row."""
     a, b = a - a.mean(dim=1, keepdim=True), b - b.mean(dim=1, keepdim=True)
     found: Tensor = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1) + EPSILON)
     return found
@@ -71,13 +71,13 @@ class Dist(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 2 inter + 2 intra."""
+        """Return CE + 2 inter + 2 intra."""
         assert isinstance(config, cls.Config)
         weights = {"inter": config.inter_weight, "intra": config.intra_weight}
         return Reference(ce=1.0, weights=weights)
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The terms `inter` and `intra`."""
+        """Return the terms `inter` and `intra`."""
         s, t, temperature = student.logits, teacher.logits, self.config.temperature
         return {
             "inter": inter_loss(s, t, temperature=temperature),

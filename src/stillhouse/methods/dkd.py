@@ -24,7 +24,7 @@ MIN_CLASSES = 3
 
 @in_full_precision
 def target_loss(student: Tensor, teacher: Tensor, *, labels: Tensor, temperature: float) -> Tensor:
-    """T^2 KL between (target, rest) probabilities of (batch, classes) logits; labels (batch,)."""
+    """Return T^2 KL between (target, rest) probabilities of (batch, classes) logits; labels (batch,)."""
     exact = (logits.double() / temperature for logits in (student, teacher))  # it nearly cancels
     s, t = (_target_and_rest(logits, labels) for logits in exact)
     return (kd_loss(s, t, 1.0) * temperature**2).to(student.dtype)
@@ -32,7 +32,7 @@ def target_loss(student: Tensor, teacher: Tensor, *, labels: Tensor, temperature
 
 @in_full_precision
 def other_loss(student: Tensor, teacher: Tensor, *, labels: Tensor, temperature: float) -> Tensor:
-    """T^2 KL between the probabilities of the classes that are not the target."""
+    """Return T^2 KL between the probabilities of the classes that are not the target."""
     return kd_loss(_others(student, labels), _others(teacher, labels), temperature)
 
 
@@ -42,7 +42,7 @@ def _target_and_rest(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _others(logits: Tensor, labels: Tensor) -> Tensor:
-    """The (batch, classes - 1) logits of the other classes, selected without reading a value."""
+    """Return the (batch, classes - 1) logits of the other classes, selected without reading a value."""
     columns = torch.arange(logits.shape[1] - 1, device=logits.device)
     return logits.gather(1, columns + (columns >= labels[:, None]))
 
@@ -85,7 +85,7 @@ class Dkd(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + tckd + 8 nckd."""
+        """Return CE + tckd + 8 nckd."""
         assert isinstance(config, cls.Config)
         scale = STANDARD_WEIGHT if config.standardise else 1.0
         weights = {"tckd": scale * config.tckd_weight, "nckd": scale * config.nckd_weight}
@@ -96,7 +96,7 @@ class Dkd(Method):
         return ramped(coefficients, epoch, self.config.warmup)
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The terms `tckd` and `nckd`."""
+        """Return the terms `tckd` and `nckd`."""
         s, t = student.logits, teacher.logits
         if self.config.standardise:
             s, t = standardised(s), standardised(t)

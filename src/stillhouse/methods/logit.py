@@ -32,7 +32,7 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) 
 
 
 def standardised(logits: Tensor) -> Tensor:
-    """Each row of (batch, classes) logits less its mean, over its standard deviation.
+    """Return each row of (batch, classes) logits less its mean, over its standard deviation.
 
     The deviation is unbiased, plus 1e-7 (sunshangquan/logit-standardization-KD, `KD.py`).
     """

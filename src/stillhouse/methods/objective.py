@@ -45,7 +45,7 @@ def effective_ratio(weights: dict[str, float]) -> dict[str, float]:
 
 
 def ramped(coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
-    """The coefficients with those of the terms growing linearly over the first `epochs` epochs.
+    """Return the coefficients, those of the terms growing linearly over the first `epochs` epochs.
 
     That of `ce` stays. Epoch 0 has the part 1 / `epochs`.
     """

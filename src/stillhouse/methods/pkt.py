@@ -21,14 +21,14 @@ EPSILON = 1e-7
 
 @in_full_precision
 def transfer_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over B x B of p_t log(p_t / p_s) of (batch, channels) embeddings' neighbourhoods."""
+    """Return the mean over B x B of p_t log(p_t / p_s) of (batch, channels) embeddings' neighbourhoods."""
     p, q = neighbourhoods(student.double()), neighbourhoods(teacher.double())
     loss: Tensor = (q * ((q + EPSILON) / (p + EPSILON)).log()).mean()
     return loss.to(student.dtype)
 
 
 def neighbourhoods(x: Tensor) -> Tensor:
-    """Rows (batch, batch) of probabilities in proportion to (cosine + 1) / 2; 0 has cosine 0."""
+    """Return rows (batch, batch) of probabilities in proportion to (cosine + 1) / 2; 0 has cosine 0."""
     unit = x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + EPSILON)
     similar = (unit @ unit.T + 1) / 2
     rows: Tensor = similar / similar.sum(dim=1, keepdim=True)
@@ -59,11 +59,11 @@ class Pkt(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 30000 pkt."""
+        """Return CE + 30000 pkt."""
         assert isinstance(config, cls.Config)
         return Reference(ce=1.0, weights={"pkt": config.weight})
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `pkt`."""
+        """Return the term `pkt`."""
         s, t = student.features["pooled"], teacher.features["pooled"]
         return {"pkt": transfer_loss(s, t)}

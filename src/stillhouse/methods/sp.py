@@ -18,12 +18,12 @@ from stillhouse.models.base import Outputs, Shapes
 
 @in_full_precision
 def similarity_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared difference of the similarities between the images of two (batch, ...) maps."""
+    """Return the mean squared difference of the similarities between the images of two (batch, ...) maps."""
     return (similarities(student) - similarities(teacher)).square().mean()
 
 
 def similarities(x: Tensor) -> Tensor:
-    """Inner products (batch, batch) of flattened maps, each row over its L2 norm."""
+    """Return inner products (batch, batch) of flattened maps, each row over its L2 norm."""
     flat = x.flatten(1)
     return F.normalize(flat @ flat.T)
 
@@ -58,11 +58,11 @@ class Sp(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 3000 sp."""
+        """Return CE + 3000 sp."""
         assert isinstance(config, cls.Config)
         return Reference(ce=1.0, weights={"sp": config.weight})
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `sp`."""
+        """Return the term `sp`."""
         s, t = student.features[self.student_layer], teacher.features[self.teacher_layer]
         return {"sp": similarity_loss(s, t)}

@@ -19,12 +19,12 @@ from stillhouse.models.base import Outputs
 
 @in_full_precision
 def transformed_loss(student: Tensor, teacher: Tensor, *, gamma: float) -> Tensor:
-    """Mean over the batch of KL(softmax(gamma z_t) || softmax(z_s)); logits (batch, classes)."""
+    """Return the mean over the batch of KL(softmax(gamma z_t) || softmax(z_s)); logits (batch, classes)."""
     return transformed_kl(student, teacher, gamma).mean()
 
 
 def transformed_kl(student: Tensor, teacher: Tensor, gamma: float) -> Tensor:
-    """The same for each image: (batch,)."""
+    """Return the same for each image: (batch,)."""
     log_q = F.log_softmax(gamma * teacher, dim=1)
     log_p = F.log_softmax(student, dim=1)
     return F.kl_div(log_p, log_q, reduction="none", log_target=True).sum(dim=1)
@@ -55,11 +55,11 @@ class Ttm(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 45 ttm."""
+        """Return CE + 45 ttm."""
         assert isinstance(config, cls.Config)
         return Reference(ce=1.0, weights={"ttm": config.weight})
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `ttm`."""
+        """Return the term `ttm`."""
         loss = transformed_loss(student.logits, teacher.logits, gamma=self.config.gamma)
         return {"ttm": loss}

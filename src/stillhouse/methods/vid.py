@@ -29,7 +29,7 @@ FIRST_VARIANCE, MIN_VARIANCE = 5.0, 1e-5
 
 @in_full_precision
 def likelihood_loss(mean: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:
-    """Mean of ((F_t - mean)^2 / variance + log variance) / 2; maps (batch, c, h, w), variance (c,).
+    """Return the mean of ((F_t - mean)^2 / variance + log variance) / 2; maps (batch, c, h, w), variance (c,).
 
     The negative log likelihood of a Gaussian, less a constant: it may be negative.
     """
@@ -49,7 +49,7 @@ class GaussianRegressor(nn.Module):
         self.scale = nn.Parameter(torch.full((teacher_channels,), start))
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """The loss between two (batch, channels, h, w) maps; the larger is pooled before it."""
+        """Return the loss between two (batch, channels, h, w) maps; the larger is pooled before it."""
         student, teacher = pool_to_smaller(student, teacher)
         variance = F.softplus(self.scale) + MIN_VARIANCE
         return likelihood_loss(self.mean(student), teacher, variance)
@@ -93,7 +93,7 @@ class Vid(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + the sum over groups."""
+        """Return CE + the sum over groups."""
         assert isinstance(config, cls.Config)
         return Reference(ce=1.0, weights={"vid": config.weight})
 
@@ -102,7 +102,7 @@ class Vid(Method):
         return per_pair(coefficients, "vid", [f"vid_{layer}" for layer, _ in self.pairs])
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """One term for each pair."""
+        """Return one term per pair."""
         return {
             f"vid_{s}": regressor(student.features[s], teacher.features[t])
             for (s, t), regressor in zip(self.pairs, self.regressors, strict=True)

@@ -20,7 +20,7 @@ from stillhouse.models.base import Outputs
 
 @in_full_precision
 def weighted_loss(student: Tensor, teacher: Tensor, *, gamma: float) -> Tensor:
-    """Mean over the batch of sum_c p_t^gamma times the divergence of `ttm`."""
+    """Return the mean over the batch of sum_c p_t^gamma times the divergence of `ttm`."""
     weight = (gamma * F.log_softmax(teacher, dim=1)).exp().sum(dim=1)
     return (weight * transformed_kl(student, teacher, gamma)).mean()
 
@@ -52,11 +52,11 @@ class Wttm(Method):
 
     @classmethod
     def reference(cls, config: MethodConfig) -> Reference:
-        """CE + 4 wttm."""
+        """Return CE + 4 wttm."""
         assert isinstance(config, cls.Config)
         return Reference(ce=1.0, weights={"wttm": config.weight})
 
     def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """The term `wttm`."""
+        """Return the term `wttm`."""
         loss = weighted_loss(student.logits, teacher.logits, gamma=self.config.gamma)
         return {"wttm": loss}
