@@ -108,8 +108,8 @@ class Method(nn.Module):
     `bind_training_images`. `label` is the row name in tables. `taught_by` is the round's teacher, a
     trained network of the student's own architecture, or nobody. `family` is what is compared and
     orders lists. These three are literals, read without torch. `capturable` states that `terms` can
-    be recorded in a CUDA graph: it draws nothing on the CPU, reads no tensor's value and changes only
-    buffers.
+    be recorded in a CUDA graph: it draws nothing on the CPU, reads no tensor's value and changes
+    only buffers.
     """
 
     label: ClassVar[str]

@@ -18,8 +18,9 @@ from stillhouse.models.base import Outputs, Shapes
 
 @in_full_precision
 def congruence_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return the mean over neighbours in the batch of |d_i| . |d_(i+1)|, d = student - teacher (batch, n).
+    """Return the mean over neighbours in the batch of |d_i| . |d_(i+1)|.
 
+    d is the difference of the (batch, n) embeddings.
     A batch of one has no neighbours and loss 0.
     """
     apart = (student - teacher).abs()

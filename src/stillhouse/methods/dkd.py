@@ -24,7 +24,10 @@ MIN_CLASSES = 3
 
 @in_full_precision
 def target_loss(student: Tensor, teacher: Tensor, *, labels: Tensor, temperature: float) -> Tensor:
-    """Return T^2 KL between (target, rest) probabilities of (batch, classes) logits; labels (batch,)."""
+    """Return T^2 KL between the probabilities of the target and the rest.
+
+    Logits are (batch, classes), labels (batch,).
+    """
     exact = (logits.double() / temperature for logits in (student, teacher))  # it nearly cancels
     s, t = (_target_and_rest(logits, labels) for logits in exact)
     return (kd_loss(s, t, 1.0) * temperature**2).to(student.dtype)
@@ -42,7 +45,7 @@ def _target_and_rest(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _others(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the (batch, classes - 1) logits of the other classes, selected without reading a value."""
+    """Return the (batch, classes - 1) logits of the other classes."""
     columns = torch.arange(logits.shape[1] - 1, device=logits.device)
     return logits.gather(1, columns + (columns >= labels[:, None]))
 

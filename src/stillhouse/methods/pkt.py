@@ -21,14 +21,14 @@ EPSILON = 1e-7
 
 @in_full_precision
 def transfer_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return the mean over B x B of p_t log(p_t / p_s) of (batch, channels) embeddings' neighbourhoods."""
+    """Return the mean over B x B of p_t log(p_t / p_s); embeddings are (batch, channels)."""
     p, q = neighbourhoods(student.double()), neighbourhoods(teacher.double())
     loss: Tensor = (q * ((q + EPSILON) / (p + EPSILON)).log()).mean()
     return loss.to(student.dtype)
 
 
 def neighbourhoods(x: Tensor) -> Tensor:
-    """Return rows (batch, batch) of probabilities in proportion to (cosine + 1) / 2; 0 has cosine 0."""
+    """Return (batch, batch) probabilities, each row in proportion to (cosine + 1) / 2."""
     unit = x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + EPSILON)
     similar = (unit @ unit.T + 1) / 2
     rows: Tensor = similar / similar.sum(dim=1, keepdim=True)

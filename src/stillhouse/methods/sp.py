@@ -18,7 +18,7 @@ from stillhouse.models.base import Outputs, Shapes
 
 @in_full_precision
 def similarity_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return the mean squared difference of the similarities between the images of two (batch, ...) maps."""
+    """Return the mean squared difference of two (batch, ...) maps' similarities of images."""
     return (similarities(student) - similarities(teacher)).square().mean()
 
 

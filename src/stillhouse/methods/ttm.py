@@ -19,7 +19,7 @@ from stillhouse.models.base import Outputs
 
 @in_full_precision
 def transformed_loss(student: Tensor, teacher: Tensor, *, gamma: float) -> Tensor:
-    """Return the mean over the batch of KL(softmax(gamma z_t) || softmax(z_s)); logits (batch, classes)."""
+    """Return the batch mean of KL(softmax(gamma z_t) || softmax(z_s)); logits (batch, classes)."""
     return transformed_kl(student, teacher, gamma).mean()
 
 

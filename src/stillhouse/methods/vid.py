@@ -29,9 +29,9 @@ FIRST_VARIANCE, MIN_VARIANCE = 5.0, 1e-5
 
 @in_full_precision
 def likelihood_loss(mean: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:
-    """Return the mean of ((F_t - mean)^2 / variance + log variance) / 2; maps (batch, c, h, w), variance (c,).
+    """Return the mean of ((F_t - mean)^2 / variance + log variance) / 2.
 
-    The negative log likelihood of a Gaussian, less a constant: it may be negative.
+    Maps are (batch, c, h, w), the variance is (c,). The negative log likelihood of a Gaussian, less a constant: it may be negative.
     """
     variance = variance.view(1, -1, 1, 1)
     return 0.5 * ((mean - teacher).square() / variance + variance.log()).mean()
@@ -49,7 +49,7 @@ class GaussianRegressor(nn.Module):
         self.scale = nn.Parameter(torch.full((teacher_channels,), start))
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the loss between two (batch, channels, h, w) maps; the larger is pooled before it."""
+        """Return the loss between two (batch, channels, h, w) maps; the larger is pooled."""
         student, teacher = pool_to_smaller(student, teacher)
         variance = F.softplus(self.scale) + MIN_VARIANCE
         return likelihood_loss(self.mean(student), teacher, variance)
