@@ -20,8 +20,7 @@ from stillhouse.models.base import Outputs, Shapes
 def congruence_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """Return the mean over neighbours in the batch of |d_i| . |d_(i+1)|.
 
-    d is the difference of the (batch, n) embeddings.
-    A batch of one has no neighbours and loss 0.
+    d is the difference of the (batch, n) embeddings. A batch of one has no neighbours: loss 0.
     """
     apart = (student - teacher).abs()
     return (apart[:-1] * apart[1:]).sum() / max(1, len(apart) - 1)

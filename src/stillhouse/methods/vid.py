@@ -31,7 +31,8 @@ FIRST_VARIANCE, MIN_VARIANCE = 5.0, 1e-5
 def likelihood_loss(mean: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:
     """Return the mean of ((F_t - mean)^2 / variance + log variance) / 2.
 
-    Maps are (batch, c, h, w), the variance is (c,). The negative log likelihood of a Gaussian, less a constant: it may be negative.
+    Maps are (batch, c, h, w), the variance is (c,). It is the negative log likelihood of a
+    Gaussian, less a constant, and may be negative.
     """
     variance = variance.view(1, -1, 1, 1)
     return 0.5 * ((mean - teacher).square() / variance + variance.log()).mean()
