@@ -236,7 +236,7 @@ def test_pretrained_parts(
             try:
                 teacher, batches = cohort.shared.teacher, cohort.shared.batches
                 assert teacher is not None
-                pretrain(method, "factor_transfer", teacher, batches, cache, lambda: None)
+                pretrain(method, "factor_transfer", teacher, batches, cache, lambda share: None)
             except RunError as error:
                 return clear(error, path)
         assert same(method.state_dict(), good)

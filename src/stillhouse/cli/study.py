@@ -236,6 +236,7 @@ def run(
     from stillhouse import data
     from stillhouse.config.expand import expand
     from stillhouse.rounds.check import check_round, unfinished_datasets
+    from stillhouse.rounds.cost import passes
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.local import Local, visible_gpus, worker_command
     from stillhouse.rounds.survey import select, survey
@@ -257,7 +258,7 @@ def run(
         workspace.refuse_vanished()
         return survey(workspace, loaded, only)
 
-    with Progress(Console()) as progress:
+    with Progress(Console(), passes(runs)) as progress:
         local = Local(
             look=look,
             command=worker_command(file, workspace.root, images, device, keep_going),

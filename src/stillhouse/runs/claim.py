@@ -27,7 +27,7 @@ from stillhouse.runs.folder import Attempt, RunFolder
 from stillhouse.runs.process import UNKNOWN, Process
 from stillhouse.runs.records import Holder, dump
 
-BEAT_SECONDS = 10.0
+BEAT_SECONDS, FIRST_BEAT_SECONDS = 10.0, 1.0
 EXPIRY_SECONDS = 300.0
 
 
@@ -46,6 +46,7 @@ class Claim:
     folder: RunFolder
     attempt: Attempt
     beaten: float = field(default=0.0)
+    taken: float = field(default_factory=time.monotonic)
 
     @classmethod
     def take(cls, folder: RunFolder) -> Claim:
@@ -92,14 +93,16 @@ class Claim:
             _overwrite(self.attempt.status, status)
         self.beaten = time.monotonic()
 
-    def beat(self, **facts: Any) -> None:
-        """Write a heartbeat, at most every `BEAT_SECONDS`.
+    def due(self) -> bool:
+        """Whether to beat again: within seconds after the start, later every `BEAT_SECONDS`."""
+        now = time.monotonic()
+        wait = min(BEAT_SECONDS, max(FIRST_BEAT_SECONDS, (now - self.taken) / 4))
+        return now - self.beaten >= wait
 
-        Raises Superseded if a later attempt has taken over.
-        """
-        if time.monotonic() - self.beaten >= BEAT_SECONDS:
-            self.check()
-            self.write_status("running", **facts)
+    def beat(self, **facts: Any) -> None:
+        """Write a heartbeat. Raises Superseded if a later one has taken over."""
+        self.check()
+        self.write_status("running", **facts)
 
 
 def alive(attempt: Attempt, now: float | None = None) -> str | None:

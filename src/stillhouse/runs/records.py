@@ -34,8 +34,10 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Status(TypedDict):
     """`status.json`: the progress of an attempt, its last heartbeat, how it ended.
 
-    `reason` is for readers; `code` names the cause for programs (see `causes`). An imported attempt
-    may have `conflicts` (contradictions in its records) and `best_accuracy` on the test images.
+    `reason` is for readers; `code` names the cause for programs (see `causes`). A running attempt
+    records what it is `doing` before its first step, then `step` of `steps` of the epoch, with the
+    mean `loss` and training `accuracy` (%) of the epoch so far. An imported attempt may have
+    `conflicts` (contradictions in its records) and `best_accuracy` on the test images.
 
     Only an imported attempt is recorded as `lost`; otherwise that follows from a missing process.
     """
@@ -44,6 +46,10 @@ class Status(TypedDict):
     heartbeat: NotRequired[float]
     epoch: NotRequired[Count]
     step: NotRequired[Count]
+    steps: NotRequired[Count]
+    loss: NotRequired[float]
+    accuracy: NotRequired[Percent]
+    doing: NotRequired[str]
     reason: NotRequired[str]
     code: NotRequired[str]
     conflicts: NotRequired[list[str]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from stillhouse.errors import RunError, code_of, describe, printable
@@ -22,7 +22,7 @@ class RunState:
     process is gone; resumable), `missing` (never started) or `unreadable`. `code` names the cause
     of an end for programs (see `causes`), `reason` for readers. `conflicts` are the contradictions
     in an imported run's records; `best` is its best test accuracy in percent if only that is
-    recorded.
+    recorded; `status` is what a running attempt last wrote.
     """
 
     name: Name
@@ -33,6 +33,7 @@ class RunState:
     code: str = ""
     conflicts: tuple[str, ...] = ()
     best: float | None = None
+    status: Status | None = field(default=None, compare=False)
 
 
 def state_of(folder: RunFolder, now: float | None = None) -> RunState:
@@ -73,7 +74,7 @@ def _derive(folder: RunFolder, now: float | None) -> RunState:
     if (name := status["state"]) != "running":
         return _ended(name, status, epoch, len(attempts))
     if holder := alive(newest, now):
-        return RunState("running", holder, epoch, None, len(attempts))
+        return RunState("running", holder, epoch, attempts=len(attempts), status=status)
     return RunState(
         "lost", "its process exited without recording a status", epoch, None, len(attempts)
     )

@@ -1,17 +1,30 @@
-"""What a person sees while a round trains: bars on a terminal, one line per epoch elsewhere."""
+"""What a person sees while a round trains: one line per epoch; on a terminal also what runs now."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
-from rich.progress import Progress as Bars
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
+from stillhouse.config.expand import teacher_path
 from stillhouse.errors import RunError, printable_lines
 from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.show.pace import Pace, about
+from stillhouse.show.status import steps_per_epoch
+
+if TYPE_CHECKING:
+    from stillhouse.runs.records import Status
+
+QUIET_SECONDS, SUMMARY_SECONDS = 60.0, 10.0
+OTHER_LINES = 5
+BAR, ROUND_BAR = 14, 40
 
 SHARE_SECONDS = 10.0
 
@@ -34,87 +47,282 @@ class ShareProgress:
 
 
 class Progress:
-    """Follows the runs' own records, so it shows what is on disk and nothing else."""
+    """Follows the runs' own records, so it shows what is on disk and nothing else.
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._started = time.monotonic()
+    `work` is what each run (by path) costs as a whole, in any unit; the time left follows from it.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        work: Mapping[str, float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.console, self.work, self.clock = console, work or {}, clock
+        self.pace = Pace(0.0)
+        self._last, self._busy = clock(), 0.0
+        self._moving: set[tuple[str, int]] = set()
         self._epochs: dict[str, int] = {}
-        self._gained = 0
+        self._trained: dict[str, tuple[float, int]] = {}
+        self._done, self._images = 0.0, 0.0
+        self._beats: dict[str, tuple[float, float]] = {}
+        self._rates: dict[str, float] = {}
+        self._finished: set[str] = set()
+        self._earlier: set[tuple[str, int]] = set()
         self._reported: set[tuple[str, int]] = set()
-        self._tasks: dict[str, TaskID] = {}
-        self._bars: Bars | None = None
+        self._looked = self._summed = float("-inf")
+        self._live: Live | None = None
         if console.is_terminal and not console.is_dumb_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self._bars = Bars(*columns, TextColumn("{task.fields[note]}"), console=console)
+            self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Progress:
-        if self._bars:
-            self._bars.start()
+        if self._live:
+            self._live.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._bars:
-            self._bars.stop()
+        if self._live:
+            self._live.stop()
 
     def say(self, text: str) -> None:
-        """Print a message above the bars."""
-        self.console.print(printable_lines(text), markup=False, highlight=False, soft_wrap=True)
+        """Print a message, above what is shown live."""
+        wrap = self._live is None
+        self.console.print(printable_lines(text), markup=False, highlight=False, soft_wrap=wrap)
 
     def update(self, seen: Survey) -> None:
         """Show what has changed since the last call."""
-        left = sum(cell.left for cell in seen.cells)
-        total = sum(cell.config.training.epochs for cell in seen.cells)
-        if not self._epochs:
-            # An earlier command's failures were told by it, and may be about to be tried again.
-            self._reported = {_attempt(cell) for cell in seen.cells if cell.state.name == "failed"}
-        # A run that begins again loses epochs; those that are trained count all the same.
-        befores = [(cell, self._epochs.get(cell.config.path)) for cell in seen.cells]
-        self._gained += sum(max(0, _epoch(c) - n) for c, n in befores if n is not None)
-        remaining = self._remaining(left)
+        first = not self._trained
+        if first:
+            # Failures of an earlier command were reported by it, and are about to be tried again.
+            self._earlier = {_attempt(cell) for cell in seen.cells if cell.state.name == "failed"}
+            self._reported = {*self._earlier}
+            self._finished = {c.config.path for c in seen.cells if c.state.name == "done"}
+        said = sum([self._tell(cell) for cell in seen.cells])
+        before = bool(self._moving)
         for cell in seen.cells:
-            self._update_cell(cell, remaining)
-        if self._bars:
-            self._bar("whole round", total - left, total, remaining)
+            self._count(cell)
+        self._pass_time(before or bool(self._moving))
+        if self._live:
+            self._live.update(self._view(seen), refresh=True)
+        else:
+            self._log(seen, first, bool(said))
 
-    def _update_cell(self, cell: Cell, remaining: str) -> None:
-        path, epoch = cell.config.path, _epoch(cell)
-        before = self._epochs.get(path)
-        self._epochs[path] = epoch
-        if self._bars:
-            if cell.state.name == "running":
-                self._bar(path, epoch, cell.config.training.epochs, "")
-            elif path in self._tasks:
-                self._bars.remove_task(self._tasks.pop(path))
-        elif before is not None and epoch > before:
-            try:
-                records = cell.folder.records()[before:epoch]
-            except RunError as error:
-                self.say(f"{path}: {error}")
-                return
-            for record in records:
-                of = f"{record['epoch']}/{cell.config.training.epochs}"
-                score = f"test {record['test']['accuracy']:.2f} %"
-                self.say(f"{path}: epoch {of} {score} {remaining}".rstrip())
+    def _tell(self, cell: Cell) -> bool:
+        """Print what has happened to a run; whether there was anything."""
+        path, before = cell.config.path, self._epochs.get(cell.config.path)
+        lines = [] if before is None else _epoch_lines(cell, before)
+        self._epochs[path] = _whole(cell)
+        if cell.state.name == "done" and path not in self._finished:
+            self._finished.add(path)
+            lines.append(_done_line(cell))
         if cell.state.name in ("failed", "unreadable") and _attempt(cell) not in self._reported:
             self._reported.add(_attempt(cell))
-            self.say(f"{path}: {cell.state.name.upper()}: {cell.state.reason}")
+            lines.append(f"{path}: {cell.state.name.upper()}: {cell.state.reason}")
+        for line in lines:
+            self.say(line)
+        return bool(lines)
 
-    def _bar(self, name: str, done: int, total: int, note: str) -> None:
-        assert self._bars is not None
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, note=note)
-        self._bars.update(self._tasks[name], completed=done, note=note)
+    def _count(self, cell: Cell) -> None:
+        """Add what was trained of a run since the last call.
 
-    def _remaining(self, left: int) -> str:
-        if self._gained == 0 or left == 0:
-            return ""
-        seconds = (time.monotonic() - self._started) / self._gained * left
-        return f"(about {timedelta(seconds=round(seconds))} left)"
+        A run that begins again loses epochs; those that are trained count all the same.
+        """
+        run, now = cell.config, _trained(cell)
+        before, attempt = self._trained.get(run.path, (now, 0))
+        resumed = attempt and attempt != cell.state.attempts
+        gained = 0.0 if resumed else max(0.0, now - before)
+        self._trained[run.path] = (now, cell.state.attempts)
+        images = steps_per_epoch(run) * run.training.batch_size
+        self._done += gained * self._per_epoch(cell)
+        self._images += gained * images
+        if gained or "loss" in _status(cell):
+            self._moving.add(_attempt(cell))
+        if cell.state.name != "running":
+            self._moving.discard(_attempt(cell))
+        if (status := cell.state.status) and (beat := status.get("heartbeat")):
+            then, counted = self._beats.get(run.path, (beat, now))
+            if beat > then and now > counted:
+                self._rates[run.path] = (now - counted) * images / (beat - then)
+            if beat > then or run.path not in self._beats:
+                self._beats[run.path] = (beat, now)
+
+    def _pass_time(self, busy: bool) -> None:
+        """Let the pace know of the time since the last call, if runs were trained in it.
+
+        The seconds in which processes start or a part is pretrained tell nothing of the rest.
+        """
+        now = self.clock()
+        if busy:
+            self._busy += now - self._last
+        self._last = now
+        self.pace.add(self._busy, self._done, self._images)
+
+    def _per_epoch(self, cell: Cell) -> float:
+        epochs = cell.config.training.epochs
+        return self.work.get(cell.config.path, float(epochs)) / epochs
+
+    def _log(self, seen: Survey, first: bool, said: bool) -> None:
+        """Without a terminal: how far each run is now and then, and the round."""
+        now, shown = self.clock(), [cell for cell in seen.cells if "loss" in _status(cell)]
+        if shown and not said and now - self._looked >= QUIET_SECONDS:
+            for cell in shown:
+                self.say(f"{cell.config.path}: {self._now(cell)}")
+            self._looked, said, self._summed = now, True, float("-inf")
+        elif said:
+            self._looked = now
+        if first or (said and now - self._summed >= SUMMARY_SECONDS):
+            self._summed = now
+            self.say(self._summary(seen))
+
+    def _now(self, cell: Cell) -> str:
+        """`epoch 3/200, step 120/391, loss 2.131, training accuracy 31.2 %, 310 images/s`."""
+        status = _status(cell)
+        rate = self._rates.get(cell.config.path)
+        parts = [
+            f"epoch {_epoch_now(cell)}",
+            f"step {status.get('step', 0)}/{status.get('steps', 0)}",
+            f"loss {_plain(status.get('loss'), '.3f')}",
+            f"training accuracy {_plain(status.get('accuracy'), '.1f')} %",
+        ]
+        return ", ".join([*parts, *([] if rate is None else [f"{rate:,.0f} images/s"])])
+
+    def _summary(self, seen: Survey) -> str:
+        """`round digits: 3 of 24 runs done, 2 running, 34 %; 2,480 images/s; about 3 min left`."""
+        share = f"{_share(seen, self._per_epoch):.0%}".replace("%", " %")
+        return f"round {seen.round.round}: {self._counts(seen)}, {share} trained{self._left(seen)}"
+
+    def _counts(self, seen: Survey) -> str:
+        states = [cell.state.name for cell in seen.cells]
+        parts = [f"{states.count('done')} of {len(states)} runs done"]
+        parts += [f"{n} {name}" for name in ("running", "failed") if (n := states.count(name))]
+        return ", ".join(parts)
+
+    def _left(self, seen: Survey) -> str:
+        """The pace and the time left, as the end of a sentence."""
+        over = {cell.config.path for cell in seen.cells if self._given_up(cell)}
+        work = sum(
+            (cell.config.training.epochs - _trained(cell)) * self._per_epoch(cell)
+            for cell in seen.cells
+            if not {cell.config.path, teacher_path(cell.config)} & over
+        )
+        rate = self.pace.images_per_second()
+        shown = "" if rate is None else f"; {rate:,.0f} images/s"
+        return shown + (f"; {about(self.pace.seconds_left(work))}" if work else "")
+
+    def _given_up(self, cell: Cell) -> bool:
+        """Whether a run failed under this command, which does not try it again."""
+        failed = cell.state.name in ("failed", "unreadable")
+        return failed and _attempt(cell) not in self._earlier
+
+    def _view(self, seen: Survey) -> Group:
+        """What is shown live: one row per run that is trained now, then the round."""
+        running = [cell for cell in seen.cells if cell.state.name == "running"]
+        room = max(1, self.console.height - OTHER_LINES)
+        names = short_names(seen)
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        for justify in ("right", "left", "right", "right", "right"):
+            grid.add_column(no_wrap=True, justify=justify)
+        if running:
+            head = ("training now", "epoch", "", "loss", "train acc.", "images/s")
+            grid.add_row(*(Text(name, style="bold") for name in head))
+        for cell in running[:room]:
+            grid.add_row(Text(names[cell.config.path]), *self._row(cell))
+        more = [Text(f"and {len(running) - room} more")] if len(running) > room else []
+        bar = Table.grid(padding=(0, 2, 0, 0))
+        share = _share(seen, self._per_epoch)
+        bar.add_row(
+            Text(f"round {seen.round.round}", style="bold"),
+            ProgressBar(total=1.0, completed=share, width=min(ROUND_BAR, self.console.width // 3)),
+            Text(f"{share:.0%}".replace("%", " %")),
+        )
+        return Group(grid, *more, bar, Text(self._counts(seen) + self._left(seen)))
+
+    def _row(self, cell: Cell) -> tuple[Text | ProgressBar, ...]:
+        status = _status(cell)
+        if _attempt(cell) not in self._moving:
+            return (Text(""), Text(printable_lines(status.get("doing", "starting"))))
+        rate = self._rates.get(cell.config.path)
+        step, steps = status.get("step", 0), max(1, status.get("steps", 1))
+        bar = Text("testing") if step >= steps else ProgressBar(steps, step, width=BAR)
+        return (
+            Text(_epoch_now(cell)),
+            bar,
+            Text(_plain(status.get("loss"), ".3f")),
+            Text(_plain(status.get("accuracy"), ".1f", " %")),
+            Text(_plain(rate, ",.0f")),
+        )
 
 
-def _epoch(cell: Cell) -> int:
+def short_names(seen: Survey) -> dict[str, str]:
+    """Each run's path without the parts that all runs share: `logit/0`, `pure/ResNet20/0`."""
+    runs = [cell.config for cell in seen.cells]
+    several = len({run.dataset for run in runs}) > 1
+    pairs = len({run.path.split("/")[-2] for run in runs if run.teacher}) > 1
+    found = {}
+    for run in runs:
+        dataset, *middle, networks, seed = run.path.split("/")
+        shown = [networks] if pairs or not run.teacher else []
+        found[run.path] = "/".join([*([dataset] if several else []), *middle, *shown, seed])
+    return found
+
+
+def _epoch_lines(cell: Cell, before: int) -> list[str]:
+    path, epochs, now = cell.config.path, cell.config.training.epochs, _whole(cell)
+    if now <= before:
+        return []
+    try:
+        records = cell.folder.records()[before:now]
+    except RunError as error:
+        return [f"{path}: {error}"]
+    lines = []
+    for record in records:
+        loss = record.get("train", {}).get("total")
+        shown = "" if loss is None else f"loss {loss:.3f}, "
+        score = f"test accuracy {record['test']['accuracy']:.2f} %"
+        lines.append(f"{path}: epoch {record['epoch']}/{epochs}: {shown}{score}")
+    return lines
+
+
+def _done_line(cell: Cell) -> str:
+    result = cell.state.result
+    assert result is not None
+    best = result["best"]
+    accuracy = f"test accuracy {result['final']['test']['accuracy']:.2f} %"
+    return (
+        f"{cell.config.path}: done: {accuracy}; best {best['test_accuracy']:.2f} % "
+        f"in epoch {best['epoch']}"
+    )
+
+
+def _trained(cell: Cell) -> float:
+    """Epochs that are trained, with the part of the one that is being trained."""
+    status, whole = _status(cell), _whole(cell)
+    part = status.get("step", 0) / max(1, status.get("steps", 0)) if "steps" in status else 0.0
+    return min(float(cell.config.training.epochs), whole + min(part, 1.0))
+
+
+def _whole(cell: Cell) -> int:
     return cell.config.training.epochs - cell.left
+
+
+def _status(cell: Cell) -> Status:
+    return cell.state.status or {"state": "running"}
+
+
+def _epoch_now(cell: Cell) -> str:
+    epochs = cell.config.training.epochs
+    return f"{min(_whole(cell) + 1, epochs)}/{epochs}"
+
+
+def _share(seen: Survey, per_epoch: Callable[[Cell], float]) -> float:
+    """How much of a round's work is done, from 0 to 1."""
+    total = sum(cell.config.training.epochs * per_epoch(cell) for cell in seen.cells)
+    return sum(_trained(cell) * per_epoch(cell) for cell in seen.cells) / total
+
+
+def _plain(value: float | None, form: str, unit: str = "") -> str:
+    return "" if value is None else f"{value:{form}}{unit}"
 
 
 def _attempt(cell: Cell) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stillhouse import data
+from stillhouse.config.schema import RunConfig
 from stillhouse.rounds.provenance import changed_teachers
 from stillhouse.rounds.survey import Cell, Survey, failures
 from stillhouse.tables import Table
@@ -70,9 +71,8 @@ def summary(seen: Survey, place: Path) -> str:
     chance = [cell for cell in seen.cells if cell.unsound]
     if not chance:
         return f"{of} done; they are in {place}"
-    run, recipe = chance[0].config, chance[0].config.training
-    images = data.spec(run.dataset, run.files).train_images - recipe.validation
-    steps = (recipe.train_images or images) // recipe.batch_size * recipe.epochs
+    run = chance[0].config
+    steps = steps_per_epoch(run) * run.training.epochs
     return (
         f"{of} trained to the end; they are in {place}\n"
         f"{len(chance)} of them are not above chance and count in no table:\n"
@@ -80,6 +80,13 @@ def summary(seen: Survey, place: Path) -> str:
         "Train longer (more epochs or train_images, or a smaller batch_size); if that does not "
         "help, change learning_rate."
     )
+
+
+def steps_per_epoch(run: RunConfig) -> int:
+    """How many batches a run is trained on in an epoch."""
+    recipe = run.training
+    images = data.spec(run.dataset, run.files).train_images - recipe.validation
+    return (recipe.train_images or images) // recipe.batch_size
 
 
 def _word(cell: Cell) -> Word:

@@ -138,7 +138,7 @@ def _resume(trainee: Trainee, folder: RunFolder, recorder: Recorder, shared: Sha
     if found is not None:
         _load(trainee, found)
     else:
-        shared.pretrain(trainee, lambda: recorder.beat(trainee))
+        shared.pretrain(trainee, lambda share: recorder.beat(trainee, f"pretraining {share:.0%}"))
     return warnings
 
 

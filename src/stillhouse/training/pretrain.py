@@ -31,13 +31,14 @@ def pretrain(
     teacher: TrainedTeacher,
     batches: TrainBatches,
     cache: Path,
-    beat: Callable[[], None],
+    beat: Callable[[float], None],
 ) -> None:
     """Give a method its pretrained module: from the cache, or trained now and put there.
 
     The weights depend on the teacher's, the method's own key and the training batches only. Of two
     processes that train them at once the first to end decides, for both. What they cost stands
-    beside them. Raises RunError if the cached file is damaged.
+    beside them. `beat` is given the share that is done. Raises RunError if the cached file is
+    damaged.
     """
     work = method.pretraining()
     if work is None:
@@ -57,7 +58,7 @@ def _train(
     teacher: TrainedTeacher,
     batches: TrainBatches,
     path: Path,
-    beat: Callable[[], None],
+    beat: Callable[[float], None],
 ) -> None:
     text = json.dumps(key, sort_keys=True)
     reseed("pretraining", text)
@@ -93,13 +94,15 @@ def _about(module: nn.Module, key: str) -> dict[str, str]:
 
 
 def _epochs(
-    batches: TrainBatches, epochs: int, beat: Callable[[], None]
+    batches: TrainBatches, epochs: int, beat: Callable[[float], None]
 ) -> Iterator[Iterator[Batch]]:
     for epoch in range(epochs):
-        yield _steps(batches, epoch, beat)
+        yield _steps(batches, epoch, epochs, beat)
 
 
-def _steps(batches: TrainBatches, epoch: int, beat: Callable[[], None]) -> Iterator[Batch]:
+def _steps(
+    batches: TrainBatches, epoch: int, epochs: int, beat: Callable[[float], None]
+) -> Iterator[Batch]:
     for step in range(batches.steps):
-        beat()
+        beat((epoch + step / batches.steps) / epochs)
         yield batches.batch(epoch, step)

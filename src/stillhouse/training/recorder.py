@@ -62,12 +62,14 @@ class Recorder:
         write_atomic(self.attempt.metrics, "".join(lines).encode())
         epoch, step = self._position = trainee.position
         self.log.info("attempt %d starts at epoch %d step %d", self.attempt.number, epoch, step)
-        self.claim.write_status("running", **self._facts())
+        self.claim.write_status("running", **self._facts(), steps=trainee.steps)
 
-    def beat(self, trainee: Trainee) -> None:
-        """Show that the run is alive and where it is."""
+    def beat(self, trainee: Trainee, doing: str = "") -> None:
+        """Show that the run is alive, where it is, and what it is `doing` if not training."""
         self._position = trainee.position
-        self.claim.beat(**self._facts())
+        if self.claim.due():
+            now = {"doing": doing} if doing else trainee.progress()
+            self.claim.beat(**self._facts(), **now)
 
     def step(self, trainee: Trainee) -> None:
         """Beat, and save a checkpoint in mid-epoch if the last one is `SAVE_SECONDS` old."""
@@ -93,7 +95,7 @@ class Recorder:
         checkpoint.discard(self.folder, before=self.attempt.number)
         self._saved = time.monotonic()
         self._position = trainee.position
-        self.claim.write_status("running", **self._facts())
+        self.claim.write_status("running", **self._facts(), **trainee.progress())
 
     def stop(self, trainee: Trainee, reason: str, code: Cause) -> None:
         """Leave cleanly, to be resumed."""

@@ -92,7 +92,9 @@ class Shared:
         method.to(device)
         return Trainee(config, network, method, self.batches.steps, device, self.place.keep_going)
 
-    def pretrain(self, trainee: Trainee, beat: Callable[[], None] = lambda: None) -> None:
+    def pretrain(
+        self, trainee: Trainee, beat: Callable[[float], None] = lambda share: None
+    ) -> None:
         """Give a method its part that is trained once per teacher, if it has one."""
         run = trainee.config
         if self.teacher and run.teacher:

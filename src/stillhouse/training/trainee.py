@@ -72,6 +72,7 @@ class Trainee:
         self.graph: StepGraph | None = None
         self.lane: Lane | None = None
         self._terms_seen: tuple[str, ...] = ()
+        self._means: dict[str, float] = {}
         self._balance: dict[str, Tensor] = {}
 
     @property
@@ -123,6 +124,7 @@ class Trainee:
             seen = self.health.look(self._terms_seen, self._graded())
             self.tally.skipped += seen.skipped
             self.stuck = seen.stuck
+            self._means = self.tally.means()
         self.tally.balance |= {
             name: value
             for name, value in ((name, float(value)) for name, value in self._balance.items())
@@ -130,6 +132,18 @@ class Trainee:
         }
         self._balance = {}
         self.tally.seconds += self.clock.read()
+
+    def progress(self) -> Record:
+        """How far the epoch is: `steps` in all, mean `loss` and `accuracy` (%) of those so far.
+
+        On a GPU the means are those of the last `look`, so that nothing waits for them; before
+        the first step of an epoch they are those of the epoch before.
+        """
+        current = self.health is None and self.tally.seen > 0
+        means = self.tally.means() if current else self._means
+        known = {"loss": means.get("total"), "accuracy": means.get("accuracy")}
+        finite = {name: v for name, v in known.items() if v is not None and math.isfinite(v)}
+        return {"steps": self.steps, **finite}
 
     def _advance(
         self, batch: Batch, taught: Outputs | None, redraw: bool = True
@@ -212,7 +226,7 @@ class Trainee:
         self.records.append(record)
         self._keep_best(record)
         self.position = (epoch + 1, 0)
-        self.tally = Tally(self._vector())
+        self.tally, self._means = Tally(self._vector()), means
         return record
 
     def check_progress(self, chance: float) -> None:
@@ -260,7 +274,7 @@ class Trainee:
         self.best = state["best"]
         self.predicted = state["predicted"]
         self.stuck = state["stuck"]
-        self.tally = Tally.load(state["tally"], self.device)
+        self.tally, self._means = Tally.load(state["tally"], self.device), {}
         self.graph = None
         if self.health is not None:
             self.health.load(self.stuck)
