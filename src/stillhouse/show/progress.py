@@ -139,7 +139,8 @@ class Progress:
             self._moving.add(_attempt(cell))
         if cell.state.name != "running":
             self._moving.discard(_attempt(cell))
-        if (status := cell.state.status) and (beat := status.get("heartbeat")):
+        beat = _status(cell).get("heartbeat")
+        if beat and _attempt(cell) in self._moving:
             then, counted = self._beats.get(run.path, (beat, now))
             if beat > then and now > counted:
                 self._rates[run.path] = (now - counted) * images / (beat - then)
