@@ -13,7 +13,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from stillhouse.config.expand import teacher_path
 from stillhouse.errors import RunError, printable_lines
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.show.pace import Pace, about
@@ -204,7 +203,7 @@ class Progress:
         work = sum(
             (cell.config.training.epochs - _trained(cell)) * self._per_epoch(cell)
             for cell in seen.cells
-            if not {cell.config.path, teacher_path(cell.config)} & over
+            if not {cell.config.path, cell.config.teacher_path} & over
         )
         rate = self.pace.images_per_second()
         shown = "" if rate is None else f"; {rate:,.0f} images/s"
