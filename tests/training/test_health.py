@@ -76,8 +76,10 @@ def test_no_step_reads_what_it_has_computed(
         taught = cohort.shared.inputs.teach(batch)
         with unread(monkeypatch):
             trainee.step(batch, taught)
+            assert set(trainee.progress()) >= {"steps"}
     trainee.look()
     assert trainee.tally.means()["ce"] > 0
+    assert trainee.progress()["loss"] == trainee.tally.means()["total"]
 
 
 @pytest.mark.parametrize(("method", "precision"), [("fitnets", "fp32"), ("logit", "fp16")])
