@@ -29,7 +29,7 @@ def test_parts_are_exact_proportional_and_in_order(
     total, classes = sum(sizes), sum(size > 0 for size in sizes)
     count = draw.draw(st.integers(classes, total))
     if any(size and not share for size, share in zip(sizes, shares(sizes, count), strict=True)):
-        with pytest.raises(ConfigError, match=f"{count} of {total} images.*include none of the"):
+        with pytest.raises(ConfigError, match=f"{count} of {total} .*of class"):
             stratified(split, count, seed)
         return
     rest, held_out = stratified(split, count, seed)
