@@ -11,10 +11,9 @@ import torch
 
 from stillhouse import methods
 from stillhouse.causes import Cause
-from stillhouse.config import names
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig, Teacher, Training
-from stillhouse.own import Files
+from stillhouse.plugin import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.cohort import open_cohort
 from stillhouse.training.loop import Cohort, train
@@ -64,7 +63,7 @@ class Lab:
         **recipe: Any,
     ) -> RunConfig:
         training = RECIPE.model_copy(update=recipe)
-        taught = names.taught_by(method, files) != "nobody"
+        taught = methods.declared(method, files).taught_by != "nobody"
         teacher = Teacher(model="ResNetBaby", seed=7, source="lab") if taught else None
         config = RunConfig(
             dataset="Digits",

@@ -16,7 +16,7 @@ from stillhouse.config.expand import expand
 from stillhouse.config.load import check_parameters, load_round
 from stillhouse.methods.logit import kd_loss
 from stillhouse.models.base import Outputs
-from stillhouse.own import own_file
+from stillhouse.plugin import read_plugin
 from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.results import seed_tables
@@ -43,7 +43,7 @@ def test_the_example_is_short_and_expands() -> None:
 
 
 def own_memory() -> MethodCase:
-    return MethodCase("own_memory", (own_file(EXAMPLES / "own_memory.py"),))
+    return MethodCase("own_memory", (read_plugin(EXAMPLES / "own_memory.py"),))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.config import names
+from stillhouse import methods
 from stillhouse.config.load import check_parameters, load_round
 from stillhouse.errors import ConfigError
 
@@ -27,13 +27,15 @@ training:
 """
 DATASETS = "Cifar10, Cifar100, SVHN, TinyImageNet, FashionMNIST, Digits"
 MODELS = "ResNet112, ResNet56, ResNet20, ResNetBaby"
-METHODS = ", ".join(names.distillers())
+METHODS = ", ".join(methods.names())
 TRAINING = (
     "epochs, batch_size, optimizer, learning_rate, momentum, nesterov, weight_decay, schedule, "
     "milestones, warmup_epochs, label_smoothing, augmentation, crop_padding, train_images, "
     "validation, precision, threads, deterministic, tf32, cuda_graphs"
 )
-AXES = ", ".join(["alpha", *names.parameters("logit"), *names.parameters("rkd")])
+AXES = ", ".join(
+    ["alpha", *methods.declared("logit").parameters, *methods.declared("rkd").parameters]
+)
 FLAT = f"{TRAINING}, total, alpha"
 
 # What was typed instead of what, and the whole message.
@@ -362,8 +364,8 @@ def test_parameter_names_read_from_the_source_are_the_real_ones() -> None:
 
     for method in methods.names():
         fields = methods.load(method).Config.model_fields
-        assert names.parameters(method) == tuple(fields), method
-        assert not set(fields) & set(names.FLAT), method
+        assert methods.declared(method).parameters == tuple(fields), method
+        assert not set(fields) & set(FLAT), method
 
 
 def test_loading_and_expanding_import_no_torch(write: Write) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stillhouse.config import names
+from stillhouse import methods
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.expand import expand
 from stillhouse.config.identity import counted, difference, identity
@@ -152,10 +152,12 @@ def test_what_is_read_from_the_source_is_what_the_class_says(mine: Path) -> None
 
     files = load_round(mine).files
     kind = methods.load("own_method", files)
-    assert names.label("own_method", files) == kind.label == "Matched logits"
-    assert names.taught_by("own_method", files) == kind.taught_by
-    assert names.parameters("own_method", files) == tuple(kind.Config.model_fields)
-    assert names.summary("own_method", files).startswith("Matched logits (Ba and Caruana 2014")
+    assert methods.declared("own_method", files).label == kind.label == "Matched logits"
+    assert methods.declared("own_method", files).taught_by == kind.taught_by
+    assert methods.declared("own_method", files).parameters == tuple(kind.Config.model_fields)
+    assert methods.declared("own_method", files).summary.startswith(
+        "Matched logits (Ba and Caruana 2014"
+    )
 
 
 def test_a_word_outside_the_class_is_not_its_label(mine: Path) -> None:
@@ -163,8 +165,8 @@ def test_a_word_outside_the_class_is_not_its_label(mine: Path) -> None:
     other = 'label = "Another"\n\n\nclass Helper:\n    taught_by = "nobody"\n\n\nclass OwnMethod'
     path.write_text(path.read_text().replace("class OwnMethod", other))
     files = load_round(mine).files
-    assert names.label("own_method", files) == "Matched logits"
-    assert names.taught_by("own_method", files) == "teacher"
+    assert methods.declared("own_method", files).label == "Matched logits"
+    assert methods.declared("own_method", files).taught_by == "teacher"
 
 
 def test_a_round_with_own_files_is_read_and_expanded_without_torch(mine: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_method_that_asks_for_training_images_is_explained_without_the_dataset
         ("own_method", "class OwnMethod(Method)", "class OwnMethod", "OwnMethod is not a method"),
         ("own_method", "import Tensor", "import Tenser", "own_method.py:4: ImportError: "),
         ("own_model", "return Small(", "return str(", "own_model.py:30: TypeError: "),
-        ("own_model", '"pooled": pooled', '"pool": pooled', "does not return what methods read"),
+        ("own_model", '"pooled": pooled', '"pool": pooled', "does not return"),
         ("own_dataset", '"own_dataset"', '"mine"', "SPEC: its name is 'mine'"),
         ("own_dataset", "data.load(", "data.lode(", None),
     ],

@@ -11,7 +11,7 @@ import torch
 from lab import Lab
 from stillhouse import data
 from stillhouse.data.split import stratified
-from stillhouse.own import OwnFile, own_file
+from stillhouse.plugin import Plugin, read_plugin
 from stillhouse.training.recorder import load_weights
 from stillhouse.training.reopen import SPLIT_SEED
 
@@ -53,13 +53,13 @@ class Bank(Method):
 
 
 @pytest.fixture
-def bank(tmp_path: Path) -> OwnFile:
+def bank(tmp_path: Path) -> Plugin:
     path = tmp_path / "bank.py"
     path.write_text(BANK)
-    return own_file(path)
+    return read_plugin(path)
 
 
-def test_a_method_learns_ids_and_labels_of_what_is_trained_on(lab: Lab, bank: OwnFile) -> None:
+def test_a_method_learns_ids_and_labels_of_what_is_trained_on(lab: Lab, bank: Plugin) -> None:
     run = lab.run("bank", files=(bank,), train_images=100, validation=50)
     (member,) = lab.open(run).members
     method = member.trainee.method
@@ -71,18 +71,16 @@ def test_a_method_learns_ids_and_labels_of_what_is_trained_on(lab: Lab, bank: Ow
     assert int(expected.ids.max()) >= 100
 
 
-def test_a_module_under_two_names_is_refused_before_training(lab: Lab, bank: OwnFile) -> None:
+def test_a_module_under_two_names_is_refused_before_training(lab: Lab, bank: Plugin) -> None:
     """The weights could not be saved at the end."""
     bank.path.write_text(BANK.replace("self.slow =", "self.again = self.embed; self.slow ="))
     complaints: list[str] = []
-    lab.open(lab.run("bank", files=(own_file(bank.path),)), complaints=complaints)
+    lab.open(lab.run("bank", files=(read_plugin(bank.path),)), complaints=complaints)
     (complaint,) = complaints
     assert "method Bank: embed.weight and again.weight" in complaint
 
 
-def test_its_memory_travels_in_the_checkpoint(
-    make_lab: Callable[[str], Lab], bank: OwnFile
-) -> None:
+def test_its_memory_travels_in_the_checkpoint(make_lab: Callable[[str], Lab], bank: Plugin) -> None:
     labs = [make_lab("whole"), make_lab("stopped")]
     run = labs[0].run("bank", files=(bank,))
     labs[0].train(run)
@@ -92,7 +90,7 @@ def test_its_memory_travels_in_the_checkpoint(
 
 
 def test_its_parameters_learn_at_their_own_rate(
-    make_lab: Callable[[str], Lab], bank: OwnFile
+    make_lab: Callable[[str], Lab], bank: Plugin
 ) -> None:
     lab = make_lab("trained")
     run = lab.run("bank", files=(bank,))

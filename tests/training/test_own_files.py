@@ -12,8 +12,7 @@ import torch
 
 from lab import Lab
 from stillhouse.config.schema import RunConfig
-from stillhouse.own import OwnFile, own_file
-from stillhouse.runs.own_files import kept
+from stillhouse.plugin import Plugin, kept, read_plugin
 from stillhouse.training.cohort import open_cohort
 from stillhouse.training.replay import verify
 
@@ -63,11 +62,11 @@ def folder(tmp_path: Path) -> Path:
 
 def own_run(lab: Lab, folder: Path, method: str = "own_method") -> RunConfig:
     """A run of an own method and an own network; for a built-in method, of the network alone."""
-    network = own_file(folder / "own_model.py")
+    network = read_plugin(folder / "own_model.py")
     built_in = method in ("pure", "logit")
-    files: tuple[OwnFile, ...] = (network,)
+    files: tuple[Plugin, ...] = (network,)
     if not built_in:
-        files += (own_file(folder / f"{method}.py"),)
+        files += (read_plugin(folder / f"{method}.py"),)
     return lab.run(method, model="own_model", files=files)
 
 
@@ -168,7 +167,7 @@ def test_what_an_own_method_pretrains_is_kept_by_the_files_content(lab: Lab, fol
 
 def test_a_run_whose_file_is_gone_says_where_it_was(lab: Lab, folder: Path) -> None:
     config = own_run(lab, folder)
-    lost = OwnFile(folder / "lost.py", "0" * 64, "method")
+    lost = Plugin(folder / "lost.py", "0" * 64, "method")
     files = (config.files[0], lost)
     told = complaint(lab, config.model_copy(update={"method": "lost", "files": files}))
     assert f"cannot read {lost.path}: No such file" in told

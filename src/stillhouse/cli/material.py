@@ -22,7 +22,7 @@ from stillhouse.errors import DataError
 from stillhouse.tables import Table
 
 if TYPE_CHECKING:
-    from stillhouse.own import Files
+    from stillhouse.plugin import Files
     from stillhouse.training.contract.verdict import Bug
 
 
@@ -51,17 +51,17 @@ def list_methods(
     if name:
         _explain(name, round_, root, format)
         return
-    from stillhouse.config import names
+    from stillhouse import methods
 
     files = _files(round_, root)
     rows = tuple(
         (
             name,
-            names.label(name, files),
-            names.summary(name, files),
-            ", ".join(names.parameters(name, files)) or None,
+            methods.declared(name, files).label,
+            methods.declared(name, files).summary,
+            ", ".join(methods.declared(name, files).parameters) or None,
         )
-        for name in names.distillers(files)
+        for name in methods.names(files)
     )
     table = Table("Methods", ("Name", "In tables", "What it is", "Parameters"), rows)
     show(table, format, _next("list methods logit", round_, root))
@@ -172,11 +172,11 @@ def check(
     Example: stillhouse check examples/own_method.py
     """
     from stillhouse import data as sets
-    from stillhouse.own import own_file
+    from stillhouse.plugin import read_plugin
     from stillhouse.training.contract.file import check_file
     from stillhouse.training.contract.verdict import bugs
 
-    own = own_file(file)
+    own = read_plugin(file)
     verdicts = list(check_file(own, sets.data_root(data_root), images))
     found = {bug.checks[0]: bug for bug in bugs(verdicts)}
     rows = tuple(

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from stillhouse.config import legacy, names
-from stillhouse.config.schema import Distillation, Round, Training
+from stillhouse import methods
+from stillhouse.config import legacy
+from stillhouse.config.schema import FLAT, Distillation, Round, Training
 from stillhouse.errors import ConfigError
 from stillhouse.tables import Table
 
@@ -72,15 +73,17 @@ def diff_rounds(a: Round, b: Round) -> Table:
 def changeable(round_: Round) -> list[str]:
     """The keys that `changes` may have, apart from an override's `(name)` behind them."""
     files = round_.files
-    known = [method for method in round_.methods if method in names.distillers(files)]
-    own = (parameter for method in known for parameter in names.parameters(method, files))
-    return list(dict.fromkeys([*MATRIX, *names.FLAT, "sweep", *own, *legacy.keys(files)]))
+    known = [method for method in round_.methods if method in methods.names(files)]
+    own = (
+        parameter for method in known for parameter in methods.declared(method, files).parameters
+    )
+    return list(dict.fromkeys([*MATRIX, *FLAT, "sweep", *own, *legacy.keys(files)]))
 
 
 def _rows(a: Round, b: Round) -> Iterator[_Row]:
     for field in MATRIX:
         yield from _row(field, LABELS.get(field, field), getattr(a, field), getattr(b, field))
-    for field in names.FLAT:
+    for field in FLAT:
         yield from _row(field, LABELS.get(field, field), _base(a, field), _base(b, field))
     yield from _override_rows(a, b)
     for axis in dict.fromkeys([*a.sweep, *b.sweep]):
@@ -92,7 +95,7 @@ def _rows(a: Round, b: Round) -> Iterator[_Row]:
 
 def _override_rows(a: Round, b: Round) -> Iterator[_Row]:
     """Overrides in effect, for what both rounds train (else the matrix says it all)."""
-    reach_a, reach_b = names.universe(a), names.universe(b)
+    reach_a, reach_b = a.trained, b.trained
     for kind in ("datasets", "models", "methods"):
         left, right = getattr(a.overrides, kind), getattr(b.overrides, kind)
         for name in dict.fromkeys([*left, *right]):

@@ -8,10 +8,10 @@ from functools import cache, partial
 from itertools import product
 from typing import Any
 
-from stillhouse.config import names
+from stillhouse import methods
 from stillhouse.config.renamed import current_path
 from stillhouse.config.schema import PURE, Distillation, Round, RunConfig, Teacher, Training
-from stillhouse.own import Files
+from stillhouse.plugin import Files
 
 
 def expand(round_: Round) -> list[RunConfig]:
@@ -69,7 +69,7 @@ def sweep_points(round_: Round, method: str) -> Iterator[dict[str, float]]:
 
     `alpha` applies to every distillation method, a parameter to the methods that have it.
     """
-    own = () if method == PURE else ("alpha", *names.parameters(method, round_.files))
+    own = () if method == PURE else ("alpha", *methods.declared(method, round_.files).parameters)
     axes = {name: values for name, values in round_.sweep.items() if name in own}
     for point in product(*axes.values()):
         yield dict(zip(axes, point, strict=True))
@@ -98,7 +98,7 @@ def _of_dataset(round_: Round, dataset: str) -> Iterator[RunConfig]:
 
 def _teacher(round_: Round, method: str, student: str, seed: int) -> Teacher | None:
     """Who teaches a student. Its own kind is borrowed only if this round does not train it."""
-    match names.taught_by(method, round_.files):
+    match methods.declared(method, round_.files).taught_by:
         case "nobody":
             return None
         case "student":

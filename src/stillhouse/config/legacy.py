@@ -5,9 +5,9 @@ A `legacy` note is keyed by a method (its loss was another) or by one of `PRACTI
 
 from __future__ import annotations
 
-from stillhouse.config import names
+from stillhouse import methods
 from stillhouse.config.schema import Round
-from stillhouse.own import Files
+from stillhouse.plugin import Files
 
 PRACTICES = {
     "loss_weights": "the published ratio of the method's loss to cross entropy",
@@ -20,7 +20,7 @@ ON_VALIDATION = "best epoch on the validation split"
 
 def keys(files: Files = ()) -> list[str]:
     """The keys a legacy note may have."""
-    return [*PRACTICES, *names.distillers(files)]
+    return [*PRACTICES, *methods.names(files)]
 
 
 def practice(round_: Round, key: str) -> str:
@@ -31,4 +31,4 @@ def practice(round_: Round, key: str) -> str:
         return ON_VALIDATION
     if key in PRACTICES:
         return PRACTICES[key]
-    return f"as published: {names.summary(key, round_.files)}"
+    return f"as published: {methods.declared(key, round_.files).summary}"

@@ -11,15 +11,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stillhouse.config import legacy, names
+from stillhouse import data, methods, models
+from stillhouse.config import legacy
 from stillhouse.config.diff import changeable
 from stillhouse.config.expand import settings, sweep_points
 from stillhouse.config.problems import Problem, choose, error, from_pydantic
 from stillhouse.config.renamed import modernise
-from stillhouse.config.schema import MOST_REAL, PURE, Distillation, Round, Training
+from stillhouse.config.schema import FLAT, MOST_REAL, PURE, Distillation, Round, Training
 from stillhouse.config.yaml_file import Source, Where, read_yaml
 from stillhouse.errors import Notice
-from stillhouse.own import Files
+from stillhouse.plugin import Files
 
 MOST_RUNS = 100_000
 
@@ -66,8 +67,6 @@ def _parameter_problems(
 ) -> Iterator[Problem]:
     if not parameters:
         return
-    from stillhouse import methods
-
     try:
         methods.load(method, files).Config.model_validate(parameters)
     except ValidationError as invalid:
@@ -93,7 +92,7 @@ def _announce_new_names(source: Source, renamed: dict[Where, tuple[str, str]]) -
 
 def _files(round_: Round) -> Iterator[Problem]:
     """The user's own files whose names are not theirs alone."""
-    taken = dict.fromkeys([*names.datasets(), *names.networks(), *names.distillers()], "built in")
+    taken = dict.fromkeys([*data.names(), *models.names(), *methods.names()], "built in")
     for index, file in enumerate(round_.files):
         if file.name in taken:
             what = f"the name '{file.name}' of {file.path} is taken: {taken[file.name]}"
@@ -105,18 +104,18 @@ def _names(round_: Round) -> Iterator[Problem]:
     """Unknown datasets, models, methods, sweep axes, legacy and changes keys."""
     files = round_.files
     for field, known in (
-        ("datasets", names.datasets),
-        ("students", names.networks),
-        ("methods", names.distillers),
+        ("datasets", data.names),
+        ("students", models.names),
+        ("methods", methods.names),
     ):
         for index, name in enumerate(getattr(round_, field)):
             yield from _unknown((field, index), name, known(files))
-    yield from _unknown(("teacher",), round_.teacher, names.networks(files))
+    yield from _unknown(("teacher",), round_.teacher, models.names(files))
     for key in round_.legacy:
         yield from _unknown(("legacy", key), key, legacy.keys(files))
     for key in round_.changes:
         yield from _unknown(("changes", key), key.split(" (")[0], changeable(round_))
-    for field, reachable in names.universe(round_).items():
+    for field, reachable in round_.trained.items():
         for name in getattr(round_.overrides, field):
             if name not in reachable:
                 why = f"given '{name}', which this round does not train"
@@ -132,7 +131,9 @@ def _size(round_: Round) -> Iterator[Problem]:
     """A matrix of more runs than anyone trains, as a few long axes of a sweep make."""
     points = 0
     for method in round_.methods:
-        own = () if method == PURE else ("alpha", *names.parameters(method, round_.files))
+        own = (
+            () if method == PURE else ("alpha", *methods.declared(method, round_.files).parameters)
+        )
         points += prod(len(values) for axis, values in round_.sweep.items() if axis in own)
     runs = points * len(round_.datasets) * len(round_.students) * len(round_.seeds)
     if runs > MOST_RUNS:
@@ -144,10 +145,10 @@ def _override_fields(round_: Round) -> Iterator[Problem]:
     """Override keys that name no field, their values, and the sweep axes."""
     for field in ("datasets", "models", "methods"):
         for name, section in getattr(round_.overrides, field).items():
-            own = names.parameters(name, round_.files) if field == "methods" else ()
+            own = methods.declared(name, round_.files).parameters if field == "methods" else ()
             for key, value in section.items():
                 where = ("overrides", field, name, key)
-                if key in names.FLAT:
+                if key in FLAT:
                     yield from _field_problems(where, key, value)
                 elif key not in own:
                     yield _unknown_field(where, key, own, round_)
@@ -160,9 +161,9 @@ def _override_fields(round_: Round) -> Iterator[Problem]:
 
 def _unknown_field(where: Where, key: str, own: Iterable[str], round_: Round) -> Problem:
     """A key that is no field; of a method whose parameters cannot be read, that too is said."""
-    method, hint = str(where[2]), choose(key, [*names.FLAT, *own])
-    known = where[1] == "methods" and method in names.distillers(round_.files)
-    if known and (base := names.unread_base(method, round_.files)):
+    method, hint = str(where[2]), choose(key, [*FLAT, *own])
+    known = where[1] == "methods" and method in methods.names(round_.files)
+    if known and (base := methods.declared(method, round_.files).unread):
         hint = (
             f"the parameters that {method} has from {base} are not known before it runs: write "
             f"them in a Config of its own; {hint}"
@@ -183,7 +184,7 @@ def _field_problems(where: Where, key: str, value: Any) -> Iterator[Problem]:
 
 def _axes(round_: Round) -> Iterator[Problem]:
     distilling = [method for method in round_.methods if method != PURE]
-    own = (p for method in distilling for p in names.parameters(method, round_.files))
+    own = (p for method in distilling for p in methods.declared(method, round_.files).parameters)
     allowed = ["alpha", *dict.fromkeys(own)]
     for axis, values in round_.sweep.items():
         where = ("sweep", axis)
@@ -199,7 +200,7 @@ def _axes(round_: Round) -> Iterator[Problem]:
 def _combinations(round_: Round) -> Iterator[Problem]:
     """What only shows once overrides are applied."""
     seen = set()
-    reach = names.universe(round_)
+    reach = round_.trained
     for dataset, model, method in product(*(reach[k] for k in ("datasets", "models", "methods"))):
         training, distillation, _ = settings(round_, dataset, model, method)
         try:

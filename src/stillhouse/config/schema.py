@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from stillhouse.config.teacher_file import check_source
 from stillhouse.errors import ConfigError
-from stillhouse.own import OwnFile, own_file
+from stillhouse.plugin import Plugin, read_plugin
 
 PURE = "pure"
 Augmentation = Literal["pad_crop", "flip", "random_resized_crop"]
@@ -44,14 +44,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _own_file(given: Any, info: ValidationInfo) -> OwnFile:
+def _read_file(given: Any, info: ValidationInfo) -> Plugin:
     """Read a file named in a round file; the context's `folder` is the round file's."""
-    if isinstance(given, OwnFile):
+    if isinstance(given, Plugin):
         return given
     if not isinstance(given, str):
         raise PydanticKnownError("string_type")
     try:
-        return own_file(((info.context or {}).get("folder") or Path()) / given)
+        return read_plugin(((info.context or {}).get("folder") or Path()) / given)
     except ConfigError as error:
         cause = {"what": error.message, "cure": error.hint}
         raise PydanticCustomError("own_file", "{what}", cause) from None
@@ -99,6 +99,9 @@ class Distillation(Strict):
     alpha: Fraction | None = None
 
 
+FLAT = (*Training.model_fields, *Distillation.model_fields)
+
+
 class Overrides(Strict):
     """Deviations, flat: any training or distillation field; for a method, its own parameters too.
 
@@ -132,7 +135,7 @@ class Round(Strict):
     compares_to: str | None = None
     changes: dict[str, str] = {}
     files: Annotated[
-        tuple[Annotated[OwnFile, BeforeValidator(_own_file)], ...], Field(max_length=1000)
+        tuple[Annotated[Plugin, BeforeValidator(_read_file)], ...], Field(max_length=1000)
     ] = ()
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     teacher: str
@@ -161,6 +164,17 @@ class Round(Strict):
             )
         return self
 
+    @property
+    def trained(self) -> dict[str, list[str]]:
+        """The datasets, models and methods that it trains: those an override can reach."""
+        own_teacher = [] if self.teachers_from else [self.teacher]
+        teacher_method = [] if self.teachers_from else [PURE]
+        return {
+            "datasets": list(self.datasets),
+            "models": list(dict.fromkeys([*own_teacher, *self.students])),
+            "methods": list(dict.fromkeys([*teacher_method, *self.methods])),
+        }
+
 
 class Teacher(Strict):
     """Which trained network teaches a run."""
@@ -182,7 +196,7 @@ class RunConfig(Strict):
     training: Training = Training()
     distillation: Distillation = Distillation()
     parameters: dict[str, Any] = {}
-    files: tuple[OwnFile, ...] = ()
+    files: tuple[Plugin, ...] = ()
 
     @property
     def path(self) -> str:

@@ -8,17 +8,17 @@ One module per family holds `load`, `fetch`, `check` and, unless its images come
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillhouse import own
-from stillhouse.data import own_file
+from stillhouse import plugin
 from stillhouse.data.places import data_root, fetch_command
 from stillhouse.data.specs import SPECS, DatasetSpec
 from stillhouse.errors import DataError, unknown_name
-from stillhouse.own import Files
+from stillhouse.plugin import Files, Plugin
 
 if TYPE_CHECKING:
     from stillhouse.data.base import Dataset
@@ -45,7 +45,7 @@ PACKAGES = {
 
 def names(files: Files = ()) -> list[str]:
     """Return the names of all datasets; custom ones from `files` come last."""
-    return [*SPECS, *own.names("dataset", files)]
+    return [*SPECS, *plugin.names("dataset", files)]
 
 
 def spec(name: str, files: Files = ()) -> DatasetSpec:
@@ -53,8 +53,8 @@ def spec(name: str, files: Files = ()) -> DatasetSpec:
 
     Raises ConfigError for an unknown name or an invalid `SPEC` of a custom component.
     """
-    if file := own.find("dataset", name, files):
-        return own_file.spec(file)
+    if file := plugin.find("dataset", name, files):
+        return _own_spec(file)
     if name not in SPECS:
         raise unknown_name("dataset", name, names(files))
     return SPECS[name]
@@ -63,9 +63,8 @@ def spec(name: str, files: Files = ()) -> DatasetSpec:
 def load(name: str, root: Path, files: Files = ()) -> Dataset:
     """Load a dataset; never downloads. Raises DataError as `check` does."""
     facts = spec(name, files)
-    if file := own.find("dataset", name, files):
-        own_file.check(file, root)
-        return own_file.load(file, root)
+    if file := plugin.find("dataset", name, files):
+        return _load_own(file, root)
     _require_packages(name)
     family = _family(name)
     if hasattr(family, "sources"):
@@ -78,7 +77,7 @@ def load(name: str, root: Path, files: Files = ()) -> Dataset:
 
 def decode(name: str, root: Path, files: Files, say: Callable[[str], None]) -> None:
     """Write the decoded images that processes share, unless already present or never kept."""
-    if own.find("dataset", name, files) or not hasattr(family := _family(name), "sources"):
+    if plugin.find("dataset", name, files) or not hasattr(family := _family(name), "sources"):
         return
     from stillhouse.data import decoded
 
@@ -107,8 +106,8 @@ def check(name: str, root: Path, files: Files = ()) -> str:
     if present; unpacks and decodes nothing.
     """
     facts = spec(name, files)
-    if file := own.find("dataset", name, files):
-        own_file.check(file, root)
+    if file := plugin.find("dataset", name, files):
+        _check_own(file, root)
         return f"read by {file.path}"
     _require_packages(name)
     family = _family(name)
@@ -135,3 +134,42 @@ def _require_packages(name: str) -> None:
                 f"pip install {package}",
                 "missing-module",
             ) from error
+
+
+@cache
+def _own_spec(file: Plugin) -> DatasetSpec:
+    """Read a custom dataset's `SPEC` from the text: running the file would import torch.
+
+    Raises ConfigError unless it is a `DatasetSpec` of literal values with the file's name.
+    """
+
+    def fault(facts: DatasetSpec) -> str:
+        if facts.name != file.name:
+            return f"its name is '{facts.name}', but the file is '{file.name}'"
+        if not len(facts.mean) == len(facts.std) == facts.channels:
+            return f"expected a mean and a std for each of {facts.channels} channels"
+        return ""
+
+    return plugin.declared_value(file, "SPEC", DatasetSpec, fault)
+
+
+def _load_own(file: Plugin, root: Path) -> Dataset:
+    """Return the dataset from the file's `load`. Raises DataError if it returns none."""
+    from stillhouse.data.base import Dataset
+
+    _check_own(file, root)
+    with plugin.blame(file):
+        dataset: object = plugin.load_module(file).load(_own_spec(file), root)
+    if not isinstance(dataset, Dataset):
+        raise DataError(
+            f"{file.path}: load returned a {type(dataset).__name__}, not a dataset",
+            "return the result of stillhouse.data.base.make_dataset",
+        )
+    return dataset
+
+
+def _check_own(file: Plugin, root: Path) -> None:
+    """Call `check(spec, root)` of the file, if it has one."""
+    with plugin.blame(file):
+        if ask := getattr(plugin.load_module(file), "check", None):
+            ask(_own_spec(file), root)

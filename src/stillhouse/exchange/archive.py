@@ -20,7 +20,7 @@ import yaml
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.exchange import manifest
 from stillhouse.exchange.move import move_folder
-from stillhouse.own import OwnFile
+from stillhouse.plugin import Plugin
 from stillhouse.rounds.survey import Survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.environment import code
@@ -98,7 +98,7 @@ def refuse_unfinished(seen: Survey, partial: bool) -> list[str]:
     return missing
 
 
-def write_material(archive: Archive, file: Path, files: Iterable[OwnFile]) -> None:
+def write_material(archive: Archive, file: Path, files: Iterable[Plugin]) -> None:
     """Write what stands for a study's scripts.
 
     The round file as `round.yaml`, which names the copies of the custom components in

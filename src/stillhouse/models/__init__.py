@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stillhouse import own
+from stillhouse import plugin
 from stillhouse.errors import ConfigError, unknown_name
-from stillhouse.own import Files
+from stillhouse.plugin import Files, Plugin
 
 if TYPE_CHECKING:
     from stillhouse.data.specs import DatasetSpec
@@ -17,7 +17,7 @@ BLOCKS_A_GROUP = {"ResNet112": 18, "ResNet56": 9, "ResNet20": 3, "ResNetBaby": 1
 
 def names(files: Files = ()) -> list[str]:
     """Return the names of all networks, from large to small; custom ones from `files` last."""
-    return [*BLOCKS_A_GROUP, *own.names("model", files)]
+    return [*BLOCKS_A_GROUP, *plugin.names("model", files)]
 
 
 def build(name: str, spec: DatasetSpec, files: Files = ()) -> Network:
@@ -28,18 +28,18 @@ def build(name: str, spec: DatasetSpec, files: Files = ()) -> Network:
     """
     from stillhouse.models.resnet import ResNet
 
-    if file := own.find("model", name, files):
+    if file := plugin.find("model", name, files):
         return _own(file, spec)
     if name not in BLOCKS_A_GROUP:
         raise unknown_name("model", name, names(files))
     return ResNet(BLOCKS_A_GROUP[name], spec.classes, spec.channels)
 
 
-def _own(file: own.OwnFile, spec: DatasetSpec) -> Network:
+def _own(file: Plugin, spec: DatasetSpec) -> Network:
     from stillhouse.models.base import Network, require_separate
 
-    with own.blame(file):
-        network: object = own.load_module(file).build(spec.classes, spec.channels)
+    with plugin.blame(file):
+        network: object = plugin.load_module(file).build(spec.classes, spec.channels)
     if not isinstance(network, Network):
         raise ConfigError(
             f"{file.path}: build returned a {type(network).__name__}, not a network",

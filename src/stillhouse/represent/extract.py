@@ -22,6 +22,7 @@ from stillhouse import data
 from stillhouse.data.base import Batch, Dataset, Split
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError, describe, one_line
+from stillhouse.plugin import kept
 from stillhouse.represent.claim import Claim, holder
 from stillhouse.represent.classes import (
     TOP5_FROM_CLASSES,
@@ -41,7 +42,6 @@ from stillhouse.represent.store import (
 )
 from stillhouse.represent.targets import Target
 from stillhouse.runs.files import write_atomic
-from stillhouse.runs.own_files import kept
 from stillhouse.runs.records import dump_sealed
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, Evaluator
 from stillhouse.training.precision import configure

@@ -15,9 +15,9 @@ from stillhouse.data.base import Dataset
 from stillhouse.errors import RunError
 from stillhouse.methods.base import Method
 from stillhouse.models.base import Network
+from stillhouse.plugin import kept
 from stillhouse.represent.store import BESIDE
 from stillhouse.represent.targets import Target
-from stillhouse.runs.own_files import kept
 from stillhouse.training.precision import settle
 from stillhouse.training.recorder import load_into
 from stillhouse.training.reopen import Place, reopen

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stillhouse import data
-from stillhouse.config import names
+from stillhouse import data, methods
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.schema import Round
 from stillhouse.errors import ConfigError
@@ -109,7 +108,7 @@ def _point(arm: Arm, axes: list[str]) -> tuple[tuple[str, Any], ...]:
     """The value of some axes in an arm, swept or not."""
     run = arm.cells[0].config
     known = {
-        **names.defaults(run.method, run.files),
+        **methods.declared(run.method, run.files).defaults,
         "alpha": run.distillation.alpha,
         **run.parameters,
         **run.axes,

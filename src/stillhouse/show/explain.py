@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from stillhouse import data, methods, models
-from stillhouse.config import names
 from stillhouse.config.expand import expand
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import Round, RunConfig, Teacher, Training
@@ -52,7 +51,7 @@ def explain(method: str, round_: Round | None) -> Table:
     files = round_.files if round_ else ()
     kind = methods.load(method, files)
     runs = _runs(method, round_) if round_ else [_example(method)]
-    rows = (*_card(kind, names.summary(method, files)), *_cells(runs))
+    rows = (*_card(kind, methods.declared(method, files).summary), *_cells(runs))
     return Table(f"{method}: {kind.label}", ("What", "Is"), rows, NOTES)
 
 
@@ -73,7 +72,7 @@ def _example(method: str) -> RunConfig:
         "teacher": Teacher(model=TEACHER, seed=0),
         "student": Teacher(model=STUDENT, seed=0),
     }
-    teacher = by.get(names.taught_by(method))
+    teacher = by.get(methods.declared(method).taught_by)
     return RunConfig(dataset=DATASET, method=method, model=STUDENT, seed=0, teacher=teacher)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from stillhouse.config import names
+from stillhouse import methods
 from stillhouse.config.schema import PURE, Round, RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.find import open_round
@@ -94,7 +94,7 @@ def label(round_: Round, run: RunConfig) -> str:
         what = "Teacher" if role(round_, run) == "teacher" else "Student pure"
         return f"{what} ({run.model})"
     several = f" ({run.model})" if len(round_.students) > 1 else ""
-    return f"{names.label(run.method, round_.files)}{several} {run.axis_values}".strip()
+    return f"{methods.declared(run.method, round_.files).label}{several} {run.axis_values}".strip()
 
 
 def _run(round_: Round, cell: Cell) -> dict[str, Any]:

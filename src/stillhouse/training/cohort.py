@@ -12,11 +12,11 @@ from stillhouse.config.recorded import recorded
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError, describe, one_line
 from stillhouse.methods.objective import effective_ratio
+from stillhouse.plugin import kept, source
 from stillhouse.runs import environment
 from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.files import write_once
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.own_files import keep
 from stillhouse.runs.records import Run, dump_sealed
 from stillhouse.runs.soundness import chance_bound
 from stillhouse.training import checkpoint
@@ -128,7 +128,9 @@ def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Traine
         "code": environment.code(),
         "machine": machine,
     }
-    keep(t.config.files, place.experiments)
+    for file, copy in zip(t.config.files, kept(t.config.files, place.experiments), strict=True):
+        copy.path.parent.mkdir(parents=True, exist_ok=True)
+        write_once(copy.path, source(file))
     write_once(folder.run, dump_sealed(run))
 
 

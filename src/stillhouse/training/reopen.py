@@ -16,7 +16,7 @@ from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import hold_out, stratified
 from stillhouse.methods.base import TrainingImages
-from stillhouse.own import versioned
+from stillhouse.plugin import versioned
 from stillhouse.runs.folder import RunFolder
 from stillhouse.seeding import reseed
 from stillhouse.training.graphs import Inputs, graphed

@@ -10,9 +10,9 @@ import torch
 from stillhouse.config.identity import difference
 from stillhouse.config.recorded import recorded
 from stillhouse.errors import RunError
+from stillhouse.plugin import kept
 from stillhouse.runs import environment
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.own_files import kept
 from stillhouse.runs.records import Run
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.reopen import Place, reopen

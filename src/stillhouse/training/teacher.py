@@ -14,7 +14,7 @@ from stillhouse.data.base import Batch, Dataset
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError
 from stillhouse.models.base import Network, Outputs
-from stillhouse.own import Files
+from stillhouse.plugin import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
 from stillhouse.training.fingerprint import fingerprint

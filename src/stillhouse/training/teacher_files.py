@@ -22,7 +22,7 @@ from stillhouse.config.schema import RunConfig, Teacher
 from stillhouse.data.base import Dataset
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError
-from stillhouse.own import OwnFile
+from stillhouse.plugin import Plugin
 from stillhouse.runs import environment
 from stillhouse.runs.files import file_hash, write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
@@ -42,7 +42,7 @@ def adopt(
     folder: RunFolder,
     teacher: Teacher,
     data: Dataset,
-    files: tuple[OwnFile, ...],
+    files: tuple[Plugin, ...],
     device: torch.device,
 ) -> float:
     """Record the network in a file as a finished run; return its test accuracy in percent.

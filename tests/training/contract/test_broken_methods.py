@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.own import own_file
+from stillhouse.plugin import read_plugin
 from stillhouse.training.contract.file import METHOD_CHECKS
 from stillhouse.training.contract.stand import MethodCase
 from stillhouse.training.contract.verdict import judge
@@ -237,7 +237,7 @@ BROKEN: list[tuple[str, str, str]] = [
 def verdict(folder: Path, text: str, check: str) -> str:
     path = folder / "bent.py"
     path.write_text(text)
-    case = MethodCase("bent", (own_file(path),))
+    case = MethodCase("bent", (read_plugin(path),))
     (found,) = judge({check: METHOD_CHECKS[check]}, case)
     return found.reason
 

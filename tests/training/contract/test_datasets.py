@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.own import own_file
+from stillhouse.plugin import read_plugin
 from stillhouse.training.contract.dataset import CHECKS, DataCase
 from stillhouse.training.contract.verdict import judge
 
@@ -68,7 +68,7 @@ BROKEN: list[tuple[str, str, str]] = [
 def verdict(folder: Path, text: str, check: str) -> str:
     path = folder / "bent_digits.py"
     path.write_text(text)
-    case = DataCase("bent_digits", folder, (own_file(path),))
+    case = DataCase("bent_digits", folder, (read_plugin(path),))
     (found,) = judge({check: CHECKS[check]}, case)
     return found.reason
 

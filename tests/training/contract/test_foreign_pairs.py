@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from stillhouse.data.specs import SPECS
-from stillhouse.own import own_file
+from stillhouse.plugin import read_plugin
 from stillhouse.training.contract import model
 from stillhouse.training.contract.runs import RECIPE, Bench
 from training.contract.cases import CASES
 
 HERE = Path(__file__).parent
-MOBILENET = own_file(HERE.parents[2] / "examples" / "mobilenet_v2.py")
-DIGITS = own_file(HERE / "digits32.py")
+MOBILENET = read_plugin(HERE.parents[2] / "examples" / "mobilenet_v2.py")
+DIGITS = read_plugin(HERE / "digits32.py")
 RECIPE_32 = RECIPE.model_copy(update={"epochs": 1, "batch_size": 4, "train_images": None})
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from stillhouse import models
 from stillhouse.data.specs import SPECS
-from stillhouse.own import own_file
+from stillhouse.plugin import read_plugin
 from stillhouse.training.contract.model import CHECKS, ModelCase
 from stillhouse.training.contract.stand import odd_file
 from stillhouse.training.contract.verdict import judge
@@ -161,7 +161,7 @@ def build(classes, channels):
 def verdict(folder: Path, text: str, check: str) -> str:
     path = folder / "bent_network.py"
     path.write_text(text)
-    case = ModelCase("bent_network", (own_file(path),))
+    case = ModelCase("bent_network", (read_plugin(path),))
     (found,) = judge({check: CHECKS[check]}, case)
     return found.reason
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stillhouse.own import own_file
+from stillhouse.plugin import read_plugin
 from stillhouse.training.contract import model
 from stillhouse.training.contract.model import ModelCase
 from stillhouse.training.contract.verdict import Bug, Verdict, bugs, judge
@@ -32,7 +32,7 @@ def test_the_line_is_the_users_however_deep_the_error_arose(tmp_path: Path) -> N
     path = tmp_path / "own_model.py"
     path.write_text(text.replace("second.mean(dim=(2, 3))", "second.mean(dim=(2, 3, 4))"))
     (line,) = [n for n, row in enumerate(path.read_text().splitlines(), 1) if "(2, 3, 4)" in row]
-    case = ModelCase("own_model", (own_file(path),))
+    case = ModelCase("own_model", (read_plugin(path),))
     checks = {name: model.CHECKS[name] for name in [*model.CHECKS][:3]}
     first, second, third = judge(checks, case)
     assert first.line == second.line == f"{path}:{line}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from stillhouse.config import names
+from stillhouse import methods
 from stillhouse.config.identity import identity
 from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.exchange.scripts.hand_over import teacher_facts
@@ -62,7 +62,7 @@ def unknown(run: ScriptRun, config: RunConfig, untold: Iterable[str]) -> list[st
     if config.method != PURE:
         told = {*run.config, *config.axes}
         found += ["distillation.alpha"] if "alpha" not in told else []
-        own = names.parameters(config.method)
+        own = methods.declared(config.method).parameters
         found += [f"parameters.{name}" for name in own if name not in told]
     return found
 
@@ -124,7 +124,7 @@ def _seconds_an_epoch(run: ScriptRun) -> float | None:
 
     None where the time holds more: that of a method which trains a part before.
     """
-    if names.pretrains(run.found.place.method) or run.seconds is None:
+    if methods.declared(run.found.place.method).pretrains or run.seconds is None:
         return None
     return round(run.seconds / len(run.log.epochs), 3) if run.log and run.log.epochs else None
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from stillhouse.config import names
+from stillhouse import methods
 from stillhouse.config.schema import PURE, Distillation, Imported, Overrides, Round, Training
 from stillhouse.errors import DataError
 from stillhouse.exchange.scripts.script_run import ScriptRun, outcome
@@ -101,7 +101,7 @@ def _weights(
             if (alpha := _commonest(values, common)) != common
         }
     for method, values in _recorded(runs, "temperature").items():
-        if "temperature" in names.parameters(method):
+        if "temperature" in methods.declared(method).parameters:
             own.setdefault(method, {})["temperature"] = _commonest(values, None)
             _several("temperature", method, values, notes)
     for method, values in alphas.items() if not levels else ():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stillhouse.config import names
+from stillhouse import data, methods, models
 from stillhouse.config.schema import PURE
 from stillhouse.errors import RunError
 from stillhouse.runs.files import MAX_BYTES
@@ -122,8 +122,8 @@ def read_place(relative: str) -> Place | str:
     teacher, distilled, model = networks.rpartition("_to_")
     if (method == PURE) == bool(distilled):
         return f"'{networks}' does not go with '{method}'"
-    known = [(dataset, names.datasets()), (method, names.distillers())]
-    known += [(network, names.networks()) for network in (model, teacher or model)]
+    known = [(dataset, data.names()), (method, methods.names())]
+    known += [(network, models.names()) for network in (model, teacher or model)]
     for name, among in known:
         if name not in among:
             return f"stillhouse knows no '{name}' (known: {', '.join(among)})"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from stillhouse import data
-from stillhouse.own import Files
+from stillhouse.plugin import Files
 from stillhouse.rounds.survey import Survey
 from stillhouse.show.report.document import Picture
 from stillhouse.stats.frame import Frame

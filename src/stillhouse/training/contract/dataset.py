@@ -11,7 +11,7 @@ import torch
 from stillhouse import data
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.specs import DatasetSpec
-from stillhouse.own import Files
+from stillhouse.plugin import Files
 from stillhouse.training.contract.verdict import require
 
 STATISTIC = 1e-3  # of pixels in [0, 1]; published values are rounded, some to three decimals

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import get_args
 
-from stillhouse.config import names
+from stillhouse import methods
 from stillhouse.methods.base import Card, MethodConfig, Need, TaughtBy
 from stillhouse.methods.objective import Total, coefficients
 from stillhouse.training.contract.stand import EPOCHS, MethodCase
@@ -17,8 +17,8 @@ def label_and_taught_by_are_literals(case: MethodCase) -> None:
     """They are read from the text of the file; `needs` agrees with them."""
     kind = case.kind
     for name, said, read in (
-        ("label", getattr(kind, "label", None), names.label(case.name, case.files)),
-        ("taught_by", kind.taught_by, names.taught_by(case.name, case.files)),
+        ("label", getattr(kind, "label", None), methods.declared(case.name, case.files).label),
+        ("taught_by", kind.taught_by, methods.declared(case.name, case.files).taught_by),
     ):
         require(
             said == read,
@@ -53,7 +53,10 @@ def the_config_has_defaults_and_survives_json(case: MethodCase) -> None:
     require(
         issubclass(kind.Config, MethodConfig), "Config is not a MethodConfig", "derive it from it"
     )
-    listed, fields = names.parameters(case.name, case.files), (*kind.Config.model_fields,)
+    listed, fields = (
+        methods.declared(case.name, case.files).parameters,
+        (*kind.Config.model_fields,),
+    )
     require(
         listed == fields,
         f"Config has the fields {fields}, but the file's text says {listed}",

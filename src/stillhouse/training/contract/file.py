@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stillhouse import data
-from stillhouse.own import OwnFile
+from stillhouse.plugin import Plugin
 from stillhouse.training.contract import dataset, declaration, hostile, loss, model, runs
 from stillhouse.training.contract.stand import MethodCase
 from stillhouse.training.contract.verdict import Verdict, judge
@@ -14,7 +14,7 @@ from stillhouse.training.contract.verdict import Verdict, judge
 METHOD_CHECKS = declaration.CHECKS | loss.CHECKS | hostile.CHECKS | runs.CHECKS
 
 
-def check_file(file: OwnFile, data_root: Path, images: str) -> Iterator[Verdict]:
+def check_file(file: Plugin, data_root: Path, images: str) -> Iterator[Verdict]:
     """A verdict for each check of the file's kind.
 
     `images` names the dataset for whose classes and image shape a model is built. Raises

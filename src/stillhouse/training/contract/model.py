@@ -16,7 +16,7 @@ from stillhouse import models
 from stillhouse.config.schema import Precision
 from stillhouse.data.specs import SPECS, DatasetSpec
 from stillhouse.models.base import Network, Outputs, looks_channels_last
-from stillhouse.own import Files
+from stillhouse.plugin import Files
 from stillhouse.training.contract.loss import PRECISIONS
 from stillhouse.training.contract.stand import CPU, weights
 from stillhouse.training.contract.verdict import Broken, require

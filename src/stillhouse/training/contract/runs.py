@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from stillhouse.config import names
+from stillhouse import methods
 from stillhouse.config.identity import difference
 from stillhouse.config.schema import RunConfig, Teacher, Training
-from stillhouse.own import Files
+from stillhouse.plugin import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.state import state_of
 from stillhouse.training.cohort import open_cohort
@@ -111,7 +111,7 @@ class Bench:
     def _config(self, case: MethodCase, number: int) -> RunConfig:
         """A run of a case; `axes` give two cases of a method folders of their own."""
         by = {"teacher": self.teacher, "student": self.student}
-        teacher = by.get(names.taught_by(case.name, case.files))
+        teacher = by.get(methods.declared(case.name, case.files).taught_by)
         return RunConfig(
             dataset=self.dataset,
             method=case.name,

@@ -18,7 +18,7 @@ from stillhouse.data.base import Batch
 from stillhouse.data.loader import plain_batches
 from stillhouse.methods.base import Method, TrainingImages
 from stillhouse.models.base import Network, Outputs
-from stillhouse.own import Files, OwnFile, own_file
+from stillhouse.plugin import Files, Plugin, read_plugin
 from stillhouse.training.contract import odd
 from stillhouse.training.precision import autocast
 from stillhouse.training.trainee import Trainee
@@ -114,9 +114,9 @@ class Stand:
 
 
 @cache
-def odd_file() -> OwnFile:
+def odd_file() -> Plugin:
     """The odd network, named as a round names a file of the user's."""
-    return own_file(Path(odd.__file__))
+    return read_plugin(Path(odd.__file__))
 
 
 @cache

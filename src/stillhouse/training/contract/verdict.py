@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from stillhouse.errors import StillhouseError
-from stillhouse.own import Files, line_of
+from stillhouse.plugin import Files, line_of
 
 
 class Case(Protocol):

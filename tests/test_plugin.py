@@ -13,7 +13,7 @@ import pytest
 from stillhouse import data, methods, models
 from stillhouse.data.specs import SPECS
 from stillhouse.errors import ConfigError, RunError, StillhouseError
-from stillhouse.own import load_module, own_file, versioned
+from stillhouse.plugin import load_module, read_plugin, versioned
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 KINDS = {"own_method": "method", "own_model": "model", "own_dataset": "dataset"}
@@ -33,7 +33,7 @@ def write(tmp_path: Path) -> Write:
 @pytest.mark.parametrize("name", KINDS)
 def test_a_file_is_known_by_its_name_content_and_kind(name: str) -> None:
     path = EXAMPLES / f"{name}.py"
-    file = own_file(path)
+    file = read_plugin(path)
     assert (file.name, file.kind, file.path) == (name, KINDS[name], path)
     assert file.sha256 == sha256(path.read_bytes()).hexdigest()
     assert str(file) == f"{name}.py ({file.sha256[:8]})"
@@ -42,8 +42,8 @@ def test_a_file_is_known_by_its_name_content_and_kind(name: str) -> None:
 def test_looking_at_a_file_runs_nothing(write: Write) -> None:
     path = write("tiny.py", "raise SystemExit\ndef build(classes, channels): ...\n")
     code = (
-        "import sys; from pathlib import Path; from stillhouse.own import own_file\n"
-        f"print(own_file(Path({str(path)!r})).kind, 'torch' in sys.modules)"
+        "import sys; from pathlib import Path; from stillhouse.plugin import read_plugin\n"
+        f"print(read_plugin(Path({str(path)!r})).kind, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "model False\n"
@@ -72,46 +72,46 @@ def test_what_is_no_method_model_or_dataset_is_refused(
     name: str, text: str, message: str, write: Write
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        own_file(write(name, text))
+        read_plugin(write(name, text))
     assert message in caught.value.message
 
 
 def test_the_cure_names_the_class_that_a_method_needs(write: Write) -> None:
     with pytest.raises(ConfigError) as caught:
-        own_file(write("odd_name.py", ""))
+        read_plugin(write("odd_name.py", ""))
     assert "a method (class OddName)" in caught.value.hint
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*away\.py: No such file"):
-        own_file(tmp_path / "away.py")
+        read_plugin(tmp_path / "away.py")
 
 
 def test_a_path_that_no_system_takes(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="embedded null byte"):
-        own_file(tmp_path / "a\0" / "tiny.py")
+        read_plugin(tmp_path / "a\0" / "tiny.py")
 
 
 def test_a_script_that_ends_the_process_is_named_instead(write: Write) -> None:
     text = "import sys\ndef build(classes, channels): ...\nsys.exit(0)\n"
     with pytest.raises(ConfigError, match=r"tiny\.py:3: SystemExit: 0"):
-        load_module(own_file(write("tiny.py", text)))
+        load_module(read_plugin(write("tiny.py", text)))
 
 
 def test_a_module_is_run_once_for_each_content(write: Write) -> None:
     path = write("tiny.py", "def build(classes, channels): return 1\n")
-    first = own_file(path)
+    first = read_plugin(path)
     module = load_module(first)
-    assert load_module(own_file(path)) is module and module.build(0, 0) == 1
+    assert load_module(read_plugin(path)) is module and module.build(0, 0) == 1
     path.write_text("def build(classes, channels): return 2\n")
-    assert load_module(own_file(path)).build(0, 0) == 2
+    assert load_module(read_plugin(path)).build(0, 0) == 2
     assert load_module(first) is module
     assert "tiny" not in sys.modules and not list(path.parent.glob("__pycache__"))
 
 
 def test_a_file_that_changed_since_it_was_read_is_refused(write: Write) -> None:
     path = write("tiny.py", "def build(classes, channels): return 3\n")
-    file = own_file(path)
+    file = read_plugin(path)
     path.write_text("def build(classes, channels): return 4\n")
     with pytest.raises(RunError, match=r"tiny\.py has changed: SHA-256") as caught:
         load_module(file)
@@ -122,7 +122,7 @@ def test_an_error_in_a_file_names_its_line_and_leaves_nothing_behind(write: Writ
     text = "import missing_package_xyz\ndef build(classes, channels): ...\n"
     before = set(sys.modules)
     with pytest.raises(ConfigError) as caught:
-        load_module(own_file(write("tiny.py", text)))
+        load_module(read_plugin(write("tiny.py", text)))
     assert "tiny.py:1: ModuleNotFoundError: No module named 'missing_package_xyz'" in str(
         caught.value
     )
@@ -136,12 +136,12 @@ def test_annotations_as_text_work(write: Write) -> None:
     path = write(
         "own_method.py", text.replace("\n\n", "\n\nfrom __future__ import annotations\n", 1)
     )
-    kind = methods.load("own_method", (own_file(path),))
+    kind = methods.load("own_method", (read_plugin(path),))
     assert kind.Config().model_dump() == {"weight": 0.1}
 
 
 def test_registries_know_own_files_only_where_they_are_given() -> None:
-    files = tuple(own_file(EXAMPLES / f"{name}.py") for name in KINDS)
+    files = tuple(read_plugin(EXAMPLES / f"{name}.py") for name in KINDS)
     assert methods.names(files) == [*methods.names(), "own_method"]
     assert models.names(files) == [*models.names(), "own_model"]
     assert data.names(files) == [*data.names(), "own_dataset"]
@@ -175,7 +175,7 @@ def test_registries_know_own_files_only_where_they_are_given() -> None:
 def test_a_file_that_does_not_keep_its_promise(
     text: str, use: Callable[..., object], message: str, write: Write
 ) -> None:
-    file = own_file(write("tiny.py", text))
+    file = read_plugin(write("tiny.py", text))
     with pytest.raises(StillhouseError) as caught:
         use("tiny", (file,))
     assert message in caught.value.message and caught.value.hint
@@ -183,17 +183,17 @@ def test_a_file_that_does_not_keep_its_promise(
 
 def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(write: Write) -> None:
     text = (EXAMPLES / "own_dataset.py").read_text()
-    other = own_file(write("other.py", text))
+    other = read_plugin(write("other.py", text))
     with pytest.raises(ConfigError) as caught:
         data.check("other", Path(), (other,))
     assert "SPEC: its name is 'own_dataset'" in caught.value.message
     text = text.replace("own_dataset", "mine")
     checked = text + "\n\ndef check(spec, root):\n    raise ValueError(f'{spec.name} in {root}')\n"
     with pytest.raises(ConfigError, match=r"mine\.py:30: ValueError: mine in there"):
-        data.load("mine", Path("there"), (own_file(write("mine.py", checked)),))
+        data.load("mine", Path("there"), (read_plugin(write("mine.py", checked)),))
     empty = text.split("    digits =")[0] + "    return None\n"
     with pytest.raises(StillhouseError, match="load returned a NoneType, not a dataset"):
-        data.load("mine", Path(), (own_file(write("mine.py", empty)),))
+        data.load("mine", Path(), (read_plugin(write("mine.py", empty)),))
 
 
 @pytest.mark.parametrize(
@@ -208,13 +208,13 @@ def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(write: Write
 )
 def test_mistakes_in_a_spec_are_named(old: str, new: str, message: str, write: Write) -> None:
     text = (EXAMPLES / "own_dataset.py").read_text()
-    file = own_file(write("own_dataset.py", text.replace(old, new)))
+    file = read_plugin(write("own_dataset.py", text.replace(old, new)))
     with pytest.raises(ConfigError) as caught:
         data.spec("own_dataset", (file,))
     assert message in caught.value.message
 
 
 def test_caches_of_a_method_are_kept_apart_by_content(write: Write) -> None:
-    files = (own_file(EXAMPLES / "own_method.py"),)
+    files = (read_plugin(EXAMPLES / "own_method.py"),)
     assert versioned("method", "own_method", files) == f"own_method-{files[0].sha256[:16]}"
     assert versioned("method", "logit", files) == "logit"

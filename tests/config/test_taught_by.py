@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from stillhouse import methods
-from stillhouse.config import names
 from stillhouse.config.expand import expand
 from stillhouse.config.schema import Round
 
@@ -13,9 +12,9 @@ from stillhouse.config.schema import Round
 @pytest.mark.parametrize("method", methods.names())
 def test_what_is_read_from_the_source_is_what_the_class_says(method: str) -> None:
     kind = methods.load(method)
-    assert names.label(method) == kind.label
-    assert names.taught_by(method) == kind.taught_by
-    assert names.parameters(method) == tuple(kind.Config.model_fields)
+    assert methods.declared(method).label == kind.label
+    assert methods.declared(method).taught_by == kind.taught_by
+    assert methods.declared(method).parameters == tuple(kind.Config.model_fields)
     assert ("teacher" in kind.needs) == (kind.taught_by != "nobody")
 
 
@@ -69,16 +68,17 @@ def test_a_sweep_of_a_method_without_a_teacher_keeps_its_runs_apart() -> None:
 
 def test_defaults_and_pretraining_are_read_without_torch() -> None:
     expected = {"temperature": 4.0, "standardise": False}
-    assert names.defaults("logit") == names.defaults("self") == expected
-    assert names.defaults("pure") == {}
-    assert [name for name in names.distillers() if names.pretrains(name)] == ["factor_transfer"]
+    assert methods.declared("logit").defaults == methods.declared("self").defaults == expected
+    assert methods.declared("pure").defaults == {}
+    assert [name for name in methods.names() if methods.declared(name).pretrains] == [
+        "factor_transfer"
+    ]
 
 
 def test_methods_are_listed_by_family_and_then_by_year() -> None:
-    listed = names.distillers()
-    assert sorted(listed) == methods.names()
+    listed = methods.names()
     assert listed[:2] == ["pure", "logit"]
     families = [methods.load(name).family for name in listed]
-    assert families == sorted(families, key=names.FAMILIES.index)
+    assert families == sorted(families, key=methods.FAMILIES.index)
     assert "custom" not in families
     assert listed.index("fitnets") < listed.index("attention_transfer") < listed.index("vid")

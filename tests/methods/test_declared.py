@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from stillhouse import methods
-from stillhouse.config import names
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError
-from stillhouse.own import own_file
+from stillhouse.plugin import read_plugin
 
 HEAD = '"""Own."""\n'
 CONFIG = """
@@ -77,12 +76,14 @@ def test_fields_and_teacher_are_inherited(case: str, tmp_path: Path) -> None:
     text, fields = DERIVED[case]
     path = tmp_path / "own_kd.py"
     path.write_text(HEAD + text)
-    files = (own_file(path),)
+    files = (read_plugin(path),)
     kind = methods.load("own_kd", files)
-    assert names.parameters("own_kd", files) == tuple(kind.Config.model_fields) == fields
-    assert names.taught_by("own_kd", files) == kind.taught_by
-    assert names.unread_base("own_kd", files) is None
-    assert names.label("own_kd", files) == "own_kd"  # never that of the base: two rows alike
+    assert methods.declared("own_kd", files).parameters == tuple(kind.Config.model_fields) == fields
+    assert methods.declared("own_kd", files).taught_by == kind.taught_by
+    assert methods.declared("own_kd", files).unread is None
+    assert (
+        methods.declared("own_kd", files).label == "own_kd"
+    )  # never that of the base: two rows alike
 
 
 ROUND = """
