@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: same release demo test mutants storm check test-cluster simulate bench gpu format clean fuzz doctor-bench
+.PHONY: same release demo test mutants storm check test-cluster simulate bench bench-analysis docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -39,6 +39,12 @@ simulate: .venv/ready      ## the submit policy on 312 and 10,000 runs: the figu
 
 bench: .venv/ready         ## NST and RKD against their textbook forms: time and peak memory
 	$(BIN)/python benchmarks/methods.py
+
+bench-analysis: .venv/ready  ## the default measures on synthetic rounds: time and memory (RUNS="78 156 312 624")
+	$(BIN)/python benchmarks/analysis.py $(RUNS)
+
+docs: .venv/ready          ## write the pages of docs/ that are generated from the code
+	$(BIN)/python tools/docs.py
 
 gpu: .venv/ready           ## checks and ratios on this machine's GPU (GPU="--data-root DIR --budget 600")
 	PYTHONPATH=. $(BIN)/python -m benchmarks.gpu $(GPU)

@@ -1,0 +1,34 @@
+"""The pages that `make docs` writes are those of this version."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from stillhouse.represent.measures import REGISTRY
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def docs() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs", ROOT / "tools" / "docs.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_pages_are_those_of_this_version(docs: ModuleType) -> None:
+    for name, text in docs.pages().items():
+        assert (ROOT / "docs" / name).read_text() == text, f"{name}: `make docs`"
+
+
+def test_every_measure_has_a_section_and_a_link(docs: ModuleType) -> None:
+    text = docs.pages()["measures.md"]
+    assert sorted(re.findall(r"^### (\w+)$", text, re.M)) == sorted(REGISTRY)
+    assert sorted(re.findall(r"\]\(#(\w+)\)", text)) == sorted(REGISTRY)
