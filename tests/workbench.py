@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,19 @@ PURE = "Digits/pure/ResNetBaby"
 LOGIT = "Digits/logit/ResNet20_to_ResNetBaby"
 NO_HASH = "0" * 64
 RKD = "Digits/rkd/ResNet20_to_ResNetBaby"
+
+
+@dataclass
+class Answer:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        return self.out.splitlines()[-1]
 
 
 def write_round(path: Path, **changes: Any) -> Path:

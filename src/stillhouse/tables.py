@@ -14,6 +14,7 @@ from stillhouse.errors import printable_lines
 
 Cell = str | int | float | None
 MISSING = "—"
+JSON_FORMAT = 1  # of what `--format json` writes: another number for other fields
 
 
 class Format(StrEnum):
@@ -142,8 +143,8 @@ def render(
 
     `rich` is for people: at most `width` columns (None: no limit), `color` with styles, `drop`
     without the spare columns that do not fit. `csv` holds the columns and rows alone; `json` is
-    {title, columns, rows, notes}. Every format writes a number with fraction to six significant
-    digits, and no control character.
+    {format, title, columns, rows, notes}, a list being the table of its entries. Every format
+    writes a number with fraction to six significant digits, and no control character.
     """
     format, shown = Format(format), shown.mapped(printable_lines)  # records may steer a terminal
     if format is Format.rich:
@@ -227,6 +228,7 @@ def _json(table: Table) -> str:
         return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else _rounded(cell)
 
     fields = {
+        "format": JSON_FORMAT,
         "title": table.title,
         "columns": table.columns,
         "rows": [[plain(cell) for cell in row] for row in table.rows],

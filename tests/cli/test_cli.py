@@ -5,59 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from stillhouse.cli.main import main
-from workbench import LOGIT, PURE, TEACHER, Bench, write_round
+from workbench import LOGIT, PURE, Answer, Bench, write_round
 
 ROUNDS = Path(__file__).parents[2] / "rounds"
 ALPHA, BETA = str(ROUNDS / "alpha.yaml"), str(ROUNDS / "beta.yaml")
 
 
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last(self) -> str:
-        return self.out.splitlines()[-1]
-
-
 Call = Callable[..., Answer]
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """A round without method parameters whose runs of seed 0 are done."""
-    bench = Bench(tmp_path / "bench")
-    bench.finish(f"{TEACHER}/0", 90.0)
-    bench.finish(f"{PURE}/0", 80.0)
-    bench.finish(f"{LOGIT}/0", 81.0)
-    return bench
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bench: Bench) -> Call:
-    """Type a command in the workspace; what it answered."""
-    monkeypatch.chdir(bench.workspace.root)
-
-    def typed(*words: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["stillhouse", *words])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        out, err = capsys.readouterr()
-        code = exited.value.code or 0
-        assert isinstance(code, int)
-        return Answer(code, out, err)
-
-    return typed
 
 
 LISTINGS = [

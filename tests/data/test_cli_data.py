@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from stillhouse.cli.material import data as app
+from stillhouse.cli.main import app
 from stillhouse.errors import ConfigError, DataError
 
 
 def call(*words: str) -> tuple[str, BaseException | None]:
-    result = CliRunner().invoke(app, list(words))
+    result = CliRunner().invoke(app, ["data", *words])
     return result.stdout, result.exception
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ import typer
 
 from stillhouse.cli.options import (
     HERE,
+    DryRunOption,
     FormatOption,
     OnlyOption,
     RootOption,
@@ -25,10 +28,9 @@ from stillhouse.errors import RunError, unknown_name
 if TYPE_CHECKING:
     from stillhouse.cluster.store import Store
     from stillhouse.cluster.submit import Pass, Submitter
+    from stillhouse.config.schema import Round
 
 SHOWN_LINES = 20
-
-app = typer.Typer(help="Train rounds as jobs on a cluster.", no_args_is_help=True)
 
 
 class Group(StrEnum):
@@ -38,30 +40,33 @@ class Group(StrEnum):
     cohort = "cohort"
 
 
-@app.command()
 def submit(
     round_: RoundArgument,
     site: SiteOption,
     root: RootOption = HERE,
+    only: OnlyOption = None,
     group: Annotated[Group, typer.Option(help="What one process trains.")] = Group.run,
     runs_per_gpu: Annotated[int, typer.Option(min=1, help="Processes that share a GPU.")] = 1,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print every script; submit nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Submit what can be trained now, up to the cap; call it again until the round is done.
+
+    With --dry-run every script is printed; neither data nor a scheduler need to be here.
 
     Example: stillhouse cluster submit rounds/beta.yaml --site campus --dry-run
     """
     from stillhouse.cluster.open import open_submitter
+    from stillhouse.cluster.scheduler import no_listing
     from stillhouse.cluster.store import Locked
 
     cohorts = group is Group.cohort
-    submitter = open_submitter(root, round_, site, cohorts, runs_per_gpu, dry_run, say)
+    submitter = open_submitter(root, round_, site, cohorts, runs_per_gpu, dry_run, say, only)
     if dry_run:
         decision, scripts = submitter.scripts()
         for script in scripts:
             say(script)
+        if why := no_listing(submitter.terms.site):
+            say(f"{why}; it is taken for empty", err=True)
         _left(decision.left)
         say(f"next: {again('cluster submit', round_, root)} --site {site}")
         return
@@ -76,9 +81,11 @@ def submit(
     raise typer.Exit(1 if done.decision.halt else 0)
 
 
-@app.command()
 def jobs(
-    round_: RoundArgument, root: RootOption = HERE, format: FormatOption = Format.rich
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    format: FormatOption = Format.rich,
 ) -> None:
     """Show every job that was submitted, and what became of it.
 
@@ -86,10 +93,10 @@ def jobs(
     """
     from stillhouse.show.cluster import jobs_table
 
-    show(jobs_table(_store(root, round_)), format, again("status", round_, root))
+    store, loaded = _open(root, round_)
+    show(jobs_table(store, _chosen(loaded, only)), format, again("status", round_, root))
 
 
-@app.command()
 def logs(
     round_: RoundArgument,
     run: RunArgument,
@@ -99,33 +106,29 @@ def logs(
 ) -> None:
     """Show a run's jobs, the end of its log and the end of its last job's output.
 
-    Example: stillhouse cluster logs beta Cifar10/logit/ResNet112_to_ResNet56/0 --lines 50
-    """
-    from stillhouse.cluster.script import OUTPUT
-    from stillhouse.config.expand import expand
-    from stillhouse.config.renamed import current_path, folder_of
-    from stillhouse.rounds.find import open_round
-    from stillhouse.show.cluster import jobs_table
+    For csv, latex and json only the lines are written.
 
-    workspace, loaded, _ = open_round(root, round_)
+    Example: stillhouse cluster logs beta SVHN/pure/ResNet56/0 --lines 50
+    """
+    from stillhouse.config.expand import expand
+    from stillhouse.config.renamed import current_path
+    from stillhouse.show.cluster import jobs_table, last_lines
+
     run = current_path(run)
+    store, loaded = _open(root, round_)
     known = [one.path for one in expand(loaded)]
     if run not in known:
         raise unknown_name("run", run, known)
-    store = _store(root, round_)
-    show(jobs_table(store, run), format)
-    attempts = folder_of(workspace.experiments, run).attempts()
-    files = [attempts[-1].log] if attempts else []
-    numbers = [number for number in store.numbers() if run in store.job(number).request.paths]
-    files += [store.folder(number) / OUTPUT for number in numbers[-1:]]
-    for file in [file for file in files if file.exists()]:
-        say(f"\n{file}:")
-        for line in file.read_text(errors="replace").splitlines()[-lines:]:
-            say(f"  {line}")
-    say(f"next: {again('status', round_, root)}")
+    found, following = last_lines(store, run, lines), again("status", round_, root)
+    if format not in (Format.rich, Format.md):
+        show(found, format, following)
+        return
+    show(jobs_table(store, {run}), format)
+    for file, rows in groupby(found.rows, itemgetter(0)):
+        say("\n".join((f"\n{file}:", *(f"  {row[2]}" for row in rows))))
+    say(f"next: {following}")
 
 
-@app.command()
 def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = None) -> None:
     """Cancel the round's jobs and hold it, or cancel only the jobs of some runs.
 
@@ -134,16 +137,11 @@ def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = No
     from stillhouse.cluster import control
     from stillhouse.cluster.scheduler import Scheduler
     from stillhouse.cluster.site import load_site
-    from stillhouse.config.expand import expand
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import select
 
-    _, loaded, _ = open_round(root, round_)
-    store = _store(root, round_)
+    store, loaded = _open(root, round_)
     scheduler = Scheduler(load_site(Path(_noted(store)["site"])))
-    chosen = {one.path for one in select(expand(loaded), only)} if only else None
     with store.lock() as prolong:
-        ids, complaints = control.cancel(store, scheduler, chosen, prolong)
+        ids, complaints = control.cancel(store, scheduler, _chosen(loaded, only), prolong)
     say(f"cancelled {len(ids)} jobs: {', '.join(ids)}" if ids else "there was no job")
     for complaint in complaints:
         say(complaint, err=True)
@@ -151,10 +149,10 @@ def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = No
     raise typer.Exit(1 if complaints else 0)
 
 
-@app.command()
 def retry(
     round_: RoundArgument,
     root: RootOption = HERE,
+    only: OnlyOption = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Also try failed and stuck runs again.")
     ] = False,
@@ -168,16 +166,18 @@ def retry(
     from stillhouse.rounds.survey import survey
 
     workspace, loaded, _ = open_round(root, round_)
-    store = _store(root, round_)
+    store, _ = _open(root, round_)
+    local = (
+        f"runs that `stillhouse run` trains are tried again after: {again('reset', round_, root)}"
+    )
+    site = _noted(store, local)["site"]
     with store.lock():
-        tried = control.retry(store, survey(workspace, loaded), failed)
+        tried = control.retry(store, survey(workspace, loaded, only), failed)
     for path in tried:
         say(f"{path}: will be tried again")
-    site = _noted(store)["site"]
     say(f"next: {again('cluster submit', round_, root)} --site {site}")
 
 
-@app.command()
 def check(
     site: Annotated[str, typer.Argument(metavar="SITE", help="A profile: a path, or its name.")],
     root: RootOption = HERE,
@@ -197,20 +197,25 @@ def check(
     raise typer.Exit(1 if any(row[1] == "BAD" for row in found.rows) else 0)
 
 
-def _store(root: Path, round_: str) -> Store:
+def _open(root: Path, round_: str) -> tuple[Store, Round]:
     from stillhouse.cluster.store import Store
     from stillhouse.rounds.find import open_round
 
-    workspace, _, _ = open_round(root, round_)
-    return Store(workspace.jobs)
+    workspace, loaded, _ = open_round(root, round_)
+    return Store(workspace.jobs), loaded
 
 
-def _noted(store: Store) -> dict[str, str]:
-    noted = store.noted()
-    if noted is None:
-        raise RunError(
-            "nothing was submitted from this workspace", "begin with: stillhouse cluster submit"
-        )
+def _chosen(loaded: Round, only: str | None) -> set[str] | None:
+    """The runs that `--only` selects, without their teachers; None: all."""
+    from stillhouse.config.expand import expand
+    from stillhouse.rounds.survey import choose
+
+    return {one.path for one in choose(expand(loaded), only)} if only else None
+
+
+def _noted(store: Store, hint: str = "begin with: stillhouse cluster submit") -> dict[str, str]:
+    if (noted := store.noted()) is None:
+        raise RunError("nothing was submitted from this workspace", hint)
     return noted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from stillhouse.cli.old import current_words, meant
 from stillhouse.cli.output import open_streams, say
 from stillhouse.errors import Notice, StillhouseError, describe
 
-VERBS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+Command = Callable[..., None]
+VERBS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Train": {
         "plan": study.plan,
         "run": study.run,
@@ -35,40 +37,66 @@ VERBS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "report": report.report,
     },
     "Material": {
-        "list": material.list_,
+        "list": {
+            "methods": material.list_methods,
+            "models": material.list_models,
+            "datasets": material.list_datasets,
+            "runs": material.list_runs,
+        },
         "check": material.check,
-        "data": material.data,
+        "data": {"fetch": material.data_fetch, "check": material.data_check},
         "import": material.import_,
     },
-    "Cluster": {"cluster": cluster.app},
+    "Cluster": {
+        "cluster": {
+            "submit": cluster.submit,
+            "jobs": cluster.jobs,
+            "logs": cluster.logs,
+            "cancel": cluster.cancel,
+            "retry": cluster.retry,
+            "check": cluster.check,
+        }
+    },
+}
+GROUPS = {
+    "list": "List methods, models and datasets, or a round's runs.",
+    "data": "Fetch datasets, and check that they are ready.",
+    "cluster": "Train rounds as jobs on a cluster.",
 }
 
 
-class Verbs(TyperGroup):
-    """The verbs in the order of `VERBS`; a mistyped one is answered with what may be meant."""
+class Group(TyperGroup):
+    """Commands in the order in which they were added; a mistyped one is answered with others."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names in the order in which `--help` shows them."""
-        return [*(name for group in VERBS.values() for name in group), "train"]
+        return list(self.commands)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that the first word names. Fails with a suggestion if there is none."""
         name = args[0]
         if name not in self.commands and not name.startswith("-"):
-            found = " or ".join(f"'stillhouse {one}'" for one in meant(name, self.commands))
-            ctx.fail(
-                f"No such command '{name}'. "
-                + (f"Did you mean {found}?" if found else "'stillhouse --help' lists all.")
-            )
+            top = ctx.find_root().command.commands
+            found = meant(name, top, "" if self.commands is top else str(self.name))
+            listed = " or ".join(f"'stillhouse {one}'" for one in found)
+            hint = f"Did you mean {listed}?" if found else f"'{ctx.command_path} --help' lists all."
+            ctx.fail(f"No such command '{name}'. {hint}")
         return super().resolve_command(ctx, args)
 
 
-app = typer.Typer(
-    cls=Verbs,
-    help="Knowledge-distillation rounds: one round file in, trained networks and tables out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+def new_group(help: str) -> typer.Typer:
+    """A group of commands without any yet."""
+    return typer.Typer(
+        cls=Group,
+        help=help,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+
+app = new_group(
+    "Knowledge-distillation rounds: one round file in, trained networks and tables out."
 )
 
 
@@ -101,13 +129,22 @@ def options(
     """Read the options that stand before a command."""
 
 
+def add(group: typer.Typer, name: str, command: Command, **how: Any) -> None:
+    """Add a command; its help is its docstring, each paragraph in one line."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    group.command(name, help=text, **how)(command)
+
+
 for panel, verbs in VERBS.items():
     for verb, command in verbs.items():
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=verb, rich_help_panel=panel)
-        else:
-            app.command(verb, rich_help_panel=panel)(command)
-app.command("train", hidden=True)(study.train)
+        if callable(command):
+            add(app, verb, command, rich_help_panel=panel)
+            continue
+        app.add_typer(group := new_group(GROUPS[verb]), name=verb, rich_help_panel=panel)
+        for name, one in command.items():
+            add(group, name, one)
+add(app, "train", study.train, hidden=True)
 
 
 def main() -> None:
@@ -121,7 +158,7 @@ def main() -> None:
     if notice:
         say(f"note: {notice}", err=True)
     try:
-        app(words)
+        app(words, prog_name="stillhouse")
     except StillhouseError as error:
         say(f"error: {error}", err=True)
         sys.exit(error.exit_code)

@@ -26,13 +26,7 @@ if TYPE_CHECKING:
     from stillhouse.training.contract.verdict import Bug
 
 
-list_ = typer.Typer(
-    help="List methods, models and datasets, or a round's runs.", no_args_is_help=True
-)
-data = typer.Typer(help="Fetch datasets, and check that they are ready.", no_args_is_help=True)
 
-
-@list_.command("methods")
 def list_methods(
     name: Annotated[
         str, typer.Argument(metavar="[NAME]", help="A method to explain (default: list all).")
@@ -79,7 +73,6 @@ def _explain(method: str, round_: str | None, root: Path, format: Format) -> Non
     show(explain(method, loaded), format, _next("list methods", round_, root))
 
 
-@list_.command("models")
 def list_models(
     round_: FilesOption = None, root: RootOption = HERE, format: FormatOption = Format.rich
 ) -> None:
@@ -106,7 +99,6 @@ def list_models(
     show(table, format, _next("list datasets", round_, root))
 
 
-@list_.command("datasets")
 def list_datasets(
     round_: FilesOption = None, root: RootOption = HERE, format: FormatOption = Format.rich
 ) -> None:
@@ -126,7 +118,6 @@ def list_datasets(
     show(Table("Datasets", columns, rows), format, _next("data check", round_, root))
 
 
-@list_.command("runs")
 def list_runs(
     round_: RoundArgument,
     root: RootOption = HERE,
@@ -135,7 +126,7 @@ def list_runs(
 ) -> None:
     """List a round's runs, one row per run: its settings, its state and its accuracies.
 
-    Example: stillhouse list runs rounds/digits.yaml --only method=rkd --format csv
+    Example: stillhouse list runs rounds/digits.yaml --format csv
     """
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import choose_cells, survey
@@ -201,7 +192,6 @@ def _broken(bug: Bug, path: Path) -> tuple[str, str, str]:
     return check, "FAILED", where + bug.reason
 
 
-@data.command("fetch")
 def data_fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Which datasets.")],
     data_root: DataRootOption = None,
@@ -221,7 +211,6 @@ def data_fetch(
     say("next: stillhouse plan ROUND")
 
 
-@data.command("check")
 def data_check(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Which datasets (default: all).")

@@ -28,17 +28,19 @@ RENAMED = {
 OPTIONS = {"figure": {"--kind": "--format"}}
 # Words that other programs use.
 SYNONYMS = {
-    "start": "run",
-    "resume": "run",
-    "fit": "run",
-    "distill": "run",
+    **dict.fromkeys(("start", "resume", "fit", "distill", "train"), "run"),
+    **dict.fromkeys(("new", "init", "create"), "plan --new NAME"),
+    **dict.fromkeys(("delete", "remove", "rm", "clean"), "reset"),
+    **dict.fromkeys(("results", "stats", "evaluate"), "table"),
+    **dict.fromkeys(("plot", "draw", "report"), "analyze"),
     "show": "status",
-    "results": "table",
-    "plot": "analyze",
-    "delete": "reset",
-    "remove": "reset",
+    "ls": "list runs",
+    "diagnose": "doctor",
     "download": "data fetch",
     "validate": "check",
+    "queue": "cluster jobs",
+    "help": "--help",
+    "version": "--version",
 }
 
 
@@ -58,14 +60,23 @@ def _renamed(word: str, options: Mapping[str, str]) -> str:
     return options.get(name, name) + equals + value
 
 
-def meant(word: str, commands: Mapping[str, Any]) -> list[str]:
-    """The commands that a mistyped verb may stand for: verbs, their subcommands, old verbs."""
-    spoken = {sub: f"{verb} {sub}" for verb, one in commands.items() for sub in _subcommands(one)}
-    spoken |= SYNONYMS | {old.split()[0]: new for old, new in RENAMED.items()}
-    spoken |= {verb: verb for verb, one in commands.items() if not one.hidden}
-    begun = [known for known in spoken if len(word) > 2 and known.startswith(word)]
-    near = get_close_matches(word, spoken, n=2, cutoff=0.65)
-    return list(dict.fromkeys(spoken[known] for known in (*begun[:2], *near)))
+def meant(word: str, commands: Mapping[str, Any], group: str = "") -> list[str]:
+    """The commands that a mistyped word may stand for: of its group, else of all, old ones too."""
+    own = {sub: f"{group} {sub}" for sub in _subcommands(commands.get(group))}
+    if found := _like(word, own):
+        return found
+    known = {sub: f"{verb} {sub}" for verb, one in commands.items() for sub in _subcommands(one)}
+    known |= SYNONYMS | {old.split()[0]: new for old, new in RENAMED.items()}
+    return _like(word, known | {verb: verb for verb, one in commands.items() if not one.hidden})
+
+
+def _like(word: str, known: Mapping[str, str]) -> list[str]:
+    """What stands beside the known words that begin with a word or are nearly it."""
+    if word in known:
+        return [known[word]]
+    begun = [one for one in known if len(word) > 2 and one.startswith(word)]
+    near = get_close_matches(word, known, n=2, cutoff=0.65)
+    return list(dict.fromkeys(known[one] for one in (*begun[:2], *near)))
 
 
 def _subcommands(command: Any) -> list[str]:

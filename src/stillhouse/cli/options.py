@@ -53,11 +53,16 @@ DeviceOption = Annotated[
 OnlyOption = Annotated[
     str | None,
     typer.Option(
-        "--only", help="A part of the matrix, as in dataset=SVHN,method=rkd,method=nst,seed=0."
+        "--only", help="A part of the matrix: dataset=SVHN,seed=0 (one key twice: either of them)."
     ),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How tables are written.")]
-AccuracyOption = Annotated[str, typer.Option(help="final or best: which epoch's accuracy.")]
+FormatOption = Annotated[Format, typer.Option(help="How tables are written.")]
+AccuracyOption = Annotated[
+    str | None, typer.Option(help="final (default) or best: which epoch's accuracy.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")
+]
 KeepGoingOption = Annotated[
     bool, typer.Option("--keep-going", help="Train on where a run is seen to learn nothing.")
 ]

@@ -11,6 +11,7 @@ import typer
 
 from stillhouse.cli.options import (
     HERE,
+    DryRunOption,
     FormatOption,
     OnlyOption,
     RootOption,
@@ -36,9 +37,7 @@ def reset(
     changed: Annotated[
         bool, typer.Option("--changed", help="Runs whose settings in the round file were changed.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be moved; move nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Put the last reset's runs back.")] = False,
     list_: Annotated[

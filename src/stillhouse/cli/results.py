@@ -56,9 +56,7 @@ def table(
             "intervals and a verdict (default of csv and json); cost: what each method costs."
         ),
     ] = None,
-    accuracy: Annotated[
-        str | None, typer.Option(help="final (default) or best: which epoch's accuracy.")
-    ] = None,
+    accuracy: AccuracyOption = None,
     against: Annotated[
         str | None, typer.Option(help="A round whose published results stand beside.")
     ] = None,
@@ -92,9 +90,9 @@ def table(
     elif against:
         tables = against_tables(seen, against, file.parent, accuracy, data)
     elif style is Style.seeds:
-        tables = seed_tables(seen, accuracy or "final", data)
+        tables = seed_tables(seen, accuracy, data)
     else:
-        which = which_epoch(accuracy or "final")
+        which = which_epoch(accuracy)
         frames = [frame(seen, dataset, which, margin) for dataset in seen.round.datasets]
         write = statistics_numbers if data else statistics_table
         tables = [write(seen, one) for one in frames]
@@ -109,7 +107,7 @@ def observe(
     round_: RoundArgument,
     root: RootOption = HERE,
     only: OnlyOption = None,
-    accuracy: AccuracyOption = "final",
+    accuracy: AccuracyOption = None,
     format: FormatOption = Format.rich,
 ) -> None:
     """List what the numbers say and what they do not, each with its rule and its runs.
@@ -150,7 +148,7 @@ def compare(
     settings: Annotated[
         bool, typer.Option("--settings", help="The settings alone, with the later round's reasons.")
     ] = False,
-    accuracy: AccuracyOption = "final",
+    accuracy: AccuracyOption = None,
     format: FormatOption = Format.rich,
 ) -> None:
     """Compare two rounds: changed settings, results cell by cell, what was fixed or got worse.
@@ -323,7 +321,7 @@ def analyze(
             help="The folder (default: analysis/experiment_ROUND/figures in the workspace)."
         ),
     ] = None,
-    accuracy: AccuracyOption = "final",
+    accuracy: AccuracyOption = None,
     format: Annotated[Picture, typer.Option(help="How figures are written.")] = Picture.png,
 ) -> None:
     """Draw a round's test accuracies: every seed, mean and sample standard deviation per method.

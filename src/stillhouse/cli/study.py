@@ -38,13 +38,17 @@ def plan(
         typer.Argument(
             metavar="ROUND",
             help="A round file, the name of a round in the workspace, or a folder that holds a "
-            "round. With --power --sd none is needed.",
+            "round. None with --new, or --power --sd.",
         ),
     ] = "",
     root: RootOption = HERE,
     only: OnlyOption = None,
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
+    new: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Write a first round file NAME.yaml, which can be run."),
+    ] = None,
     try_: Annotated[
         bool, typer.Option("--try", help="Train two batches of every distinct cell here.")
     ] = False,
@@ -79,11 +83,15 @@ def plan(
 
     With --try the exit code is 1 if a cell cannot be trained on this machine.
 
-    Example: stillhouse plan rounds/digits.yaml --try
+    Example: stillhouse plan --new mine
+
+    Example: stillhouse plan rounds/digits.yaml
     """
-    if sum((try_, time, power)) > 1:
-        raise ConfigError("choose one of --try, --time and --power")
-    if power:
+    if sum((new is not None, try_, time, power)) > 1:
+        raise ConfigError("choose one of --new, --try, --time and --power")
+    if new is not None:
+        _plan_new(new, round_)
+    elif power:
         _plan_power(round_, root, only, (difference, sd, paired), format)
     elif not round_:
         raise ConfigError("Missing argument 'ROUND'", "as in: stillhouse plan rounds/digits.yaml")
@@ -117,6 +125,19 @@ def _plan(
         show(table, format)
     *notes, summary = last.notes
     show(replace(last, notes=(*notes, *plan_notes(seen), summary)), format, next_command)
+
+
+def _plan_new(name: str, round_: str) -> None:
+    from stillhouse.rounds.new import new_round
+
+    if round_:
+        raise ConfigError(
+            f"--new writes a first round file and takes no ROUND, given {round_}",
+            f"to copy a round: stillhouse reset {round_} --as {name}",
+        )
+    file = new_round(name)
+    say(f"{file} can be run as it stands; its comments say what to change")
+    say(f"next: {again('plan', str(file), HERE)}")
 
 
 def _plan_try(
@@ -276,7 +297,9 @@ def run(
 
 def train(
     round_: RoundArgument,
-    runs: Annotated[list[str], typer.Argument(help="Run folders below experiments/.")],
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Run folders below experiments/.")
+    ] = None,
     root: RootOption = HERE,
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
@@ -302,6 +325,10 @@ def train(
     from stillhouse.rounds.schedule import shared
     from stillhouse.training.worker import work
 
+    if not runs:
+        raise ConfigError(
+            "train is one worker of `run`", f"a whole round: {again('run', round_, root)}"
+        )
     warnings.simplefilter("ignore", Notice)  # the command that started this one has printed them
     workspace, loaded, file = open_round(root, round_)
     refuse_legacy(loaded)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from stillhouse import __version__, data
 from stillhouse.cluster.policy import Terms
-from stillhouse.cluster.scheduler import Scheduler
+from stillhouse.cluster.scheduler import QueueError, Scheduler, no_listing
 from stillhouse.cluster.script import Workplace
 from stillhouse.cluster.site import find_site, load_site
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.submit import Submitter
 from stillhouse.config.expand import expand
 from stillhouse.rounds.find import open_round
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import select, survey
 from stillhouse.rounds.teacher_files import adopt_teachers
 from stillhouse.rounds.workspace import Workspace
 
@@ -28,18 +28,22 @@ def open_submitter(
     runs_per_gpu: int,
     dry: bool,
     say: Callable[[str], None],
+    only: str | None = None,
 ) -> Submitter:
     """Load round and site; if either is new or changed, check that the round can be trained.
 
     That check (packages, datasets, parameters, the active round) is the one `run` makes. It loads
     torch, as does counting the networks' operations, which a pass from cron every few minutes does
-    not. Unless `dry`, teachers from files are taken over, and the round becomes the active one.
+    not. Unless `dry`, datasets are looked for, teachers from files are taken over, and the round
+    becomes the active one. Raises QueueError where there is no scheduler, unless `dry`.
     """
     found, round_, file = open_round(root, name)
     workspace = Workspace(found.root.resolve(), found.beside)
     profile = find_site(root, site_name)
     site = load_site(profile)
     scheduler = Scheduler(site)
+    if not dry and (why := no_listing(site)):
+        raise QueueError(why, "submit where the scheduler is, or look at the scripts: --dry-run")
     store = Store(workspace.jobs)
     content = b"\0".join([__version__.encode(), file.read_bytes(), profile.read_bytes()])
     stamp, noted = sha256(content).hexdigest(), store.noted()
@@ -49,7 +53,7 @@ def open_submitter(
         from stillhouse.rounds.cost import forward_operations
 
         images = Path(site.data) if site.data else data.data_root(None)
-        check_round(workspace, round_, file, None, images)
+        check_round(workspace, round_, file, None, None if dry else images)
         operations = forward_operations(expand(round_))
         if not dry:
             adopt_teachers(workspace, expand(round_), images, "cpu", say)
@@ -72,4 +76,5 @@ def open_submitter(
         look=lambda: survey(workspace, round_),
         teachers=workspace.teachers(round_),
         operations=operations,
+        only=frozenset(run.path for run in select(expand(round_), only)) if only else None,
     )

@@ -10,6 +10,7 @@ import os
 import pwd
 import re
 import shlex
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from stillhouse.cluster.site import Resources, Site
 from stillhouse.errors import ConfigError, RunError
 
 COMMAND_SECONDS = 60
+LISTING = {"pbs": "qstat", "slurm": "squeue"}
 SAFE_PATH = "/usr/local/bin:/usr/bin:/bin"
 FULL = re.compile(
     r"exceed.*per-user limit|would exceed .*limit|maximum number of jobs already in queue"
@@ -52,6 +54,14 @@ class Header:
     name: str
     resources: Resources
     output: str
+
+
+def no_listing(site: Site) -> str:
+    """Why the queue is not known here: the command that lists it is missing; empty if it is not."""
+    command = LISTING[site.scheduler]
+    if shutil.which(command, path=search_path(site)) is not None:
+        return ""
+    return f"the queue is not known here: there is no command {command}"
 
 
 class Scheduler:

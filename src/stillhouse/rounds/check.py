@@ -17,20 +17,21 @@ SHOWN = 5
 
 
 def check_round(
-    workspace: Workspace, round_: Round, file: Path, only: str | None, data_root: Path
+    workspace: Workspace, round_: Round, file: Path, only: str | None, data_root: Path | None
 ) -> None:
     """Raise StillhouseError if the round cannot be trained here as it stands.
 
     Checked: legacy notes, the active round, method parameters, datasets and their packages, the
     user's own files, and that runs which have started still have the configuration they started
-    with.
+    with. Without `data_root` datasets are not looked for.
     """
     refuse_legacy(round_)
     workspace.refuse_second(round_)
     check_parameters(round_, file)
     seen = survey(workspace, round_, only)
-    for dataset in unfinished_datasets(seen):
-        data.check(dataset, data_root, round_.files)
+    if data_root:
+        for dataset in unfinished_datasets(seen):
+            data.check(dataset, data_root, round_.files)
     try_own_files(cell.config for cell in seen.cells if cell.state.name != "done")
     changed = [
         f"{cell.config.path}: {field}: {was!r} -> {now!r}"

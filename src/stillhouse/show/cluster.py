@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import Any
 
 from stillhouse.cluster.jobs import Job
 from stillhouse.cluster.policy import obstacle
-from stillhouse.cluster.scheduler import QueuedJob, QueueError, Scheduler, search_path
+from stillhouse.cluster.scheduler import QueuedJob, QueueError, Scheduler, no_listing
+from stillhouse.cluster.script import OUTPUT
 from stillhouse.cluster.site import Site
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.view import outline, standing
+from stillhouse.config.renamed import folder_of
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import TRASH
@@ -22,7 +24,6 @@ from stillhouse.runs.files import read_json
 from stillhouse.show.status import Word
 from stillhouse.tables import Table
 
-COMMANDS = {"pbs": "qstat", "slurm": "squeue"}
 JOB_COLUMNS = (
     "Job",
     "Id",
@@ -72,9 +73,8 @@ def copy_note(store: Store) -> tuple[float | None, str]:
 
 def listing(site: Site) -> tuple[list[QueuedJob] | None, str]:
     """The queue, or None and why it is not known."""
-    command = COMMANDS[site.scheduler]
-    if shutil.which(command, path=search_path(site)) is None:
-        return None, f"the queue is not known here: there is no command {command}"
+    if why := no_listing(site):
+        return None, why
     try:
         return Scheduler(site).jobs(), ""
     except QueueError as error:
@@ -132,15 +132,34 @@ def _where(cell: Cell) -> str:
     return f" on {node}, {timedelta(seconds=round(left))} left"
 
 
-def jobs_table(store: Store, only: str | None = None) -> Table:
-    """Every job of the workspace, or those that trained one run, with what became of them."""
+def jobs_table(store: Store, only: Collection[str] | None = None) -> Table:
+    """Every job of the workspace, or those that trained some runs, with what became of them."""
     rows = []
     for number in store.numbers():
         job = store.job(number)
-        if only is None or only in job.request.paths:
+        if only is None or not set(only).isdisjoint(job.request.paths):
             rows.append(_row(store, job))
-    title = f"{len(rows)} jobs" + (f" of {only}" if only else "")
+    title = f"{len(rows)} jobs" + (f" of {', '.join(only)}" if only and len(only) == 1 else "")
     return Table(title, JOB_COLUMNS, tuple(rows))
+
+
+def last_lines(store: Store, run: str, count: int) -> Table:
+    """The last lines of a run's newest log and of its newest job's output, one per row."""
+    attempts = folder_of(store.path.parent, run).attempts()
+    files = [attempts[-1].log] if attempts else []
+    numbers = [number for number in store.numbers() if run in store.job(number).request.paths]
+    files += [store.folder(number) / OUTPUT for number in numbers[-1:]]
+    rows = tuple(
+        (str(file), number, line)
+        for file in files
+        if file.exists()
+        for number, line in _tail(file.read_text(errors="replace").splitlines(), count)
+    )
+    return Table(f"logs of {run}", ("File", "Line", "Text"), rows, empty="there is no log yet")
+
+
+def _tail(lines: list[str], count: int) -> list[tuple[int, str]]:
+    return list(enumerate(lines, start=1))[-count:]
 
 
 def _row(store: Store, job: Job) -> tuple[str | int | float | None, ...]:

@@ -23,7 +23,7 @@ DDOF = "The standard deviation divides by n - 1 and is shown from three seeds on
 VALID = "Valid is a completed run that learned something; no other is in a mean."
 
 
-def seed_tables(seen: Survey, which: str, numbers: bool = False) -> list[Table]:
+def seed_tables(seen: Survey, which: str | None, numbers: bool = False) -> list[Table]:
     """One table per dataset: a row per method and network, a column per seed, mean ± std.
 
     `numbers`: for programs, one number per cell. Raises ConfigError unless `which` is `final` or
@@ -141,7 +141,7 @@ def against_tables(
     kinds = {row.kind for row in published}
     if which is None and len(kinds) == 1:
         which = next(name for name, kind in KINDS.items() if kind in kinds)
-    kind = which_epoch(which or "final")
+    kind = which_epoch(which)
     if kinds != {KINDS[kind]}:
         found = ", ".join(sorted(kinds))
         raise ConfigError(
@@ -227,9 +227,9 @@ def _shown(run: Mapping[str, Any], which: Which) -> str | None:
     return None if accuracy is None else f"{accuracy:.2f}"
 
 
-def which_epoch(text: str) -> Which:
-    """`final` or `best`. Raises ConfigError for anything else."""
-    if text == "final":
+def which_epoch(text: str | None) -> Which:
+    """`final`, the default, or `best`. Raises ConfigError for anything else."""
+    if text in (None, "final"):
         return "final"
     if text == "best":
         return "best"
