@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from stillhouse.training.contract.verdict import Bug
 
 
-
 def list_methods(
     name: Annotated[
         str, typer.Argument(metavar="[NAME]", help="A method to explain (default: list all).")
