@@ -12,6 +12,7 @@ from stillhouse.cli.options import (
     DataRootOption,
     DeviceOption,
     FormatOption,
+    JobsOption,
     OnlyOption,
     RootOption,
     RoundArgument,
@@ -30,9 +31,7 @@ def extract(
             help="final or best; for an imported round the files, as in 'old/{run}/best.pth'."
         ),
     ] = "final",
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Networks at once (default: one per GPU, or core).")
-    ] = None,
+    jobs: JobsOption = None,
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
     format: FormatOption = Format.rich,

@@ -32,7 +32,7 @@ SYNONYMS = {
     **dict.fromkeys(("new", "init", "create"), "plan --new NAME"),
     **dict.fromkeys(("delete", "remove", "rm", "clean"), "reset"),
     **dict.fromkeys(("results", "stats", "evaluate"), "table"),
-    **dict.fromkeys(("plot", "draw", "report"), "analyze"),
+    **dict.fromkeys(("plot", "draw"), "analyze"),
     "show": "status",
     "ls": "list runs",
     "diagnose": "doctor",

@@ -66,6 +66,9 @@ DryRunOption = Annotated[
 KeepGoingOption = Annotated[
     bool, typer.Option("--keep-going", help="Train on where a run is seen to learn nothing.")
 ]
+JobsOption = Annotated[
+    int | None, typer.Option(min=1, help="Processes at once (default: one per GPU, or core).")
+]
 SiteOption = Annotated[
     str, typer.Option("--site", help="A site profile: a path, or NAME of sites/NAME.toml.")
 ]

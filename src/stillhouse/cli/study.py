@@ -16,6 +16,7 @@ from stillhouse.cli.options import (
     DataRootOption,
     DeviceOption,
     FormatOption,
+    JobsOption,
     KeepGoingOption,
     OnlyOption,
     RootOption,
@@ -30,6 +31,22 @@ if TYPE_CHECKING:
     from stillhouse.show.power import Design
 
 POWER = "Number of seeds (with --power)"
+DifferenceOption = Annotated[
+    float, typer.Option(min=0.01, max=100, help="The difference in points.", rich_help_panel=POWER)
+]
+SdOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001,
+        max=100,
+        help="Standard deviation in points instead of a round's: of one arm, or of the pairs.",
+        rich_help_panel=POWER,
+    ),
+]
+PairedOption = Annotated[
+    bool,
+    typer.Option("--paired", help="--sd is that of the paired differences.", rich_help_panel=POWER),
+]
 
 
 def plan(
@@ -58,25 +75,9 @@ def plan(
     power: Annotated[
         bool, typer.Option("--power", help="Show how many seeds a difference needs.")
     ] = False,
-    difference: Annotated[
-        float,
-        typer.Option(min=0.01, max=100, help="The difference in points.", rich_help_panel=POWER),
-    ] = 0.5,
-    sd: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001,
-            max=100,
-            help="Standard deviation in points instead of a round's: of one arm, or of the pairs.",
-            rich_help_panel=POWER,
-        ),
-    ] = None,
-    paired: Annotated[
-        bool,
-        typer.Option(
-            "--paired", help="--sd is that of the paired differences.", rich_help_panel=POWER
-        ),
-    ] = False,
+    difference: DifferenceOption = 0.5,
+    sd: SdOption = None,
+    paired: PairedOption = False,
     format: FormatOption = Format.rich,
 ) -> None:
     """Show a round's matrix: what is done, what waits for which teacher, cost and power.
@@ -240,9 +241,7 @@ def status(
 def run(
     round_: RoundArgument,
     root: RootOption = HERE,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Workers (default: one per GPU, or per core).")
-    ] = None,
+    jobs: JobsOption = None,
     only: OnlyOption = None,
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
