@@ -11,11 +11,11 @@ from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.exchange.archive import (
     Archive,
-    check,
     move_in,
     refuse_unfinished,
     rename_files,
     restore,
+    seal,
     write_material,
 )
 from stillhouse.exchange.move import digests_of
@@ -43,6 +43,7 @@ def close(done: Bench, archive: Archive) -> None:
     refuse_unfinished(done.look(), partial=False)
     write_material(archive, done.file, done.round.files)
     move_in(archive)
+    seal(archive)
 
 
 def test_everything_lies_in_one_folder_with_a_manifest(done: Bench, archive: Archive) -> None:
@@ -112,8 +113,8 @@ def test_a_command_that_was_killed_is_repeated(
         with pytest.raises(KeyboardInterrupt):
             close(done, archive)
     move_in(archive)
+    assert seal(archive).fine
     assert digests_of(archive.experiments) == before
-    assert check(archive).fine
     assert [entry["event"] for entry in archive.record["events"]] == ["archived"]
 
 

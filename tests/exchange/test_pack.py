@@ -11,7 +11,7 @@ import bagit
 import pytest
 
 from stillhouse.errors import RunError
-from stillhouse.exchange.archive import Archive, check, move_in, restore, write_material
+from stillhouse.exchange.archive import Archive, check, move_in, restore, seal, write_material
 from stillhouse.exchange.move import digests_of
 from stillhouse.exchange.pack import _zstd, pack, read_pack, unpack
 from stillhouse.rounds.workspace import Workspace
@@ -29,6 +29,7 @@ def archive(bench: Bench) -> Archive:
     found = Archive(bench.workspace, "tiny")
     write_material(found, bench.file, ())
     move_in(found)
+    seal(found)
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.cli import analysis, cluster, material, report, reset, results, study
+from stillhouse.cli import analysis, archive, cluster, material, report, reset, results, study
 from stillhouse.cli.old import current_words, meant
 from stillhouse.cli.output import open_streams, say
 from stillhouse.errors import Notice, StillhouseError, describe
@@ -35,6 +35,7 @@ VERBS: dict[str, dict[str, Command | dict[str, Command]]] = {
         "extract": analysis.extract,
         "analyze": results.analyze,
         "report": report.report,
+        "archive": archive.archive,
     },
     "Material": {
         "list": {

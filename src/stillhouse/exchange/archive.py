@@ -117,9 +117,9 @@ def write_material(archive: Archive, file: Path, files: Iterable[Plugin]) -> Non
 
 
 def move_in(archive: Archive) -> None:
-    """Move `experiments/` into the archive, leave a blank one, and write the manifest.
+    """Move `experiments/` into the archive and leave a blank one.
 
-    Raises RunError if the round was archived already.
+    Raises RunError if the round was archived already and another one has begun.
     """
     source = archive.workspace.experiments
     if not archive.experiments.exists():
@@ -131,8 +131,12 @@ def move_in(archive: Archive) -> None:
         )
     move_folder(source, archive.experiments)
     source.mkdir(exist_ok=True)
+
+
+def seal(archive: Archive) -> manifest.Check:
+    """Write the manifest of all files, and read every file back."""
     manifest.write(archive.path)
-    check(archive)
+    return check(archive)
 
 
 def check(archive: Archive) -> manifest.Check:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.exchange.archive import Archive, move_in, write_material
+from stillhouse.exchange.archive import Archive, move_in, seal, write_material
 from stillhouse.exchange.scripts.write import Import
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.workspace import Workspace
@@ -80,6 +80,7 @@ def test_the_checklist_is_read_from_the_files(bench: Bench) -> None:
     archive = Archive(bench.workspace, "tiny")
     write_material(archive, bench.file, ())
     move_in(archive)
+    seal(archive)
     assert ticks(bench.workspace) == [True, True, True, False, False, True]
     assert report_status(bench.workspace.root).startswith("archived: 8 of 8")
 

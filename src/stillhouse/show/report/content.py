@@ -65,7 +65,9 @@ def document(material: Material) -> Document:
     round_ = material.round
     return Document(
         title=f"Experiment {round_.round[:1].upper()}{round_.round[1:]}",
-        status=status(material.seen, archive_of(material.workspace, round_.round).complete),
+        status=status(
+            material.seen, archive_of(material.workspace, round_.round).experiments.is_dir()
+        ),
         started=str(round_.started or ""),
         summary=_summary(material),
         sections=tuple(_sections(material)),
