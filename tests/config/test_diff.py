@@ -94,10 +94,9 @@ def test_a_reason_for_what_does_not_differ_is_refused() -> None:
     b = make(round="two", seeds=[1], changes={"epochs": "longer", "seeds": "why"})
     with pytest.raises(ConfigError) as caught:
         diff_rounds(make(), b)
-    assert str(caught.value) == (
-        "round two: changes gives a reason for epochs, in which it does not differ from round "
-        "one\n  hint: remove it or correct its name; what differs: seeds"
-    )
+    message, hint = str(caught.value).split("\n")
+    assert message.startswith("round two: changes gives a reason for epochs")
+    assert hint.endswith("differs: seeds")
 
 
 def test_reasons_against_another_round_are_left_out_and_said() -> None:

@@ -94,7 +94,7 @@ MISTAKES = {
     ),
     "a seed twice": (
         ("[0, 1]", "[0, 0]"),
-        "round.yaml:1: seeds names something twice: [0, 0]",
+        "round.yaml:1: seeds has a duplicate: [0, 0]",
     ),
     "date": (
         ("seeds:", "started: 20.2.2026\nseeds:"),
@@ -177,7 +177,7 @@ MISTAKES = {
     ),
     "a sweep value twice": (
         ("training:", "distillation: {total: convex}\nsweep:\n  alpha: [0.5, .5]\ntraining:"),
-        "round.yaml:9: sweep.alpha: names a value twice: [0.5, 0.5]\n  hint: list each value once",
+        "round.yaml:9: sweep.alpha: a value occurs twice: [0.5, 0.5]\n  hint: list each value once",
     ),
     "more threads than any machine has": (
         ("epochs: 4", "threads: 1000000000"),

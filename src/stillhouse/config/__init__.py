@@ -1,1 +1,1 @@
-"""The round file: reading, checking, expanding, comparing."""
+"""The round file: reading, validation, expansion, comparison."""

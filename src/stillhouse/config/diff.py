@@ -1,4 +1,4 @@
-"""What changed from one round to another, with the reasons the newer round gives."""
+"""Differences between two rounds, with the reasons that the newer round gives."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TEXTS: dict[str, dict[str | None, str]] = {
 
 @dataclass(frozen=True)
 class _Row:
-    """A parameter in which the rounds differ; `changes` may name it by `field` or `label`."""
+    """A parameter that differs between the rounds; `changes` names it by `field` or `label`."""
 
     field: str
     label: str
@@ -48,10 +48,10 @@ class _Row:
 
 
 def diff_rounds(a: Round, b: Round) -> Table:
-    """The table "What Changed From A": Parameter, A, B, Rationale.
+    """Return the table "What Changed From A": Parameter, A, B, Rationale.
 
-    Rationales are those of `b.changes`, used if `b` compares to `a` or to nothing in particular.
-    Raises ConfigError if one of them matches no difference.
+    Rationales are those of `b.changes`, used if `b` compares to `a` or names no round. Raises
+    ConfigError if one of them matches no difference.
     """
     rows = list(_rows(a, b))
     changes = b.changes if b.compares_to in (None, a.round) else {}
@@ -71,7 +71,7 @@ def diff_rounds(a: Round, b: Round) -> Table:
 
 
 def changeable(round_: Round) -> list[str]:
-    """The keys that `changes` may have, apart from an override's `(name)` behind them."""
+    """Return the possible keys of `changes`, without the `(name)` of an override."""
     files = round_.files
     known = [method for method in round_.methods if method in methods.names(files)]
     own = (
@@ -94,7 +94,7 @@ def _rows(a: Round, b: Round) -> Iterator[_Row]:
 
 
 def _override_rows(a: Round, b: Round) -> Iterator[_Row]:
-    """Overrides in effect, for what both rounds train (else the matrix says it all)."""
+    """Return the overrides in effect for names that both rounds train."""
     reach_a, reach_b = a.trained, b.trained
     for kind in ("datasets", "models", "methods"):
         left, right = getattr(a.overrides, kind), getattr(b.overrides, kind)
@@ -110,7 +110,7 @@ def _override_rows(a: Round, b: Round) -> Iterator[_Row]:
 
 
 def _base(round_: Round, field: str) -> Any:
-    """The value without overrides; None for a method's own parameter (its default)."""
+    """Return the value without overrides; None for a method's parameter (its default)."""
     if round_.imported and field in round_.imported.unknown:
         return UNKNOWN
     if field in Training.model_fields:
@@ -145,6 +145,6 @@ def _all_used(changes: dict[str, str], rows: list[_Row], a: Round, b: Round) -> 
         differ = ", ".join(dict.fromkeys(row.field for row in rows)) or "nothing"
         raise ConfigError(
             f"round {b.round}: changes gives a reason for {', '.join(unused)}, "
-            f"in which it does not differ from round {a.round}",
+            f"which equals that of round {a.round}",
             f"remove it or correct its name; what differs: {differ}",
         )

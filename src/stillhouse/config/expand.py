@@ -1,4 +1,4 @@
-"""From a round to its runs. Imports no torch."""
+"""Expand a round to its runs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from stillhouse.plugin import Files
 
 
 def expand(round_: Round) -> list[RunConfig]:
-    """Every run of a round: by dataset, in it the teachers first, then by seed and method.
+    """Return every run of a round: by dataset, teachers first, then by seed and method.
 
-    With `teachers_from` the teachers are another round's and not listed. A student of the
-    teacher's architecture shares its pure run with the teacher. Pure students that teach count
-    as teachers. An imported round has the runs that were found, however few.
+    With `teachers_from` the teachers belong to another round and are not listed. A student with the
+    teacher's architecture shares its pure run with the teacher. Pure students that teach are listed
+    with the teachers. An imported round has the runs that were found.
     """
     runs = [run for dataset in round_.datasets for run in _of_dataset(round_, dataset)]
     if round_.imported is not None:
@@ -29,7 +29,7 @@ def expand(round_: Round) -> list[RunConfig]:
 
 
 def teacher_seed(round_: Round, seed: int) -> int:
-    """The seed of the teacher that teaches students of `seed`."""
+    """Return the seed of the teacher of students with `seed`."""
     if round_.teacher_seeds is None:
         return seed
     if len(round_.teacher_seeds) == 1:
@@ -40,9 +40,9 @@ def teacher_seed(round_: Round, seed: int) -> int:
 def settings(
     round_: Round, dataset: str, model: str, method: str
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Training, distillation and method parameters after the overrides, not yet validated.
+    """Return training, distillation and method parameters after the overrides, not yet validated.
 
-    Later overrides win: dataset, then model, then method.
+    Later overrides take precedence: dataset, then model, then method.
     """
     training = dict(round_.training)
     distillation = dict(round_.distillation)
@@ -65,7 +65,7 @@ def settings(
 
 
 def sweep_points(round_: Round, method: str) -> Iterator[dict[str, float]]:
-    """The combinations of the sweep axes that apply to a method; one empty point if none do.
+    """Return the combinations of the sweep axes that apply to a method; one empty point if none do.
 
     `alpha` applies to every distillation method, a parameter to the methods that have it.
     """
@@ -97,7 +97,7 @@ def _of_dataset(round_: Round, dataset: str) -> Iterator[RunConfig]:
 
 
 def _teacher(round_: Round, method: str, student: str, seed: int) -> Teacher | None:
-    """Who teaches a student. Its own kind is borrowed only if this round does not train it."""
+    """Return the teacher of a student; a pure run is borrowed only if not trained here."""
     match methods.declared(method, round_.files).taught_by:
         case "nobody":
             return None
@@ -109,14 +109,14 @@ def _teacher(round_: Round, method: str, student: str, seed: int) -> Teacher | N
 
 
 def _with_files(run: RunConfig, files: Files) -> RunConfig:
-    """The run with those of the user's files that it is made of."""
+    """Return the run with the custom components that it uses."""
     used = {run.dataset, run.method, run.model, run.teacher.model if run.teacher else None}
     return run.model_copy(update={"files": tuple(file for file in files if file.name in used)})
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What the runs of one dataset, model and method share."""
+    """Settings shared by the runs of one dataset, model and method."""
 
     dataset: str
     model: str

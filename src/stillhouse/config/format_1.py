@@ -1,7 +1,7 @@
-"""What the first format of runs knew. Never changed: identities of existing runs rest on it.
+"""The fields of the first format of runs. Never change them: identities of runs depend on it.
 
-A field that is not listed here came later. It counts for the identity of a run only where it
-differs from its default, so that existing runs keep theirs.
+A field that is not listed here was added later. It changes the identity of a run only if it differs
+from its default, so existing runs keep their identity.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 
 
 def is_later(field: str) -> bool:
-    """Whether a dotted field of `RunConfig` came after format 1."""
+    """Return whether a dotted field of `RunConfig` was added after format 1."""
     return field not in FIELDS
 
 
 def is_later_parameter(method: str, name: str) -> bool:
-    """Whether a parameter of a built-in method came after format 1.
+    """Return whether a parameter of a built-in method was added after format 1.
 
-    A method that came later, or that is a user's own, counts all of its parameters.
+    All parameters of a later method or a custom one are part of the identity.
     """
     return method in PARAMETERS and name not in PARAMETERS[method]

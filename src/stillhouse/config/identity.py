@@ -1,16 +1,16 @@
-"""Which settings make a run what it is: two runs of one identity have the same numbers.
+"""The identity of a run: two runs with the same identity have the same numbers.
 
-Every field of `RunConfig` counts, except, because they cannot change a number:
+Every field of `RunConfig` is part of it, except fields that cannot change a number:
 
-- where a user's own file lies: its name and the start of its SHA-256 count;
-- `axes`: a sweep's values, which stand in `distillation` or `parameters` as well;
+- the path of a custom component: its name and the start of its SHA-256 are part of it;
+- `axes`: the values of a sweep, which are also in `distillation` or `parameters`;
 - `distillation` and `parameters` of a pure run;
-- `distillation.alpha` where the total is the published one;
-- `training.crop_padding` where `pad_crop` is not among the augmentations;
-- fields that came after format 1, where they have their default (see `format_1`).
+- `distillation.alpha` if the total is the published one;
+- `training.crop_padding` if `pad_crop` is not among the augmentations;
+- fields added after format 1, if they have their default (see `format_1`).
 
-A renamed dataset, model or method counts under its first name. `counted` is the only place that
-knows all this. Whole floats equal their integers (4.0 is 4).
+A renamed dataset, model or method has its first name here. `counted` is the only place with these
+rules. Whole floats equal their integers (4.0 is 4).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FILE_DIGITS = 16
 
 
 def counted(config: RunConfig) -> dict[str, Any]:
-    """The fields that count, as plain JSON values."""
+    """Return the fields of the identity as plain JSON values."""
     fields: dict[str, Any] = config.model_dump(mode="json", exclude={"axes", "files"})
     if config.files:
         fields["files"] = {file.name: file.sha256[:FILE_DIGITS] for file in config.files}
@@ -50,22 +50,22 @@ def counted(config: RunConfig) -> dict[str, Any]:
 
 
 def canonical(config: RunConfig) -> str:
-    """The fields that count as canonical JSON: sorted keys, no spaces, ASCII."""
+    """Return the fields of the identity as canonical JSON: sorted keys, no spaces, ASCII."""
     return json.dumps(counted(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def identity(config: RunConfig) -> str:
-    """SHA-256 of `canonical`, 64 hexadecimal digits."""
+    """Return the SHA-256 of `canonical`, 64 hexadecimal digits."""
     return sha256(canonical(config).encode()).hexdigest()
 
 
 def identity_of_all(configs: Iterable[RunConfig]) -> str:
-    """One hash for several runs, in their order."""
+    """Return one hash for several runs, in order."""
     return sha256("\n".join(map(identity, configs)).encode()).hexdigest()
 
 
 def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The dotted fields in which two nested dicts differ, with both values (None if absent)."""
+    """Return the dotted fields in which two nested dicts differ, with both values."""
     left, right = dict(flatten(a)), dict(flatten(b))
     keys = dict.fromkeys([*left, *right])
     return [
@@ -76,7 +76,7 @@ def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any
 
 
 def flatten(fields: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a nested dict as (dotted field, value); an empty dict has none."""
+    """Yield the leaves of a nested dict as (dotted field, value); an empty dict has none."""
     for key, value in fields.items():
         if isinstance(value, dict):
             yield from flatten(value, f"{prefix}{key}.")
@@ -85,7 +85,7 @@ def flatten(fields: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _drop_later_defaults(model: BaseModel, fields: dict[str, Any], prefix: str = "") -> None:
-    """Remove from a model's dumped `fields` those that came later and have their default."""
+    """Remove from a model's dumped `fields` those added later that have their default."""
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
         if name not in fields:

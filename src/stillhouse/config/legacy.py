@@ -1,6 +1,7 @@
-"""What an imported round did that stillhouse does not repeat, and what stillhouse does instead.
+"""Properties of an imported round that stillhouse does not repeat, and what stillhouse does
+instead.
 
-A `legacy` note is keyed by a method (its loss was another) or by one of `PRACTICES`.
+The key of a `legacy` note is a method (its loss was another) or one of `PRACTICES`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ ON_VALIDATION = "best epoch on the validation split"
 
 
 def keys(files: Files = ()) -> list[str]:
-    """The keys a legacy note may have."""
+    """Return the keys that a legacy note may have."""
     return [*PRACTICES, *methods.names(files)]
 
 
 def practice(round_: Round, key: str) -> str:
-    """What a round does about `key`: its own note, or else what stillhouse does."""
+    """Return what a round does about `key`: its own note, or else what stillhouse does."""
     if key in round_.legacy:
         return round_.legacy[key]
     if key == "teacher_weights" and round_.training.validation:

@@ -1,4 +1,4 @@
-"""Read a round file: YAML, types, then names and values. Every mistake is found in one go."""
+"""Read a round file: YAML, types, then names and values. Every error is reported at once."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ MOST_RUNS = 100_000
 
 
 def load_round(path: Path) -> Round:
-    """The round in a file.
+    """Return the round in a file.
 
-    Raises ConfigError that lists every mistake with file, line, field, what was given and what
-    is allowed. The values of method parameters need torch: `check_parameters` looks at them.
+    Raises ConfigError that lists every error with file, line, field, the given value and the
+    allowed ones. The values of method parameters need torch: `check_parameters` validates them.
     """
     source = read_yaml(path)
     _announce_new_names(source, modernise(source.data))
@@ -45,9 +45,9 @@ def load_round(path: Path) -> Round:
 
 
 def check_parameters(round_: Round, path: Path) -> None:
-    """Validate the method parameters a round sets or sweeps; imports torch if there are any.
+    """Validate the method parameters that a round sets or sweeps; imports torch if there are any.
 
-    Raises ConfigError like `load_round`, from whose file the lines are read.
+    Raises ConfigError as `load_round` does, with lines of its file.
     """
     problems: dict[Where, Problem] = {}
     for dataset, model, method in product(round_.datasets, round_.students, round_.methods):
@@ -77,7 +77,7 @@ def _parameter_problems(
 
 
 def _announce_new_names(source: Source, renamed: dict[Where, tuple[str, str]]) -> None:
-    """Say in one line which old names the file has, where, and what they are called now."""
+    """Report in one line the old names in the file, with their lines and their new names."""
     if not renamed:
         return
     lines: dict[tuple[str, str], list[int]] = {}
@@ -91,17 +91,19 @@ def _announce_new_names(source: Source, renamed: dict[Where, tuple[str, str]]) -
 
 
 def _files(round_: Round) -> Iterator[Problem]:
-    """The user's own files whose names are not theirs alone."""
+    """Return the errors of custom components whose names are taken."""
     taken = dict.fromkeys([*data.names(), *models.names(), *methods.names()], "built in")
     for index, file in enumerate(round_.files):
         if file.name in taken:
             what = f"the name '{file.name}' of {file.path} is taken: {taken[file.name]}"
-            yield Problem(("files", index), what, "rename the file: its stem is its name")
+            yield Problem(
+                ("files", index), what, "rename the file: the file name without .py is the name"
+            )
         taken.setdefault(file.name, str(file.path))
 
 
 def _names(round_: Round) -> Iterator[Problem]:
-    """Unknown datasets, models, methods, sweep axes, legacy and changes keys."""
+    """Return unknown datasets, models, methods, sweep axes, legacy and changes keys."""
     files = round_.files
     for field, known in (
         ("datasets", data.names),
@@ -128,7 +130,7 @@ def _unknown(where: Where, name: str, known: list[str]) -> Iterator[Problem]:
 
 
 def _size(round_: Round) -> Iterator[Problem]:
-    """A matrix of more runs than anyone trains, as a few long axes of a sweep make."""
+    """Return an error for a matrix with too many runs, as long sweep axes give."""
     points = 0
     for method in round_.methods:
         own = (
@@ -142,7 +144,7 @@ def _size(round_: Round) -> Iterator[Problem]:
 
 
 def _override_fields(round_: Round) -> Iterator[Problem]:
-    """Override keys that name no field, their values, and the sweep axes."""
+    """Return override keys that name no field, invalid values, and invalid sweep axes."""
     for field in ("datasets", "models", "methods"):
         for name, section in getattr(round_.overrides, field).items():
             own = methods.declared(name, round_.files).parameters if field == "methods" else ()
@@ -160,12 +162,12 @@ def _override_fields(round_: Round) -> Iterator[Problem]:
 
 
 def _unknown_field(where: Where, key: str, own: Iterable[str], round_: Round) -> Problem:
-    """A key that is no field; of a method whose parameters cannot be read, that too is said."""
+    """Return the error for an unknown key, also if a method's parameters cannot be read."""
     method, hint = str(where[2]), choose(key, [*FLAT, *own])
     known = where[1] == "methods" and method in methods.names(round_.files)
     if known and (base := methods.declared(method, round_.files).unread):
         hint = (
-            f"the parameters that {method} has from {base} are not known before it runs: write "
+            f"the parameters of {method} from {base} cannot be read from the file's text: write "
             f"them in a Config of its own; {hint}"
         )
     return Problem(where, "unknown field", hint)
@@ -177,7 +179,7 @@ def _field_problems(where: Where, key: str, value: Any) -> Iterator[Problem]:
         model.model_validate({key: value})
     except ValidationError as invalid:
         for details in invalid.errors(include_url=False):
-            # Without a location it concerns several fields: `_combinations` sees them together.
+            # Without a location it concerns several fields: `_combinations` checks them together.
             if details["loc"]:
                 yield from_pydantic(details, (*where, *details["loc"][1:]))
 
@@ -191,14 +193,14 @@ def _axes(round_: Round) -> Iterator[Problem]:
         if axis not in allowed:
             yield Problem(where, "not an axis of this round's methods", choose(axis, allowed))
         if len({f"{value:g}" for value in values}) < len(values):
-            yield Problem(where, f"names a value twice: {list(values)}", "list each value once")
+            yield Problem(where, f"a value occurs twice: {list(values)}", "list each value once")
         if axis == "alpha":
             for index, value in enumerate(values):
                 yield from _field_problems((*where, index), "alpha", value)
 
 
 def _combinations(round_: Round) -> Iterator[Problem]:
-    """What only shows once overrides are applied."""
+    """Return errors that appear only after the overrides are applied."""
     seen = set()
     reach = round_.trained
     for dataset, model, method in product(*(reach[k] for k in ("datasets", "models", "methods"))):

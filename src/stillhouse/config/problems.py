@@ -1,4 +1,4 @@
-"""What is wrong with a round file, collected into one error with file, line, field and cure."""
+"""Collect the errors of a round file into one, with file, line, field and remedy."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ EXPECTED = {
     "string_type": "text (in quotes if it reads as a number, true or null)",
     "bool_type": "true or false",
     "tuple_type": "a list such as [a, b], or [] for none",
-    "dict_type": "fields, one to a line and indented",
-    "mapping_type": "fields, one to a line and indented",
-    "model_type": "fields, one to a line and indented",
+    "dict_type": "fields, one per line and indented",
+    "mapping_type": "fields, one per line and indented",
+    "model_type": "fields, one per line and indented",
     "date_from_datetime_parsing": "a date such as 2026-02-20",
     "date_parsing": "a date such as 2026-02-20",
     "date_type": "a date such as 2026-02-20",
@@ -39,7 +39,7 @@ EXPECTED = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: where it is (a path of keys), what it is, how to mend it."""
+    """One error: its place (a path of keys), what is wrong, the remedy."""
 
     where: Where
     what: str
@@ -47,7 +47,7 @@ class Problem:
 
     @property
     def field(self) -> str:
-        """The dotted field, as in `training.epochs` or `seeds[1]`."""
+        """Return the dotted field, as in `training.epochs` or `seeds[1]`."""
         text = ""
         for part in self.where:
             text += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -55,7 +55,7 @@ class Problem:
 
 
 def error(source: Source, problems: Iterable[Problem]) -> ConfigError:
-    """All problems as one ConfigError; several are listed in the order of their lines."""
+    """Return all problems as one ConfigError, in the order of their lines."""
     ordered = sorted(problems, key=lambda problem: source.line(problem.where))
     lines = [
         f"{source.path}:{source.line(p.where)}: " + (f"{p.field}: " if p.field else "") + p.what
@@ -71,14 +71,14 @@ def error(source: Source, problems: Iterable[Problem]) -> ConfigError:
 
 
 def choose(given: object, allowed: Iterable[str]) -> str:
-    """The cure for a word that is none of `allowed`: the nearest one and the whole list."""
+    """Return the remedy for a word that is not in `allowed`: the nearest one and the list."""
     allowed = list(allowed)
     near = get_close_matches(str(given), allowed, n=1, cutoff=0.5)
     return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(allowed)}"
 
 
 def show(value: Any) -> str:
-    """A given value, short enough for a message."""
+    """Return a given value, shortened for a message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -86,7 +86,7 @@ def show(value: Any) -> str:
 def from_pydantic(
     details: ErrorDetails, where: Where | None = None, models: Models = MODELS
 ) -> Problem:
-    """One pydantic error, in words; `where` replaces its own location, `models` has the fields."""
+    """Return one pydantic error in words; `where` replaces its location."""
     own = tuple(details["loc"])
     where = own if where is None else where
     kind, given, context = details["type"], details["input"], details.get("ctx", {})

@@ -1,4 +1,4 @@
-"""The configuration that a run's folder records."""
+"""The configuration recorded in a run's folder."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from stillhouse.runs.records import MOVE_AWAY
 
 
 def recorded(folder: RunFolder) -> RunConfig | None:
-    """What a run was started with, by today's names, or None if it never was.
+    """Return the configuration that a run was started with, with today's names; None if it never
+    started.
 
-    Raises RunError if `run.json` is damaged, or is that of another run.
+    Raises RunError if `run.json` is damaged, or belongs to another run.
     """
     run = folder.started()
     if run is None:
@@ -27,5 +28,5 @@ def recorded(folder: RunFolder) -> RunConfig | None:
         raise RunError(f"{folder.run}: the field '{field}': {first['msg']}", MOVE_AWAY) from None
     here = folder.path.absolute().as_posix()
     if not any(here.endswith(f"/{path}") for path in written_paths(config.path)):
-        raise RunError(f"{folder.run} is that of another run, {config.path}", MOVE_AWAY)
+        raise RunError(f"{folder.run} belongs to another run, {config.path}", MOVE_AWAY)
     return config

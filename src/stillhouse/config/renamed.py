@@ -1,6 +1,6 @@
-"""Names that were changed: the old ones stay readable in round files and in folders of runs.
+"""Renamed datasets, models and methods: old names stay readable in round files and run folders.
 
-A run keeps the folder it was written into, so its path may hold an old name. Imports no torch.
+A run keeps its folder, so its path may contain an old name. Imports no torch.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ SECTIONS: dict[str, Kind] = {"datasets": "dataset", "models": "model", "methods"
 
 
 def current(kind: str, name: str) -> str:
-    """Today's name of a dataset, model or method that was once called `name`."""
+    """Return today's name of a dataset, model or method once called `name`."""
     return NEW_NAMES.get(kind, {}).get(name, name)
 
 
 def first(kind: str, name: str) -> str:
-    """The oldest name of what is called `name` today."""
+    """Return the oldest name of what is called `name` today."""
     return spellings(kind, name)[-1]
 
 
 def spellings(kind: str, name: str) -> list[str]:
-    """All names of what is called `name` today, today's first."""
+    """Return all names of what is called `name` today, today's first."""
     return [name, *(old for old, new in NEW_NAMES[kind].items() if new == name)]
 
 
 def modernise(data: dict[str, Any]) -> dict[tuple[str | int, ...], tuple[str, str]]:
-    """Put today's names into a round file's data; return where an old name stood, old and new."""
+    """Replace old names in a round file's data; return where an old name was, old and new."""
     found: dict[tuple[str | int, ...], tuple[str, str]] = {}
     for key, kind in LISTS.items():
         if isinstance(data.get(key), list):
@@ -56,7 +56,7 @@ def modernise(data: dict[str, Any]) -> dict[tuple[str | int, ...], tuple[str, st
 
 
 def modernise_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a recorded run, with today's names."""
+    """Return the configuration of a recorded run, with today's names."""
     out = dict(config)
     for kind in NEW_NAMES:
         if isinstance(out.get(kind), str):
@@ -67,7 +67,7 @@ def modernise_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def written_paths(path: str) -> Iterator[str]:
-    """The paths that a run may have been written to, today's first."""
+    """Return the paths at which a run may have been written, today's first."""
     parts = path.split("/")
     if len(parts) < MIN_PARTS:
         yield path
@@ -80,7 +80,7 @@ def written_paths(path: str) -> Iterator[str]:
 
 
 def current_path(path: str) -> str:
-    """Today's path of a run that was written to `path`; any other text as it is."""
+    """Return today's path of a run written to `path`; any other text unchanged."""
     parts = path.split("/")
     if len(parts) < MIN_PARTS:
         return path
@@ -90,7 +90,7 @@ def current_path(path: str) -> str:
 
 
 def folder_of(experiments: Path, path: str) -> RunFolder:
-    """A run's folder: the one that is there under an old name, else the one of today's name."""
+    """Return a run's folder: the existing one with an old name, else that of today's name."""
     paths = [experiments / one for one in written_paths(path)]
     return RunFolder(next((one for one in paths if one.is_dir()), paths[0]))
 

@@ -1,4 +1,4 @@
-"""From the matrix to exact configurations: every parameter of every method spelt out."""
+"""Resolve runs of the matrix: every parameter of every method gets its value."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def resolve(run: RunConfig) -> RunConfig:
     """Fill in the method's defaults and its loss weight alpha; imports torch.
 
-    Parameters that came after format 1 are filled in only where they differ from their default.
-    Raises ConfigError naming the method's parameter that is wrong.
+    Parameters added after format 1 are filled in only if they differ from their default. Raises
+    ConfigError naming the method's invalid parameter.
     """
     kind = methods.load(run.method, run.files)
     try:

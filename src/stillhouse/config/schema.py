@@ -26,7 +26,7 @@ PURE = "pure"
 Augmentation = Literal["pad_crop", "flip", "random_resized_crop"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Total = Literal["reference", "convex", "additive"]
-# Far above what anyone trains, and far below what ends in no memory, no threads or an overflow.
+# Far above practical values, and below values that exhaust memory or threads, or overflow.
 MOST_EPOCHS, MOST_IMAGES, MOST_PADDING, MOST_THREADS = 10**6, 10**9, 256, 1024
 MOST_REAL = 1e30  # float32 ends at 3e38
 Count = Annotated[int, Field(ge=0, strict=True)]
@@ -39,7 +39,7 @@ Fraction = Annotated[Real, Field(ge=0, lt=1)]
 
 
 class Strict(BaseModel):
-    """Frozen, and an unknown key is an error."""
+    """Frozen; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ def _read_file(given: Any, info: ValidationInfo) -> Plugin:
 
 
 class Training(Strict):
-    """The recipe: the same for every arm unless an override says otherwise."""
+    """The recipe: the same for every arm except for overrides."""
 
     epochs: Epochs = 150
     batch_size: Annotated[Positive, Field(le=MOST_IMAGES)] = 128
@@ -93,7 +93,7 @@ class Training(Strict):
 
 
 class Distillation(Strict):
-    """How cross entropy and the method's loss are weighed."""
+    """The weights of cross entropy and the method's loss."""
 
     total: Total = "reference"
     alpha: Fraction | None = None
@@ -103,9 +103,9 @@ FLAT = (*Training.model_fields, *Distillation.model_fields)
 
 
 class Overrides(Strict):
-    """Deviations, flat: any training or distillation field; for a method, its own parameters too.
+    """Overrides, flat: any training or distillation field; for a method also its parameters.
 
-    They apply in the order dataset, model (the network that is trained), method.
+    They apply in the order dataset, model (the trained network), method.
     """
 
     datasets: dict[str, dict[str, Any]] = {}
@@ -114,9 +114,9 @@ class Overrides(Strict):
 
 
 class Imported(Strict):
-    """Where an imported round was read from, and which runs of its matrix it has, by path.
+    """The source of an imported round, and its runs in the matrix, by path.
 
-    `unknown` are the fields of `training` that neither the records nor a recipe tell.
+    `unknown` are the fields of `training` that neither the records nor a recipe contain.
     """
 
     source: str
@@ -125,7 +125,7 @@ class Imported(Strict):
 
 
 class Round(Strict):
-    """One round: what is trained, how, and why it differs from the round before."""
+    """One round: its runs, their settings, and why it differs from the previous round."""
 
     round: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     started: date | None = None
@@ -156,7 +156,7 @@ class Round(Strict):
         for field in ("datasets", "students", "methods", "seeds"):
             values = getattr(self, field)
             if len(set(values)) < len(values):
-                raise ValueError(f"{field} names something twice: {list(values)}")
+                raise ValueError(f"{field} has a duplicate: {list(values)}")
         if self.teacher_seeds is not None and len(self.teacher_seeds) not in (1, len(self.seeds)):
             raise ValueError(
                 f"teacher_seeds has {len(self.teacher_seeds)} entries: expected one for all "
@@ -177,7 +177,7 @@ class Round(Strict):
 
 
 class Teacher(Strict):
-    """Which trained network teaches a run."""
+    """The trained network that teaches a run."""
 
     model: str
     seed: Seed
@@ -185,7 +185,7 @@ class Teacher(Strict):
 
 
 class RunConfig(Strict):
-    """Everything that decides a run's numbers: its identity."""
+    """Everything that determines a run's numbers: its identity."""
 
     dataset: str
     method: str

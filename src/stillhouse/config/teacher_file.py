@@ -1,4 +1,4 @@
-"""`teachers_from` as a pattern of the user's weight files, one per dataset, network and seed."""
+"""`teachers_from` as a pattern of weight files, one per dataset, network and seed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ FIELDS = ("dataset", "model", "seed")
 
 
 def is_pattern(source: str) -> bool:
-    """Whether a `teachers_from` names files rather than a round."""
+    """Return whether a `teachers_from` names files rather than a round."""
     return PurePath(source).suffix in SUFFIXES
 
 
 def fill(pattern: str, dataset: str, model: str, seed: int) -> str:
-    """The file of one teacher: `w/{dataset}/{seed}.pth` -> `w/Cifar10/0.pth`."""
+    """Return the file of one teacher: `w/{dataset}/{seed}.pth` -> `w/Cifar10/0.pth`."""
     return pattern.format(dataset=dataset, model=model, seed=seed)
 
 
 def check_source(source: str) -> str:
-    """Raise ValueError for a `teachers_from` that can name neither a round nor files."""
+    """Raise ValueError for a `teachers_from` that is neither a round nor files."""
     if not source or not source.isprintable():
         raise ValueError(f"given {source[:60]!r}, expected a round, a folder or a pattern of files")
     if len(source) > MOST_CHARACTERS:
@@ -36,7 +36,7 @@ def check_source(source: str) -> str:
 
 
 def check_fields(pattern: str, allowed: tuple[str, ...]) -> None:
-    """Raise ValueError if a pattern has other fields than those allowed, or other forms of them."""
+    """Raise ValueError if a pattern has other fields than `FIELDS`, or other formats."""
     try:
         fields = [one[1:] for one in Formatter().parse(pattern) if one[1] is not None]
     except ValueError as error:

@@ -17,7 +17,7 @@ TOO_LARGE = "a whole number of more than 64 bits"
 
 
 def read_toml(path: Path) -> Source:
-    """Read one TOML file. Raises ConfigError with file and line for one that cannot be used."""
+    """Read one TOML file. Raises ConfigError with file and line if it is invalid."""
     if path.exists() and not path.is_file():
         raise ConfigError(f"cannot read {path}: not a plain file", "give the path of a TOML file")
     try:
@@ -29,7 +29,7 @@ def read_toml(path: Path) -> Source:
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from error
-    except (ValueError, RecursionError):  # a number, or a nesting, that Python does not take
+    except (ValueError, RecursionError):  # a number or a nesting that Python rejects
         raise _unusable(path, text) from None
     source = Source(path, data, _lines(text))
     for where, value in _values(data):
@@ -42,7 +42,7 @@ def read_toml(path: Path) -> Source:
 
 
 def _unusable(path: Path, text: str) -> ConfigError:
-    """The error for the first statement that cannot be read by itself."""
+    """Return the error for the first statement that cannot be read alone."""
     line = 1
     try:
         for first, after, _ in _statements(text):
@@ -55,7 +55,7 @@ def _unusable(path: Path, text: str) -> ConfigError:
 
 
 def _statements(text: str) -> Iterator[tuple[int, int, str]]:
-    """Each statement of a TOML text: its first line, the line after it, and its text."""
+    """Yield each statement of a TOML text: its first line, the line after it, and its text."""
     first, lines = 1, []
     for number, line in enumerate(text.split("\n"), start=1):
         lines.append(line)
@@ -63,13 +63,13 @@ def _statements(text: str) -> Iterator[tuple[int, int, str]]:
         try:
             tomllib.loads(statement)
         except tomllib.TOMLDecodeError:
-            continue  # it goes on in the next line
+            continue  # continued on the next line
         yield first, number + 1, statement
         first, lines = number + 1, []
 
 
 def _lines(text: str) -> dict[Where, int]:
-    """The line of every key and list item."""
+    """Return the line of every key and list item."""
     found: dict[Where, int] = {}
     tables: dict[Where, int] = {}
     table: Where = ()
@@ -81,7 +81,7 @@ def _lines(text: str) -> dict[Where, int]:
                 (key, inner), *_ = inner.items()
                 table = (*table, key)
                 found.setdefault(table, line)
-                if isinstance(inner, list):  # [[key]] begins another item
+                if isinstance(inner, list):  # [[key]] starts another item
                     tables[table] = tables.get(table, -1) + 1
                     inner = inner[0]
                 if table in tables:
@@ -94,7 +94,7 @@ def _lines(text: str) -> dict[Where, int]:
 
 
 def _values(data: Any, where: Where = ()) -> Iterator[tuple[Where, Any]]:
-    """Every value within another with its place, down to one level below `MAX_DEPTH`."""
+    """Yield every nested value with its place, down to one level below `MAX_DEPTH`."""
     items = data.items() if isinstance(data, dict) else enumerate(data)
     for key, value in items:
         yield (*where, key), value

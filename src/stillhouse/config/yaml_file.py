@@ -1,7 +1,7 @@
-"""YAML as a person means it: YAML 1.2 scalars, no silent duplicate keys, a line for every field.
+"""Strict YAML 1.2 loading: no silent duplicate keys, a line for every field.
 
-PyYAML's safe loader only reads the text into nodes; values are made here, so no tag can create
-an object. Against YAML 1.1: `no`, `on`, `12:30` and dates stay text, `1e-3` is a number.
+PyYAML's safe loader only reads the text into nodes; values are made here, so no tag can create an
+object. Unlike in YAML 1.1, `no`, `on`, `12:30` and dates stay text, and `1e-3` is a number.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Source:
     lines: dict[Where, int]
 
     def line(self, where: Where) -> int:
-        """The line of a field, or of the nearest field around it that the file has."""
+        """Return the line of a field, or of the nearest enclosing field in the file."""
         while where and where not in self.lines:
             where = where[:-1]
         return self.lines.get(where, 1)
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader with YAML 1.2 scalars and bounded nesting."""
+    """The safe loader with YAML 1.2 scalars and limited nesting."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
     depth = 0
@@ -106,7 +106,7 @@ def _syntax(path: Path, error: yaml.MarkedYAMLError) -> ConfigError:
 
 @dataclass
 class _Builder:
-    """Turns nodes into plain values and notes their lines."""
+    """Turn nodes into plain values and record their lines."""
 
     path: Path
     lines: dict[Where, int] = field(default_factory=dict)

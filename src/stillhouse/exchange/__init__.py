@@ -1,1 +1,1 @@
-"""What comes in from elsewhere and what goes out."""
+"""Imports from elsewhere and exports."""

@@ -1,4 +1,4 @@
-"""Results of a round that was trained elsewhere: `<round>_results.csv` beside its round file."""
+"""Results of a round trained elsewhere: `<round>_results.csv` beside its round file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class PublishedResult(BaseModel):
-    """One run: `accuracy` in percent of the test images, None if there is none.
+    """One run: `accuracy` in percent of the test images, None if unknown.
 
-    `epoch` is the last one trained, None if it is not known.
+    `epoch` is the last trained one, None if unknown.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,12 +33,12 @@ class PublishedResult(BaseModel):
 
 
 def results_file(round_file: Path) -> Path:
-    """Where the results of a round lie that were not trained here: beside its round file."""
+    """Return the path of the results of a round trained elsewhere: beside its round file."""
     return round_file.with_name(f"{round_file.stem}_results.csv")
 
 
 def read_results(path: Path) -> list[PublishedResult]:
-    """The rows of a results file. Raises DataError with file and line."""
+    """Return the rows of a results file. Raises DataError with file and line."""
     columns = list(PublishedResult.model_fields)
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block
         raise DataError(f"cannot read {path}: not a plain file")

@@ -242,7 +242,7 @@ def test_what_cannot_be_read_is_said(scripts: ScriptRounds) -> None:
         ("status.json", "max_acc", None, "max_acc is null, expected a percentage"),
         ("status.json", "status", 3, "status is 3, expected a text"),
         ("status.json", "config", [], "config is [], expected an object"),
-        ("metrics.json", "test_acc", [50.0, 160.0], "test_acc has values that are no percentage"),
+        ("metrics.json", "test_acc", [50.0, 160.0], "test_acc has values that are not percentages"),
         ("metrics.json", "test_loss", "low", "test_loss is not a list of numbers"),
         ("metrics.json", "train_acc", [50.0], "its series differ in length"),
     ],

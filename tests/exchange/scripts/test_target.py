@@ -29,7 +29,7 @@ def test_nothing_in_the_target_is_overwritten(scripts: ScriptRounds, tmp_path: P
     assert (tmp_path / "w/good.yaml").read_text() == "mine"
     with pytest.raises(RunError, match="is a file"):
         import_round(scripts.root, "good", tmp_path / "w/good.yaml")
-    with pytest.raises(RunError, match="which is only read"):
+    with pytest.raises(RunError, match="is inside"):
         import_round(scripts.root, "good", scripts.root / "experiments/new")
 
 

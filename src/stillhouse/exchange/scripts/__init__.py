@@ -1,1 +1,1 @@
-"""Rounds that earlier scripts trained: read as they lie, written as stillhouse's records."""
+"""Rounds trained by earlier scripts: read unchanged, written as stillhouse's records."""

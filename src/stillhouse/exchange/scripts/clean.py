@@ -1,4 +1,4 @@
-"""What the scripts' JSON files may hold; a field of another kind is left out, and reported."""
+"""Validate the scripts' JSON files; a field of another type is left out and reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORDS = {"None": "null", "True": "true", "False": "false"}
 
 
 def status(found: Record, problems: list[str]) -> Record:
-    """The fields of a `status.json` that are of their kind."""
+    """Return the fields of a `status.json` that have the right type."""
     kinds: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "status": ("a text", lambda value: isinstance(value, str) and _plain(value)),
         "epoch": (f"a whole number up to {MAX_EPOCHS:,}", _count),
@@ -31,7 +31,7 @@ def status(found: Record, problems: list[str]) -> Record:
 
 
 def metrics(found: Record, problems: list[str]) -> Record | None:
-    """A `metrics.json` whose four series are numbers, else None."""
+    """Return a `metrics.json` whose four series are numbers, else None."""
     for name in SERIES:
         series = found.get(name)
         if not isinstance(series, list) or not series or not all(map(_number, series)):
@@ -44,7 +44,7 @@ def metrics(found: Record, problems: list[str]) -> Record | None:
             )
             return None
         if name.endswith("_acc") and not all(map(_percentage, series)):
-            problems.append(f"metrics.json: {name} has values that are no percentage: not used")
+            problems.append(f"metrics.json: {name} has values that are not percentages: not used")
             return None
     if len({len(found[name]) for name in SERIES}) > 1:
         problems.append("metrics.json: its series differ in length; the rest is left out")
@@ -55,7 +55,7 @@ def metrics(found: Record, problems: list[str]) -> Record | None:
 
 
 def settings(where: str, found: Record, problems: list[str]) -> Record:
-    """A run's settings without those that must be numbers and are none, or are too large."""
+    """Return a run's settings without invalid or too large numbers."""
     kinds = {
         "alpha": ("a number", _rate),
         "temperature": ("a number above 0", lambda value: _rate(value) and value > 0),
@@ -64,7 +64,7 @@ def settings(where: str, found: Record, problems: list[str]) -> Record:
 
 
 def _config(found: Record, file: str, problems: list[str]) -> Record:
-    """The same with its settings cleaned."""
+    """Return the same with its settings cleaned."""
     if "config" not in found:
         return found
     return {**found, "config": settings(f"{file}: config", found["config"], problems)}
@@ -76,7 +76,7 @@ def _kept(
     kinds: Mapping[str, tuple[str, Callable[[Any], bool]]],
     problems: list[str],
 ) -> Record:
-    """The fields that are of their kind; one that is not listed may be any short value."""
+    """Return the fields with the right type; an unlisted field may be any short value."""
     if len(found) > MAX_FIELDS:
         problems.append(f"{file}: {len(found):,} fields, expected at most {MAX_FIELDS:,}: not used")
         return {}
@@ -95,12 +95,12 @@ def _kept(
 
 
 def _plain(value: Any) -> bool:
-    """Whether `run.json` can hold a value, and people want to read it."""
+    """Return whether a value is short enough for `run.json`."""
     return _simple(value, MAX_NESTING) and len(json.dumps(value)) <= MAX_LENGTH
 
 
 def _simple(value: Any, levels: int) -> bool:
-    """Whether a value is one of JSON's that every reader takes, nested at most so deep."""
+    """Return whether a value is valid JSON with limited nesting."""
     if value is None or isinstance(value, bool):
         return True
     if isinstance(value, str):
@@ -118,7 +118,7 @@ def _simple(value: Any, levels: int) -> bool:
 
 
 def _number(value: Any) -> bool:
-    """Whether a value is a number that a float can hold, NaN and infinity included."""
+    """Return whether a value is a number that fits a float, NaN and infinity included."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return isinstance(value, float) or abs(value) < 2**63

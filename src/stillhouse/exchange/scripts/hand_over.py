@@ -1,7 +1,7 @@
-"""Which teacher a script run learnt from: a finished one, or one still in training.
+"""The teacher of a script run: a finished one, or one still in training.
 
-The scripts loaded `best.pth` when the student started, whatever state the teacher was in, and
-noted nothing about it. Start times, durations and the teacher's own curve tell.
+The scripts loaded `best.pth` when the student started, in any state of the teacher, and did not
+record it. Start times, durations and the teacher's curve show the state.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from stillhouse.exchange.scripts.script_run import ScriptRun, outcome
 
 
 def teacher_facts(run: ScriptRun, config: RunConfig, runs: dict[str, ScriptRun]) -> Record | None:
-    """The `teacher` of `run.json`; `runs` are all imported runs by path.
+    """Return the `teacher` of `run.json`; `runs` are all imported runs by path.
 
-    `accuracy` is the best of the teacher's whole record. `finished_before` says whether it was
-    completed when the student started, and is left out if the times do not tell; if it was not,
-    `epoch_at_start` and `accuracy_at_start` estimate how far it was and its best until then.
+    `accuracy` is the best of the teacher's whole record. `finished_before` states whether the
+    teacher was completed when the student started; it is missing if the times do not show that. If
+    it was not, `epoch_at_start` and `accuracy_at_start` estimate its epoch and its best accuracy
+    until then.
     """
     if config.teacher is None:
         return None
@@ -45,10 +46,10 @@ def teacher_facts(run: ScriptRun, config: RunConfig, runs: dict[str, ScriptRun])
 
 
 def _lead(teacher: ScriptRun, student: ScriptRun) -> float | None:
-    """Seconds from the start of the teacher's logged call to the student's; None if unknown.
+    """Return seconds from the start of the teacher's logged call to the student's; None if unknown.
 
-    A student that was resumed had started earlier than its log says, and a teacher that was
-    found completed was trained by an earlier call.
+    A resumed student had started earlier than its log shows, and a teacher found completed was
+    trained by an earlier call.
     """
     first, second = teacher.log, student.log
     if not (first and second and first.started and second.started and first.zone == second.zone):
@@ -60,7 +61,7 @@ def _lead(teacher: ScriptRun, student: ScriptRun) -> float | None:
 
 
 def _at(teacher: ScriptRun, share: float) -> Record:
-    """How far the teacher was after a share of its logged call, its epochs being equally long."""
+    """Return the teacher's progress after a share of its logged call, with equal epochs."""
     assert teacher.log is not None
     first = teacher.log.resumed_at or 0
     epoch = first + int(share * len(teacher.log.epochs))

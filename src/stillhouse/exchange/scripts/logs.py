@@ -1,4 +1,4 @@
-"""What the scripts printed: `logs` (standard output) and `errors` (standard error). Pure text."""
+"""Parse what the scripts printed: `logs` (stdout) and `errors` (stderr). Pure text."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ TRACEBACK = "Traceback (most recent call last):"
 class Log:
     """One call of the training script.
 
-    `started` is local time in ISO form and `zone` the name of its time zone as printed;
-    `seconds` the time until the script ended by itself; `resumed_at` the epoch (from 0) it went
-    on with and `best_before` the best test accuracy until then; `already` whether it found the
-    run completed and did nothing; `epochs` one record per finished epoch; `problems` the lines
-    that look like an epoch's but cannot be read.
+    `started` is local time in ISO form and `zone` the name of its time zone as printed. `seconds`
+    is the time until the script ended by itself. `resumed_at` is the epoch (from 0) at which it
+    resumed, `best_before` the best test accuracy until then. `already` states whether it found the
+    run completed and did nothing. `epochs` has one record per finished epoch; `problems` are lines
+    like those of an epoch that cannot be parsed.
     """
 
     started: str | None
@@ -49,15 +49,15 @@ class Log:
 
     @property
     def trained(self) -> bool:
-        """Whether this call began to train."""
+        """Return whether this call began to train."""
         return bool(self.epochs) or self.resumed_at is not None
 
 
 @dataclass(frozen=True)
 class End:
-    """How standard error says a run ended: a `failed` script or one that was killed (`lost`).
+    """How a run ended according to stderr: a `failed` script or a killed one (`lost`).
 
-    `seconds` is how long it had run, where the scheduler says so; `code` names the cause.
+    `seconds` is how long it had run, if the scheduler printed it; `code` names the cause.
     """
 
     state: Literal["failed", "lost"]
@@ -67,14 +67,14 @@ class End:
 
     @property
     def code(self) -> str:
-        """The cause that the line names (see `causes`)."""
+        """Return the cause that the line names (see `causes`)."""
         return cause_of(self.reason) or ("crash" if self.state == "failed" else "killed")
 
 
 def read_log(text: str) -> Log:
-    """Read `logs`; what is missing is None, an unfinished last epoch is left out.
+    """Parse `logs`; missing values are None, an unfinished last epoch is left out.
 
-    A line that looks like one of FIELDS and cannot be read is a problem, and the next is tried.
+    A line that matches a field but cannot be parsed is a problem, and the next one is tried.
     """
     lines = [line.strip()[:MAX_LINE] for line in text.splitlines()]
     problems: list[str] = []
@@ -82,7 +82,7 @@ def read_log(text: str) -> Log:
     epochs = _epochs(lines, problems)
     if len(problems) > MAX_PROBLEMS:
         more = len(problems) - MAX_PROBLEMS
-        problems[MAX_PROBLEMS:] = [f"logs: {more:,} more lines that cannot be read"]
+        problems[MAX_PROBLEMS:] = [f"logs: {more:,} more lines that cannot be parsed"]
     started, zone = found.pop("started") or (None, None)
     return Log(
         **{**found, "already": bool(found["already"]), "completed": bool(found["completed"])},
@@ -94,14 +94,14 @@ def read_log(text: str) -> Log:
 
 
 def read_errors(text: str) -> End | None:
-    """How a run ended by its `errors`, if they say so: the last traceback, or the last line."""
+    """Return how a run ended by its `errors`: the last traceback, or the last line."""
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith(TRACEBACK)]
     if starts:
         for number, line in enumerate(lines[starts[-1] + 1 :], start=starts[-1] + 2):
             if line and not line[0].isspace():
                 return End("failed", _short(line), number)
-        return End("failed", "a traceback that breaks off", starts[-1] + 1)
+        return End("failed", "an incomplete traceback", starts[-1] + 1)
     written = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if written:
         number, line = written[-1][0], printable(written[-1][1][-MAX_SHOWN:]).strip(" =>")
@@ -112,7 +112,7 @@ def read_errors(text: str) -> End | None:
 
 
 def epoch_record(epoch: int, train: dict[str, float], test: dict[str, float]) -> Record:
-    """An epoch's record; numbers that are not finite, which JSON has not, are named instead."""
+    """Return an epoch's record; non-finite numbers, which JSON lacks, are listed instead."""
     parts = {"train": train, "test": test}
     lost = [
         f"{part}.{name}"
@@ -128,7 +128,7 @@ def epoch_record(epoch: int, train: dict[str, float], test: dict[str, float]) ->
 
 
 def _short(line: str) -> str:
-    """A line as it may be shown: without control characters, and not endless."""
+    """Return a line for display: without control characters, and shortened."""
     return printable(line[:MAX_LINE])[:MAX_SHOWN]
 
 
@@ -184,11 +184,11 @@ FIELDS: dict[str, tuple[str, str, Callable[[re.Match[str]], Any]]] = {
         _up_to(MAX_SECONDS),
     ),
 }
-"""Of every field of Log that a line tells: the line's pattern, what it should hold, its value."""
+"""For every field of Log in a line: the line's pattern, its expected content, its value."""
 
 
 def _first(field: str, lines: list[str], problems: list[str]) -> Any:
-    """The value on the first line of a field that can be read, else None."""
+    """Return the value on the first line of a field that can be parsed, else None."""
     form, expected, convert = FIELDS[field]
     pattern = re.compile(form)
     for number, line in enumerate(lines, start=1):
@@ -225,6 +225,6 @@ def _epochs(lines: list[str], problems: list[str]) -> tuple[Record, ...]:
                 records.append(epoch_record(epoch + 1, train, test))
                 epoch = None
     if len(records) > MAX_EPOCHS:
-        problems.insert(0, f"logs: more than {MAX_EPOCHS:,} epochs: none of them is used")
+        problems.insert(0, f"logs: more than {MAX_EPOCHS:,} epochs: none is used")
         return ()
     return tuple(records)

@@ -1,4 +1,4 @@
-"""From a script run to what stillhouse's files hold. Pure; what was not recorded is left out."""
+"""Convert a script run to stillhouse's records. Pure; missing values are left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stillhouse.exchange.scripts.script_run import Outcome, ScriptRun, outcome
 
 
 def epoch_records(run: ScriptRun, config: RunConfig) -> list[Record]:
-    """One record per epoch that left a trace; a pure run's training loss is its cross entropy."""
+    """Return one record per recorded epoch; a pure run's training loss is its cross entropy."""
     records = run.records
     if config.method == PURE:
         for record in records:
@@ -31,10 +31,11 @@ def run_facts(
     runs: dict[str, ScriptRun],
     untold: Iterable[str],
 ) -> Record:
-    """The content of `run.json`; `imported` holds what has no field of ours, word for word.
+    """Return the content of `run.json`; `imported` holds, unchanged, everything without a field
+    here.
 
-    `runs` are all the imported runs by path, in which the teacher is looked up; `untold` are the
-    fields of the recipe that nothing tells.
+    `runs` are all imported runs by path, among them the teacher; `untold` are the fields of the
+    recipe without a record.
     """
     log = run.log
     return {
@@ -57,7 +58,7 @@ def run_facts(
 
 
 def unknown(run: ScriptRun, config: RunConfig, untold: Iterable[str]) -> list[str]:
-    """The settings in `config` that are not recorded but stillhouse's defaults."""
+    """Return the settings in `config` that are not recorded but stillhouse's defaults."""
     found = [f"training.{name}" for name in untold]
     if config.method != PURE:
         told = {*run.config, *config.axes}
@@ -68,7 +69,7 @@ def unknown(run: ScriptRun, config: RunConfig, untold: Iterable[str]) -> list[st
 
 
 def result_facts(run: ScriptRun, config: RunConfig, attempts: int, metrics: str) -> Record:
-    """The content of `result.json` of a run that is completed by its own record.
+    """Return the content of `result.json` of a run that is completed by its own record.
 
     `metrics` is the hash of its `metrics.jsonl`.
     """
@@ -92,7 +93,7 @@ def result_facts(run: ScriptRun, config: RunConfig, attempts: int, metrics: str)
 
 
 def unlike(run: ScriptRun, config: RunConfig) -> list[str]:
-    """Where what a run recorded differs from its path or from the round that was made of all."""
+    """Return contradictions between a run's records and its path or the round."""
     told = run.config
     expected = {
         "model": config.model,
@@ -120,9 +121,9 @@ def unlike(run: ScriptRun, config: RunConfig) -> list[str]:
 
 
 def _seconds_an_epoch(run: ScriptRun) -> float | None:
-    """The mean over the epochs that the log covers, evaluation and start included.
+    """Return the mean over the epochs in the log, with evaluation and start.
 
-    None where the time holds more: that of a method which trains a part before.
+    None if the time includes more: for a method that first trains a part.
     """
     if methods.declared(run.found.place.method).pretrains or run.seconds is None:
         return None
@@ -130,7 +131,7 @@ def _seconds_an_epoch(run: ScriptRun) -> float | None:
 
 
 def attempt_status(found: Outcome) -> dict[str, Any]:
-    """The content of an attempt's `status.json`."""
+    """Return the content of an attempt's `status.json`."""
     return {
         "state": found.state,
         "reason": found.reason,

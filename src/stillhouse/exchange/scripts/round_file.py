@@ -1,4 +1,4 @@
-"""The round that a set of script runs amounts to."""
+"""Build the round file of a set of script runs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ TEACHER_SEED = re.compile(r"/pure/[^/]+/(\d{1,9})/")
 def make_round(
     runs: list[ScriptRun], name: str, source: str, described: Round | None
 ) -> tuple[Round, list[str]]:
-    """The round of `runs`, and what in them one round file cannot say.
+    """Return the round of `runs`, and what one round file cannot express.
 
-    Datasets, networks, methods, seeds, loss weights and epochs are the records'; the recipe and
-    the legacy notes are those of `described`, for the records hold neither. A run whose teacher
-    is of another network than most has no place in the round. Raises DataError without runs.
+    Datasets, networks, methods, seeds, loss weights and epochs come from the records; the recipe
+    and the legacy notes come from `described`, because the records have neither. A run whose
+    teacher is another network than that of most runs is left out. Raises DataError without runs.
     """
     if not runs:
         raise DataError(f"{source}: no run folders found", "expected DATASET/METHOD/NETWORKS/SEED")
@@ -63,7 +63,7 @@ def _networks(runs: list[ScriptRun], described: Round | None) -> tuple[str, tupl
 
 
 def _levels(runs: list[ScriptRun]) -> list[float]:
-    """The alphas of a sweep: of the folders, and recorded where a folder has no `alpha_X`."""
+    """Return the alphas of a sweep: from the folders, or recorded without an `alpha_X` folder."""
     named = [run.found.place.alpha for run in runs if run.found.place.alpha is not None]
     recorded = [
         run.config["alpha"]
@@ -74,13 +74,13 @@ def _levels(runs: list[ScriptRun]) -> list[float]:
 
 
 def _ordered(first: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
-    """What was found, in the order of `first`, then as it comes."""
+    """Return what was found, in the order of `first`, then in order of appearance."""
     found = list(dict.fromkeys(found))
     return tuple(sorted(found, key=lambda name: [*first, *found].index(name)))
 
 
 def _unknown(runs: list[ScriptRun], described: Round | None) -> tuple[str, ...]:
-    """The fields of the recipe that nothing tells; a round file tells all of them."""
+    """Return the fields of the recipe without a record; a round file has all of them."""
     if described is not None:
         return ()
     known = {"epochs", *(name for run in runs for name in run.config)}
@@ -90,7 +90,7 @@ def _unknown(runs: list[ScriptRun], described: Round | None) -> tuple[str, ...]:
 def _weights(
     runs: list[ScriptRun], levels: list[float], notes: list[str]
 ) -> tuple[Distillation, Overrides, dict[str, Any]]:
-    """Loss weight alpha, one value, one per method or a sweep; every recorded temperature."""
+    """Return loss weight alpha (one value, one per method or a sweep) and every temperature."""
     alphas, own = _recorded(runs, "alpha"), {}
     common = ALPHA
     if not levels:
@@ -112,7 +112,7 @@ def _weights(
 
 
 def _recorded(runs: list[ScriptRun], field: str) -> dict[str, list[float]]:
-    """By distillation method, the values of a setting that its runs recorded."""
+    """Return by distillation method the recorded values of a setting."""
     found: dict[str, list[float]] = {}
     for run in runs:
         if run.found.place.method != PURE and field in run.config:
@@ -128,7 +128,7 @@ def _several(field: str, method: str, values: list[float], notes: list[str]) -> 
 def _teacher_seeds(
     runs: list[ScriptRun], seeds: tuple[int, ...], notes: list[str]
 ) -> tuple[int, ...] | None:
-    """Which teacher taught which seed, by the weights' paths; None if it is the seed's own."""
+    """Return which teacher taught which seed, by the weights' paths; None for the same seed."""
     taught: dict[int, set[int]] = {}
     for run in runs:
         found = TEACHER_SEED.search(str(run.config.get("teacher_weights")))
@@ -143,7 +143,7 @@ def _teacher_seeds(
 
 
 def _epochs(runs: list[ScriptRun], training: Training, notes: list[str]) -> int:
-    """How many epochs were planned: what the completed runs have."""
+    """Return the planned number of epochs: that of the completed runs."""
     done = [len(run.records) for run in runs if outcome(run).state == "finished"]
     if len(set(done)) > 1:
         notes.append(f"completed runs have different numbers of epochs: {sorted(set(done))}")

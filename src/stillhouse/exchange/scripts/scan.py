@@ -1,4 +1,4 @@
-"""Finding the run folders of the earlier script layout, and reading their files within bounds."""
+"""Find the run folders of the earlier script layout, and read their files within limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_DEPTH, MAX_PATH = 32, 1000
 
 @dataclass(frozen=True)
 class Place:
-    """What a run's path says: `alpha` where there is an `alpha_X` level, `teacher` in `T_to_S`."""
+    """The facts in a run's path: `alpha` of an `alpha_X` level, `teacher` of `T_to_S`."""
 
     dataset: str
     method: str
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies below a folder; `problem` says why it cannot be read, or entered."""
+    """An entry below a folder; `problem` states why it cannot be read or entered."""
 
     path: Path
     relative: str
@@ -43,9 +43,10 @@ class Entry:
     problem: str = ""
 
     def read(self) -> bytes:
-        """All of the file. Raises RunError with `problem`, or if it changed meanwhile.
+        """Return the content of the file. Raises RunError with `problem`, or if it changed
+        meanwhile.
 
-        A link is not followed, and a pipe or a device is neither opened nor waited for.
+        A link is not followed; a pipe or a device is not opened.
         """
         if self.problem or self.folder:
             raise RunError(self.problem or "a folder, expected a file")
@@ -62,7 +63,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """A run's folder and all below it; `relative` is its path below the searched folder.
+    """A run's folder with its files; `relative` is its path below the searched folder.
 
     The names in `entries` are relative to the run's folder.
     """
@@ -74,7 +75,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Scan:
-    """The runs below `base`, and what is not a run's: (entry, why) each."""
+    """The runs below `base`, and all other entries: (entry, reason) each."""
 
     base: Path
     runs: tuple[Found, ...]
@@ -82,11 +83,11 @@ class Scan:
 
 
 def scan(source: Path) -> Scan:
-    """Look through `source/experiments`, or `source` itself if there is none.
+    """Search `source/experiments`, or `source` itself if there is none.
 
-    A folder named by a number is a run's, whatever it holds; a folder that no run can be read
-    from, and each file outside of the runs, is a stray. Raises RunError for a linked
-    `experiments`: no link is followed.
+    A folder whose name is a number is a run's folder. A folder that cannot be read as a run, and
+    each file outside the runs, is listed as a stray. Raises RunError if `experiments` is a link,
+    because links are not followed.
     """
     base = source / "experiments"
     if base.is_symlink():
@@ -100,7 +101,7 @@ def scan(source: Path) -> Scan:
         if runs and entry.relative.startswith(f"{runs[-1][1]}/"):
             runs[-1][2].append(replace(entry, relative=entry.relative[len(runs[-1][1]) + 1 :]))
         elif entry.problem or not entry.folder:
-            strays.append((entry, entry.problem or "a file outside of the run folders"))
+            strays.append((entry, entry.problem or "a file outside the run folders"))
         elif entry.path.name.isdecimal():
             place = read_place(entry.relative)
             if isinstance(place, Place):
@@ -111,7 +112,7 @@ def scan(source: Path) -> Scan:
 
 
 def read_place(relative: str) -> Place | str:
-    """What `DATASET/METHOD/[alpha_X/]NETWORKS/SEED` says, or why it says nothing."""
+    """Parse `DATASET/METHOD/[alpha_X/]NETWORKS/SEED`, or return why that fails."""
     parts = relative.split("/")
     if len(parts) not in (4, 5):
         return "expected DATASET/METHOD/NETWORKS/SEED, or with alpha_X before NETWORKS"
@@ -121,12 +122,12 @@ def read_place(relative: str) -> Place | str:
         return f"'{level[0]}' is not of the form alpha_0.5"
     teacher, distilled, model = networks.rpartition("_to_")
     if (method == PURE) == bool(distilled):
-        return f"'{networks}' does not go with '{method}'"
+        return f"'{networks}' does not fit '{method}'"
     known = [(dataset, data.names()), (method, methods.names())]
     known += [(network, models.names()) for network in (model, teacher or model)]
     for name, among in known:
         if name not in among:
-            return f"stillhouse knows no '{name}' (known: {', '.join(among)})"
+            return f"'{name}' is unknown (known: {', '.join(among)})"
     if not SEED.fullmatch(seed):
         return "expected a seed of at most 9 digits"
     value = float(alpha[1]) if alpha else None
@@ -136,7 +137,7 @@ def read_place(relative: str) -> Place | str:
 
 
 def _walk(base: Path) -> Iterator[Entry]:
-    """All below a folder in the order of names, each folder before what is in it."""
+    """Yield all entries below a folder in the order of names, each folder before its content."""
     waiting = [(base, "", 0)]
     while waiting:
         path, relative, depth = waiting.pop()
@@ -158,7 +159,7 @@ def _walk(base: Path) -> Iterator[Entry]:
 
 
 def _problem(found: os.stat_result) -> str:
-    """Why a file is not read, from its state; empty if it is."""
+    """Return why a file is not read, from its state; empty if it is."""
     if stat.S_ISLNK(found.st_mode):
         return "a link, which is not followed"
     if not stat.S_ISREG(found.st_mode):

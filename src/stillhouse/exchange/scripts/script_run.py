@@ -1,4 +1,4 @@
-"""One run as the scripts left it, and what its files say together."""
+"""One run as the scripts left it, and the outcome according to all of its files."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ class ScriptRun:
 
     @property
     def config(self) -> Record:
-        """The settings that were recorded: in the metrics, else the status, else the log."""
+        """Return the recorded settings: in the metrics, else the status, else the log."""
         told = (self.metrics or {}).get("config") or (self.status or {}).get("config")
         return told or (self.log.config if self.log else None) or {}
 
     @property
     def seconds(self) -> int | None:
-        """How long its logged call lasted."""
+        """Return the duration of its logged call."""
         if self.log is not None and self.log.seconds is not None:
             return self.log.seconds
         return self.end.seconds if self.end else None
 
     @property
     def records(self) -> list[Record]:
-        """One record per epoch that left a trace, in stillhouse's fields."""
+        """Return one record per recorded epoch, in stillhouse's fields."""
         if self.metrics is not None:
             rows = zip(*(self.metrics[name] for name in clean.SERIES), strict=False)
             return [_record(epoch, *row) for epoch, row in enumerate(rows, start=1)]
@@ -53,12 +53,12 @@ class ScriptRun:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run: `epoch` epochs were finished, `best` is the best test accuracy in
-    percent of an unfinished run.
+    """The outcome of a run: `epoch` finished epochs; `best` is the best test accuracy in percent of
+    an unfinished run.
 
     `code` names the cause of the end (see `causes`). `earlier` is the attempt before the logged
-    one, if there was one. `conflicts` are the pairs of statements in its files that cannot both
-    be of one attempt.
+    one, if there was one. `conflicts` are pairs of statements in its files that cannot both
+    describe one attempt.
     """
 
     state: State
@@ -71,7 +71,7 @@ class Outcome:
 
 
 def read_run(found: Found) -> ScriptRun:
-    """Read whatever a run's folder holds."""
+    """Read all files of a run's folder."""
     problems = [f"{entry.relative}: {entry.problem}" for entry in found.entries if entry.problem]
     files = {name: _read(found, name, problems) for name in FILES}
     status = _json("status.json", files, problems)
@@ -87,10 +87,11 @@ def read_run(found: Found) -> ScriptRun:
 
 
 def outcome(run: ScriptRun) -> Outcome:
-    """What a run's files say together.
+    """Return the outcome of a run according to its files.
 
-    A completed run with its metrics stays completed. Else the end of standard error beats the
-    status, which may be an earlier attempt's: then both are kept, and named as conflicting.
+    A completed run with its metrics stays completed. Otherwise the end of stderr takes precedence
+    over the status, which may belong to an earlier attempt: then both are kept and reported as
+    conflicting.
     """
     told = run.status or {}
     word, epoch, best = told.get("status"), _finished(run), _best(run)
@@ -105,13 +106,13 @@ def outcome(run: ScriptRun) -> Outcome:
             f"errors:{run.end.line} ends in a traceback before any epoch, {shown}, "
             "as an earlier attempt left it"
         )
-        before = Outcome("lost", f"{shown} and nothing says how it ended", epoch, OPEN, best)
+        before = Outcome("lost", f"{shown} and there is no record of its end", epoch, OPEN, best)
         return Outcome("failed", run.end.reason, 0, run.end.code, None, before, (conflict,))
     return Outcome(run.end.state, run.end.reason, epoch, run.end.code, best, _before(run))
 
 
 def _open_end(run: ScriptRun, word: str | None, epoch: int, best: float | None) -> Outcome:
-    """A run whose records do not say how it ended."""
+    """Return the outcome of a run whose records do not show how it ended."""
     if word == COMPLETED:
         return Outcome(
             "lost", "its epochs cannot be read, though it completed", epoch, "disk", best
@@ -124,9 +125,9 @@ def _open_end(run: ScriptRun, word: str | None, epoch: int, best: float | None) 
 
 
 def _finished(run: ScriptRun) -> int:
-    """How many epochs were finished.
+    """Return the number of finished epochs.
 
-    The scripts count from 0: until it is completed, `epoch` is the number of the last epoch.
+    The scripts count from 0: until the run is completed, `epoch` is the number of the last epoch.
     """
     told = run.status or {}
     number = int(told.get("epoch", 0))
@@ -138,7 +139,7 @@ def _finished(run: ScriptRun) -> int:
 
 
 def _best(run: ScriptRun) -> float | None:
-    """The best test accuracy in percent that any of its files tells."""
+    """Return the best test accuracy in percent in any of its files."""
     log = run.log
     logged = [record["test"].get("accuracy") for record in log.epochs] if log else []
     told = [(run.status or {}).get("max_acc"), log.best_before if log else None, *logged]
@@ -174,7 +175,7 @@ def _record(epoch: int, loss: Any, accuracy: Any, test_loss: Any, test_accuracy:
 
 
 def _read(found: Found, name: str, problems: list[str]) -> bytes | None:
-    """What one of a run's files holds; None if there is none, or it cannot be read."""
+    """Return the content of one of a run's files; None if missing or unreadable."""
     entry = next((entry for entry in found.entries if entry.relative == name), None)
     if entry is None or entry.problem:
         return None

@@ -1,4 +1,4 @@
-"""What `stillhouse import` prints: every run's outcome, and all that deserves a remark."""
+"""The output of `stillhouse import`: every run's outcome, and all remarks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORDS: dict[State, str] = {
 
 
 def import_table(done: Import) -> Table:
-    """A row per dataset and outcome with a reason; conflicts and leftovers stand below."""
+    """Return one row per dataset and outcome with a reason; conflicts and leftovers are notes."""
     groups: Counter[tuple[str, str, str]] = Counter()
     for path, outcome in done.runs.items():
         groups[path.split("/")[0], WORDS[outcome.state], outcome.reason] += 1
@@ -27,12 +27,14 @@ def import_table(done: Import) -> Table:
     if remarked := {path for path, _ in done.notes} & set(done.runs):
         notes.insert(0, f"{len(remarked)} of {len(done.runs)} runs have remarks:")
     if done.unmapped:
-        notes.append(f"Not mapped ({len(done.unmapped)}); what can be read is kept in {done.kept}:")
+        notes.append(
+            f"Not imported ({len(done.unmapped)}); readable files are kept in {done.kept}:"
+        )
         notes += [f"{path}: {why}" for path, why in done.unmapped]
     else:
-        notes.append("Everything in the source was mapped.")
+        notes.append("Everything in the source was imported.")
     notes.append(
-        f"Round file: {done.file}. The source's files lie unchanged in each run's imported/ folder."
+        f"Round file: {done.file}. Each run's imported/ folder has its source files unchanged."
     )
     columns = ("Dataset", "Outcome", "Runs", "Reason")
     rows = tuple((d, word, n, reason or None) for (d, word, reason), n in groups.items())

@@ -1,4 +1,4 @@
-"""Writing an imported round: a workspace with a round file and one record folder per run."""
+"""Write an imported round: a workspace with a round file and one folder per run."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ VERBATIM = "imported"
 
 @dataclass(frozen=True)
 class Import:
-    """What an import wrote.
+    """The result of an import.
 
     `runs` gives each run's outcome by its path; `notes` are (path, remark) pairs; `unmapped` are
-    (path in the source, why) of everything that became no record, kept unchanged in `kept`.
+    (path in the source, reason) of everything without a record, kept unchanged in `kept`.
     """
 
     round: Round
@@ -56,11 +56,12 @@ class Import:
 
 
 def import_round(source: Path, name: str, root: Path, recipe: Path | None = None) -> Import:
-    """Read `source` and write it as round `name` into the workspace `root`, whole or not at all.
+    """Read `source` and write it as round `name` into the workspace `root`, completely or not at
+    all.
 
-    The round file `recipe` gives what the records lack; tables of published results that lie
-    beside it come along. The source is only read. Raises RunError if `root` holds anything or
-    lies in the records, DataError if the source holds no runs, ConfigError for a bad name.
+    The round file `recipe` supplies what the records lack; tables of published results beside it
+    are copied too. The source is only read. Raises RunError if `root` is not empty or is inside the
+    records, DataError if the source holds no runs, ConfigError for an invalid name.
     """
     if not NAME.fullmatch(name):
         hint = "at most 100 letters, digits, '.', '_' and '-', as in --as alpha"
@@ -95,22 +96,22 @@ def import_round(source: Path, name: str, root: Path, recipe: Path | None = None
 
 
 def _target(root: Path, base: Path) -> Path:
-    """Where the workspace comes. Raises RunError unless that is free, and not in the records."""
+    """Return the new workspace. Raises RunError unless it is free and outside the records."""
     target, cure = root.resolve(), "give a folder that does not exist yet with --root"
     if target.exists() and not target.is_dir():
         raise RunError(f"{root} is a file", cure)
     if target.exists() and any(target.iterdir()):
         raise RunError(f"{root} is not empty", cure)
     if target == Path.cwd():
-        raise RunError(f"{root} is the current folder, which is to be replaced", cure)
+        raise RunError(f"{root} is the current folder, which the import would replace", cure)
     if target.is_relative_to(base.resolve()):
-        raise RunError(f"{root} lies in {base}, which is only read", cure)
+        raise RunError(f"{root} is inside {base}, which the import only reads", cure)
     return target
 
 
 @contextmanager
 def _staged(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that takes its place if all goes well, and is removed otherwise."""
+    """Yield a folder beside `target` that replaces it on success and is removed otherwise."""
     target.parent.mkdir(parents=True, exist_ok=True)
     sweep(target.parent)
     staged = temporary(target)
@@ -125,7 +126,7 @@ def _staged(target: Path) -> Iterator[Path]:
 def _write(
     staged: Path, round_: Round, recipe: Path | None, matched: dict[str, ScriptRun]
 ) -> tuple[Round, dict[str, Outcome], list[tuple[str, str]]]:
-    """Write the round file and every run; the round as read back, outcomes and remarks."""
+    """Write the round file and every run; return the round as read back, outcomes, remarks."""
     file = _write_round(round_, staged)
     round_ = load_round(file)
     workspace = Workspace(staged)
@@ -142,15 +143,15 @@ def _write(
 
 
 def _unfit(run: ScriptRun) -> str:
-    """Why a run cannot be of any round; empty if it can."""
+    """Return why a run fits no round; empty if it does."""
     alpha = run.config.get("alpha", 0)
     if run.found.place.teacher and run.found.place.alpha is None and alpha >= 1:
-        return f"recorded alpha {alpha:g}, a round file takes 0 to below 1"
+        return f"recorded alpha {alpha:g}, a round file accepts 0 <= alpha < 1"
     return ""
 
 
 def path_of(run: ScriptRun, round_: Round) -> str:
-    """The path that a run has in the round: in a sweep every distilled run has its alpha level."""
+    """Return a run's path in the round: in a sweep every distilled run has an alpha level."""
     place = run.found.place
     networks = f"{place.teacher}_to_{place.model}" if place.teacher else place.model
     level = ""
@@ -161,13 +162,13 @@ def path_of(run: ScriptRun, round_: Round) -> str:
 
 
 def _copy_published(recipe: Path, file: Path) -> None:
-    """Copy the table of published results that lies beside a round file beside another."""
+    """Copy the table of published results from beside one round file to beside another."""
     if results_file(recipe).exists():
         shutil.copyfile(results_file(recipe), results_file(file))
 
 
 def _match(runs: list[ScriptRun], round_: Round) -> tuple[dict[str, ScriptRun], list[ScriptRun]]:
-    """Each run of the round's matrix with its files, and the folders that are left over."""
+    """Return each run of the matrix with its files, and the folders that are left over."""
     matrix = {config.path for config in expand(round_.model_copy(update={"imported": None}))}
     matched: dict[str, ScriptRun] = {}
     left = []
@@ -182,7 +183,7 @@ def _match(runs: list[ScriptRun], round_: Round) -> tuple[dict[str, ScriptRun], 
 
 def _why(run: ScriptRun, round_: Round, matched: dict[str, ScriptRun]) -> str:
     path = path_of(run, round_)
-    why = f"the round made of all has no run {path}"
+    why = f"the imported round has no run {path}"
     if run.found.place.teacher not in (None, round_.teacher):
         why += f": its teacher is {round_.teacher}; import such folders alone"
     if path in matched:
@@ -205,7 +206,7 @@ def _write_run(
     runs: dict[str, ScriptRun],
     untold: tuple[str, ...],
 ) -> tuple[Outcome, list[str]]:
-    """Write a run's folder; return its outcome and what deserves a remark."""
+    """Write a run's folder; return its outcome and remarks."""
     folder, found = workspace.folder(config), outcome(run)
     folder.path.mkdir(parents=True)
     facts = run_facts(run, config, found, runs, untold)
@@ -234,7 +235,7 @@ def _write_run(
 
 
 def _unfinished(taught: dict[str, Any], epochs: int) -> str:
-    """Say that a run's teacher was still in training when the run started."""
+    """Return a remark if a run's teacher was still in training when the run started."""
     epoch, accuracy = taught.get("epoch_at_start"), taught.get("accuracy_at_start")
     if epoch is None or accuracy is None:
         return "it started before its teacher was finished"
@@ -250,7 +251,7 @@ def _write_attempt(attempt: Attempt, status: dict[str, Any]) -> None:
 
 
 def _keep(entries: tuple[Entry, ...], target: Path) -> dict[str, Any]:
-    """Copy a run's files unchanged; weights stay where they are, with their hash noted."""
+    """Copy a run's files unchanged; weights are not copied, but their hash is recorded."""
     kept: dict[str, Any] = {}
     for entry in entries:
         if not entry.folder:
@@ -262,7 +263,7 @@ def _keep(entries: tuple[Entry, ...], target: Path) -> dict[str, Any]:
 
 
 def _copy(entry: Entry, target: Path) -> bytes | None:
-    """Copy a file unless it holds weights; what it holds, or None if it cannot be read."""
+    """Copy a file unless it holds weights; return its content, or None if unreadable."""
     try:
         content = entry.read()
     except RunError:
