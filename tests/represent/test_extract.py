@@ -28,6 +28,7 @@ from stillhouse.represent.facts import FILE as FACTS_FILE
 from stillhouse.represent.store import FILE, read
 from stillhouse.runs.files import file_hash
 from stillhouse.runs.process import Process, process_started
+from stillhouse.seeding import reseed
 from stillhouse.show.extract import extract_table
 from stillhouse.tables import Table
 from workbench import Bench, edit
@@ -53,7 +54,7 @@ def test_every_run_is_extracted_once_and_predicts_what_it_recorded(trained: Benc
     table, sound = extracted(trained)
     assert sound
     found = counts(table)
-    assert (found["Runs"], found["Extracted"], found["Predicted otherwise"]) == (4, 4, 0)
+    assert (found["Networks"], found["Extracted"], found["Predicted otherwise"]) == (5, 5, 0)
     for path in trained.runs:
         result = trained.folder(path).completed()
         assert result is not None
@@ -65,7 +66,7 @@ def test_every_run_is_extracted_once_and_predicts_what_it_recorded(trained: Benc
     before = {path: store(trained, path).stat() for path in trained.runs}
     again, sound = extracted(trained)
     assert sound
-    assert counts(again)["There before"] == 4
+    assert counts(again)["There before"] == 5
     assert {path: store(trained, path).stat() for path in trained.runs} == before
 
 
@@ -124,6 +125,19 @@ def test_the_saved_inference_model_is_extracted_not_the_student(trained: Bench) 
     assert facts["parameters"] == pure["parameters"] + 1
 
 
+def test_an_untrained_network_of_the_teachers_kind_is_extracted(trained: Bench) -> None:
+    extracted(trained)
+    kept = read(trained.workspace.experiments / "untrained" / "Digits" / "ResNetBaby" / "0" / FILE)
+    assert (kept.header.weights, kept.header.epoch) == ("untrained", 0)
+    digits = data.load("Digits", trained.workspace.root)
+    reseed("init", 0, "ResNetBaby")
+    network = models.build("ResNetBaby", digits.spec).eval()
+    with torch.no_grad():
+        images = normalise(digits.test.rows(slice(0, 20)).images, digits.spec)
+        logits = network(images).logits
+    np.testing.assert_allclose(kept.test.logits[:20], logits.numpy(), rtol=1e-4, atol=1e-5)
+
+
 def test_changed_weights_and_the_best_ones_are_extracted_anew(trained: Bench) -> None:
     extracted(trained)
     folder = trained.folder(PURE)
@@ -158,12 +172,12 @@ def test_a_borrowed_teacher_is_extracted_once_and_its_workspace_is_left_alone(
     assert sound
     home = bench.workspace.experiments / "borrowed" / TEACHER
     assert read(home / FILE).run == TEACHER
-    assert counts(table)["Extracted"] == 3
+    assert counts(table)["Extracted"] == 4
     assert sorted(lent.rglob("*")) == files
     shutil.rmtree(home.parents[3])
     extracted(trained)
     table, _ = extracted(bench)
-    assert counts(table)["There before"] == 3
+    assert counts(table)["There before"] == 4
     assert not home.exists()
 
 
@@ -229,7 +243,7 @@ def test_a_run_trained_on_other_images_is_refused(trained: Bench) -> None:
     table, sound = extracted(trained)
     assert not sound
     assert any(PURE in note and "other images" in note for note in table.notes)
-    assert counts(table)["Extracted"] == 3
+    assert counts(table)["Extracted"] == 4
 
 
 def test_files_whose_rows_differ_are_refused(
@@ -264,7 +278,7 @@ def test_a_custom_network_that_fails_is_named_and_the_others_go_on(
     monkeypatch.setattr(extract, "open_network", opened)
     table, sound = extracted(trained, jobs=2)
     assert not sound
-    assert (counts(table)["Extracted"], counts(table)["Failed"]) == (3, 1)
+    assert (counts(table)["Extracted"], counts(table)["Failed"]) == (4, 1)
     assert any(PURE in note and "same device" in note for note in table.notes)
 
 
@@ -297,7 +311,7 @@ def test_two_processes_divide_the_runs(trained: Bench) -> None:
         (folder / claim.FILE).write_text(text)
         table, sound = extracted(trained)
         assert sound
-        assert (counts(table)["Extracted"], counts(table)["Not extracted"]) == (3, 1)
+        assert (counts(table)["Extracted"], counts(table)["Not extracted"]) == (4, 1)
         assert any(PURE in note and str(other.pid) in note for note in table.notes)
     finally:
         other.kill()

@@ -322,9 +322,14 @@ def analyze(
         ),
     ] = None,
     accuracy: AccuracyOption = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes that compute measures (default: cores).")
+    ] = None,
     format: Annotated[Picture, typer.Option(help="How figures are written.")] = Picture.png,
 ) -> None:
-    """Draw a round's test accuracies: every seed, mean and sample standard deviation per method.
+    """Write a round's tables and figures: accuracies, and what the extracted layers have in common.
+
+    The tables need `stillhouse extract`; with --figure only figures are drawn.
 
     Example: stillhouse analyze rounds/digits.yaml --figure accuracy --format pdf
     """
@@ -332,6 +337,7 @@ def analyze(
     from stillhouse import data
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import part, survey
+    from stillhouse.show.analyze import analyze_table
     from stillhouse.show.figures.accuracy import accuracy_figure
     from stillhouse.show.figures.style import save
     from stillhouse.show.results import which_epoch
@@ -342,6 +348,11 @@ def analyze(
             raise unknown_name("figure", name, FIGURES)
     workspace, loaded, _ = open_round(root, round_)
     seen, which = part(survey(workspace, loaded), only), which_epoch(accuracy)
+    if not figure:
+        transfer, files = analyze_table(workspace, seen, jobs, partial(say, err=True))
+        show(transfer, Format.rich)
+        for file in files:
+            say(str(file))
     folder = out or workspace.root / "analysis" / f"experiment_{loaded.round}" / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     for dataset in seen.round.datasets:

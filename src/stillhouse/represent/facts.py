@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, NotRequired
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from stillhouse.represent.store import Which
 from stillhouse.runs.records import Digest, Natural, Percent, Schema
 
 FILE = "extracted.json"
@@ -23,7 +24,7 @@ class Facts(TypedDict):
     logits' top-two margin is at most `largest_margin` of the range of the row's logits.
     """
 
-    weights: Literal["final", "best", "file"]
+    weights: Which
     weights_sha256: Digest
     accuracy: Percent
     top5: NotRequired[Percent]

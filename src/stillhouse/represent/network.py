@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from stillhouse import methods, models
+from stillhouse.config import renamed
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Dataset
 from stillhouse.errors import RunError
@@ -18,6 +19,7 @@ from stillhouse.models.base import Network
 from stillhouse.plugin import kept
 from stillhouse.represent.store import BESIDE
 from stillhouse.represent.targets import Target
+from stillhouse.seeding import reseed
 from stillhouse.training.precision import settle
 from stillhouse.training.recorder import load_into
 from stillhouse.training.reopen import Place, reopen
@@ -44,6 +46,7 @@ def open_network(target: Target, data: Dataset, place: Place) -> Opened:
     weights are not the recorded ones or do not fit, and whatever a custom component raises.
     """
     config = target.config.model_copy(update={"files": kept(target.config.files, target.kept)})
+    reseed("init", config.seed, renamed.first("model", config.model))
     network, groups = _build(config, data, place, target.kept)
     if taken := [name for name in groups if name in BESIDE]:
         raise RunError(
@@ -53,7 +56,7 @@ def open_network(target: Target, data: Dataset, place: Place) -> Opened:
         )
     if target.weights == "file":
         put_weights(network, read_weights(target.file), target.file)
-    else:
+    elif target.weights != "untrained":
         load_into(network, target.file, target.sha256)
     network.requires_grad_(False).eval()
     settle(network, place.device)

@@ -11,7 +11,7 @@ from stillhouse.represent.classes import margins
 from stillhouse.represent.store import Float32, Int64
 from stillhouse.represent.targets import Target
 from stillhouse.runs.files import read_recorded
-from stillhouse.runs.records import MOVE_AWAY
+from stillhouse.runs.records import MOVE_AWAY, Result
 
 # A row may be predicted otherwise elsewhere if its two highest logits are closer than this share
 # of the range of its logits: float32 convolutions differ by about 1e-5 between machines, with
@@ -25,14 +25,16 @@ def differing(target: Target, logits: Float32, labels: Int64, tf32: bool) -> tup
     """How many test rows are predicted otherwise than recorded, and their largest margin.
 
     `logits` (rows, classes), `labels` (rows,). Raises RunError if one differs by more than
-    rounding: these are not the logits of the recorded network.
+    rounding: these are not the logits of the recorded network. An untrained network has no record.
     """
+    if target.result is None:
+        return 0, 0.0
     bound = TF32_ROUNDING if tf32 else ROUNDING
     predicted = logits.argmax(axis=1)
     right = int((predicted == labels).sum())
     if target.weights == "file":
-        return _imported(target, 100 * right / len(labels)), 0.0
-    before = _predictions(target) if target.weights == "final" else None
+        return _imported(target, target.result, 100 * right / len(labels)), 0.0
+    before = _predictions(target, target.result) if target.weights == "final" else None
     if before is not None:
         rows = np.flatnonzero(predicted != before)
         margin = float(margins(logits[rows]).max()) if len(rows) else 0.0
@@ -57,10 +59,9 @@ def differing(target: Target, logits: Float32, labels: Int64, tf32: bool) -> tup
     )
 
 
-def _imported(target: Target, accuracy: float) -> int:
+def _imported(target: Target, result: Result, accuracy: float) -> int:
     """Raise RunError unless the accuracy is the final or the best one that was recorded."""
-    final = target.result["final"]["test"]["accuracy"]
-    best = target.result["best"]["test_accuracy"]
+    final, best = result["final"]["test"]["accuracy"], result["best"]["test_accuracy"]
     if min(abs(accuracy - one) for one in (final, best)) > IMPORTED_POINTS:
         raise RunError(
             f"{target.file}: {accuracy:.2f} % of the test images right, but {target.name} recorded "
@@ -71,12 +72,12 @@ def _imported(target: Target, accuracy: float) -> int:
     return 0
 
 
-def _predictions(target: Target) -> Int64 | None:
+def _predictions(target: Target, result: Result) -> Int64 | None:
     """The classes that the run recorded; None if it recorded none. Raises RunError if damaged."""
-    if "predictions" not in target.result:
+    if "predictions" not in result:
         return None
     path = target.folder.predictions
-    content = read_recorded(path, target.result["predictions"], cure=MOVE_AWAY)
+    content = read_recorded(path, result["predictions"], cure=MOVE_AWAY)
     try:
         return load(content)["predictions"].astype(np.int64)
     except (SafetensorError, KeyError) as error:

@@ -28,6 +28,7 @@ from stillhouse.runs.records import Digest, Natural
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
+Which = Literal["final", "best", "file", "untrained"]
 FORMAT = 1
 FILE = "representations.safetensors"
 CURE = "remove it and repeat `stillhouse extract`"
@@ -63,7 +64,8 @@ class Header:
     """Which network was shown which images.
 
     `run` is the run's path and `data` the content hash of its dataset; `sha256` is the hash of the
-    file of weights, `weights` which one it is, `epoch` the epoch after which it was written;
+    file of weights, `weights` which one it is (`untrained`: initial
+    weights, in no file), `epoch` the epoch after which it was written;
     `rows` is the hash of the ids and labels of all rows (see `rows_hash`), `code` the version of
     stillhouse, `device` what computed the rows.
     """
@@ -72,7 +74,7 @@ class Header:
     dataset: str
     data: Digest
     sha256: Digest
-    weights: Literal["final", "best", "file"]
+    weights: Which
     epoch: Natural
     rows: Digest
     code: str

@@ -7,6 +7,7 @@ writes into no other workspace.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,17 +19,19 @@ from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
 from stillhouse.config.teacher_file import check_fields, is_pattern
 from stillhouse.errors import ConfigError, RunError
+from stillhouse.plugin import versioned
 from stillhouse.represent.facts import FACTS
 from stillhouse.represent.facts import FILE as FACTS_FILE
-from stillhouse.represent.store import FILE, Header, read_header
+from stillhouse.represent.store import FILE, Header, Which, read_header
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import file_hash
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Result
 
-Which = Literal["final", "best", "file"]
 BORROWED = "borrowed"
+UNTRAINED = "untrained"
+STORED = "stored"
 FIELDS = ("run", "dataset", "method", "model", "seed")
 NO_WEIGHTS = "imported without weights: name their files with --weights, as in {run}/best.pth"
 
@@ -36,6 +39,8 @@ NO_WEIGHTS = "imported without weights: name their files with --weights, as in {
 @dataclass(frozen=True)
 class Target:
     """A completed run: `weights` says which file of weights `file` is, `home` takes the results.
+
+    An untrained network has no result, and no file.
 
     `name` is its path below `experiments/`; `kept` the experiments folder with the copies of the
     custom components that it was trained with.
@@ -49,7 +54,7 @@ class Target:
     weights: Which
     file: Path
     sha256: str
-    result: Result
+    result: Result | None
 
     @property
     def store(self) -> Path:
@@ -70,13 +75,15 @@ class Target:
     @property
     def epoch(self) -> int:
         """The epoch after which the weights were written."""
+        if self.result is None:
+            return 0
         part = self.result["best"] if self.weights == "best" else self.result["final"]
         return part["epoch"]
 
     @property
     def size(self) -> int:
         """The number of parameters, which orders networks by cost; 0 if unknown."""
-        return self.result.get("cost", {}).get("parameters", 0)
+        return self.result.get("cost", {}).get("parameters", 0) if self.result else 0
 
     def stored(self) -> Header | None:
         """The header of the file of representations, if it is of these weights.
@@ -111,6 +118,10 @@ def targets(workspace: Workspace, seen: Survey, weights: str) -> list[Target | S
         for name, one in _borrowed(workspace, cell, weights):
             found.setdefault(name, one)
         found[cell.config.path] = _own(workspace, cell, weights)
+    for cell in seen.cells:
+        if cell.config.teacher and not isinstance(found[cell.config.path], Skipped):
+            one = _untrained(workspace, cell.config)
+            found.setdefault(one.name, one)
     return [*found.values()]
 
 
@@ -124,8 +135,28 @@ def teacher_name(run: RunConfig) -> str | None:
     return f"{'adopted' if is_pattern(source) else BORROWED}/{run.teacher_path}"
 
 
+def untrained_name(run: RunConfig) -> str | None:
+    """The name of the untrained network of the kind of a run's teacher; None without a teacher."""
+    return f"{UNTRAINED}/{run.dataset}/{run.teacher.model}/0" if run.teacher else None
+
+
+def _untrained(workspace: Workspace, run: RunConfig) -> Target:
+    """The network of a run's teacher as training with seed 0 would begin with it."""
+    name = untrained_name(run)
+    assert name is not None and run.teacher is not None
+    model, home = run.teacher.model, workspace.experiments / name
+    files = tuple(file for file in run.files if file.name in (run.dataset, model))
+    config = RunConfig(
+        dataset=run.dataset, method="pure", model=model, seed=0, training=run.training, files=files
+    )
+    identity = f"untrained {versioned('model', model, files)}"
+    sha256 = hashlib.sha256(identity.encode()).hexdigest()
+    folder, kept = RunFolder(home), workspace.experiments
+    return Target(name, config, folder, home, kept, "untrained", home, sha256, None)
+
+
 def _check_weights(weights: str, imported: bool) -> None:
-    if weights in ("final", "best"):
+    if weights in ("final", "best", STORED):
         return
     if not is_pattern(weights):
         raise ConfigError(
@@ -165,7 +196,7 @@ def _borrowed(
     except RunError as error:
         yield name, Skipped(name, error.message)
         return
-    if isinstance(there, Target) and "adopted" in there.result:
+    if isinstance(there, Target) and there.result and "adopted" in there.result:
         files = tuple(file for file in run.files if file.name in (run.dataset, run.teacher.model))
         config = there.config.model_copy(update={"files": files})
         yield name, replace(there, config=config, kept=workspace.experiments)
@@ -183,6 +214,43 @@ def _extracted_there(target: Target) -> bool:
         return False
 
 
+def as_stored(workspace: Workspace, seen: Survey) -> list[tuple[Target, Header] | Skipped]:
+    """The networks of a survey whose representations are there, from whatever weights.
+
+    Raises RunError if some were extracted from final weights and some from best ones.
+    """
+    found: list[tuple[Target, Header] | Skipped] = []
+    for one in targets(workspace, seen, STORED):
+        if isinstance(one, Target) and one.store.exists():
+            try:
+                found.append((one, read_header(one.store)))
+            except RunError as error:
+                found.append(Skipped(one.name, error.message))
+        else:
+            found.append(one if isinstance(one, Skipped) else Skipped(one.name, "not extracted"))
+    trained = [one for one in found if not isinstance(one, Skipped) and one[0].result]
+    for which in ("final", "best"):
+        if all(_is(which, target, header) for target, header in trained):
+            return found
+    names = {which: [t.name for t, h in trained if _is(which, t, h)] for which in ("final", "best")}
+    old = [t.name for t, h in trained if not (_is("final", t, h) or _is("best", t, h))]
+    what = (
+        f"{old[0]} was extracted from other weights than it has now"
+        if old
+        else f"{names['final'][0]} was extracted from its final weights, {names['best'][0]} from "
+        "its best ones"
+    )
+    raise RunError(what, "repeat `stillhouse extract`")
+
+
+def _is(which: str, target: Target, header: Header) -> bool:
+    """Whether a file is of a run's final or best weights; a user's file counts as final."""
+    if header.weights == "file":
+        return which == "final"
+    assert target.result is not None
+    return dict(target.result["weights"]).get(which) == header.sha256
+
+
 def _target(
     name: str, folder: RunFolder, home: Path, experiments: Path, weights: str, root: Path
 ) -> Target | Skipped:
@@ -198,6 +266,8 @@ def _target(
             name, config, folder, home, experiments, "file", file, file_hash(file), result
         )
     which: Literal["final", "best"] = "best" if weights == "best" else "final"
+    if weights == STORED and which not in result["weights"]:
+        return Target(name, config, folder, home, experiments, "file", folder.final, "", result)
     if which not in result["weights"]:
         return Skipped(name, NO_WEIGHTS)
     file = {"final": folder.final, "best": folder.best}[which]

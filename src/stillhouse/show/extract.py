@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "Dataset",
-    "Runs",
+    "Networks",
     "Extracted",
     "There before",
     "Not extracted",
@@ -62,7 +62,7 @@ def extract_table(
     found = _look(wanted)
     if not (found.stored or found.pending or found.failed):
         raise RunError(
-            f"round {seen.round.round}: no run can be extracted ({_reasons(found.skipped)})",
+            f"round {seen.round.round}: no run can be extracted ({reasons(found.skipped)})",
             "train it first",
         )
     log(
@@ -153,7 +153,7 @@ def _row(dataset: str, wanted: Sequence[Target | Skipped], found: _Found) -> tup
 def _notes(found: _Found) -> list[str]:
     notes = [f"{name}: {error}" for name, error in found.failed.items()]
     if found.skipped:
-        notes.append(f"Not extracted: {_reasons(found.skipped)}.")
+        notes.append(f"Not extracted: {reasons(found.skipped)}.")
     if any(outcome.differing for outcome in found.done.values()):
         notes.append(
             "Predicted otherwise: test images whose predicted class is not the recorded one, "
@@ -163,7 +163,7 @@ def _notes(found: _Found) -> list[str]:
     return notes
 
 
-def _reasons(skipped: dict[str, str]) -> str:
+def reasons(skipped: dict[str, str]) -> str:
     """How many runs are left out for each reason, with the first of them."""
     texts = []
     for reason in dict.fromkeys(skipped.values()):

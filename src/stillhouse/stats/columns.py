@@ -90,6 +90,8 @@ MEASURES = (
     Column("layer", "text", "", "group of the network: `layer1`, `layer2`, `layer3`, `logits`"),
     Column("measure", "text", "", "name of the measure"),
     Column("value", "number", "", "its value, in the measure's own unit"),
+    Column("teacher", "text", "", "the teacher whose logits the run's are compared with"),
+    Column("kind", "text", "", "what that teacher is to the run, as in `pairs`"),
     Column("why", "text", "", "why there is no value"),
 )
 PAIRS = (
@@ -100,13 +102,42 @@ PAIRS = (
     Column("layer_b", "text", "", "group of the second network"),
     Column("measure", "text", "", "name of the measure"),
     Column("value", "number", "", "its value, in the measure's own unit"),
+    Column(
+        "kind",
+        "text",
+        "",
+        "what run b is to run a: `own_teacher`, `other_teacher` (another seed's), `pure_teacher` "
+        "(run a was not taught), `student_pure`, `teacher_teacher`, `pure_pure`, "
+        "`student_student`, `untrained`, `permuted`, `cross_layer`",
+    ),
     Column("why", "text", "", "why there is no value"),
+)
+TRANSFER = (
+    Column("dataset", "text", "", "name of the dataset"),
+    Column("arm", "text", "", "label of the row in result tables"),
+    Column("layer", "text", "", "group of the student, or `logits`"),
+    Column("measure", "text", "", "name of the measure"),
+    Column(
+        "quantity",
+        "text",
+        "",
+        "`excess`: with its own teacher, less that of the pure student of its seed with the same "
+        "teacher; `specificity`: with its own teacher, less its mean with other seeds' teachers",
+    ),
+    Column("n", "integer", "seeds", "seeds that have both"),
+    Column("value", "number", "", "mean difference over seeds, in the measure's own unit"),
+    Column("sd", "number", "", "sample standard deviation of the differences"),
+    Column("low", "number", "", "lower end of the 95 % interval (Student's t)"),
+    Column("high", "number", "", "upper end"),
+    Column("p", "number", "", "two-sided p of no difference"),
+    Column("why", "text", "", "why there is no interval, or no value"),
 )
 TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
     "runs": ("run", RUNS),
     "epochs": ("run and finished epoch", EPOCHS),
     "measures": ("run, layer and measure", MEASURES),
     "pairs": ("pair of layers and measure", PAIRS),
+    "transfer": ("arm, layer, measure and quantity", TRANSFER),
 }
 
 

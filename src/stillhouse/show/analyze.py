@@ -1,0 +1,159 @@
+"""`analyze`: the tables of a round, and what was transferred by each method."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stillhouse.represent.analyse import FOLDER, cached, key, run, tasks
+from stillhouse.represent.compute import LOGITS, Tables
+from stillhouse.represent.matrix import networks
+from stillhouse.represent.measures import REGISTRY
+from stillhouse.represent.store import Header, check_same_rows
+from stillhouse.represent.targets import Skipped, Target, as_stored
+from stillhouse.rounds.survey import Survey
+from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.files import write_atomic
+from stillhouse.show.extract import reasons
+from stillhouse.show.progress import ShareProgress
+from stillhouse.stats.columns import EPOCHS, MEASURES, PAIRS, RUNS, TRANSFER, Column, records
+from stillhouse.stats.runs import epochs_frame, runs_frame
+from stillhouse.stats.transfer import transfer_frame
+from stillhouse.tables import Table
+
+HEADLINES = (
+    ("linear_cka", "excess", "CKA excess"),
+    ("linear_cka", "specificity", "CKA specificity"),
+    ("agreement", "excess", "Agreement excess"),
+    ("agreement", "specificity", "Agreement specificity"),
+)
+EXCESS = (
+    "Excess: similarity to the own teacher, less that of the pure student of the same seed to the "
+    "same teacher. Specificity: less the mean similarity to other seeds' teachers. Mean over "
+    "seeds with the 95 % interval of Student's t; agreement in points."
+)
+
+
+def analyze_table(
+    workspace: Workspace, seen: Survey, jobs: int | None, log: Callable[[str], None]
+) -> tuple[Table, list[Path]]:
+    """Write all tables of a round; return the headlines by method, and the files.
+
+    Without extracted networks only the tables of runs and epochs are written. What was computed
+    before is read from the cache. Raises RunError if rows of files differ or a file is damaged.
+    """
+    found = as_stored(workspace, seen)
+    skipped = {one.name: one.reason for one in found if isinstance(one, Skipped)}
+    stored = [one for one in found if not isinstance(one, Skipped)]
+    runs, (epochs, damaged) = runs_frame(seen), epochs_frame(seen.cells)
+    contents: list[tuple[str, Iterable[Mapping[str, Any]], Sequence[Column]]] = [
+        ("runs", records(runs), RUNS),
+        ("epochs", records(epochs), EPOCHS),
+    ]
+    transfer: list[dict[str, Any]] = []
+    if stored:
+        tables = _computed(workspace, stored, jobs, log)
+        transfer = records(transfer_frame(runs, tables.measures, tables.pairs))
+        contents += [
+            ("measures", sorted(tables.measures, key=_order), MEASURES),
+            ("pairs", sorted(tables.pairs, key=_order), PAIRS),
+            ("transfer", transfer, TRANSFER),
+        ]
+    home = workspace.root / "analysis" / f"experiment_{seen.round.round}" / "tables"
+    home.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, rows, columns in contents:
+        write_atomic(home / f"{name}.csv", _csv([*rows], columns))
+        files.append(home / f"{name}.csv")
+    notes = [EXCESS] if transfer else []
+    notes += [f"{run}: its epochs are left out ({why})." for run, why in damaged.items()]
+    if skipped:
+        notes.append(f"Without measures: {reasons(skipped)}.")
+    return _headlines(seen, transfer, notes), files
+
+
+def _computed(
+    workspace: Workspace,
+    stored: Sequence[tuple[Target, Header]],
+    jobs: int | None,
+    log: Callable[[str], None],
+) -> Tables:
+    """The rows of measures and pairs of all extracted networks."""
+    for dataset in dict.fromkeys(header.dataset for _, header in stored):
+        check_same_rows(header for _, header in stored if header.dataset == dataset)
+    known = networks(stored)
+    names = [measure.name for measure in REGISTRY.values() if measure.default]
+    folder = workspace.root / "analysis" / FOLDER
+    wanted, tables = [], Tables()
+    for task in tasks(known, names):
+        name = key(task, known)
+        if (before := cached(folder, name)) is None:
+            wanted.append((name, task))
+        else:
+            _add(tables, before)
+    log(f"networks: {len(stored)}; arms to compute: {len(wanted)}")
+    for computed in run(wanted, folder, jobs or os.cpu_count() or 1, ShareProgress(log)):
+        _add(tables, computed)
+    return tables
+
+
+def _add(tables: Tables, more: Tables) -> None:
+    tables.measures += more.measures
+    tables.pairs += more.pairs
+
+
+def _order(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """An order of rows that does not depend on which arm was computed first."""
+    places = ("dataset", "run", "run_a", "run_b", "kind", "layer", "layer_a", "layer_b", "measure")
+    return tuple(str(row.get(name) or "") for name in (*places, "teacher"))
+
+
+def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> bytes:
+    """Rows as CSV: the listed columns, then those that only rows have; a missing value is empty."""
+    more = dict.fromkeys(name for row in rows for name in row)
+    names = [*dict.fromkeys([*(column.name for column in columns), *more])]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    """A cell of a CSV file: numbers with fraction to nine significant digits, as float32 has."""
+    return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def _headlines(seen: Survey, transfer: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> Table:
+    """One row per distilled arm: excess and specificity at its last layer."""
+    arms: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, Any]]] = {}
+    for row in transfer:
+        values = arms.setdefault((row["dataset"], row["arm"]), {})
+        if row["layer"] == LOGITS or row["measure"] in ("linear_cka",):
+            values[row["measure"], row["quantity"]] = row  # of layers, the last one stays
+    rows = []
+    for (dataset, arm), values in arms.items():
+        found = [values.get((measure, quantity)) for measure, quantity, _ in HEADLINES]
+        seeds = max((int(one["n"]) for one in found if one), default=0)
+        rows.append((dataset, arm, seeds, *(_interval(one) for one in found)))
+    columns = ("Dataset", "Method", "Seeds", *(title for _, _, title in HEADLINES))
+    title = f"round {seen.round.round}: what was transferred, last layer and logits"
+    return Table(
+        title,
+        columns,
+        tuple(rows),
+        tuple(notes),
+        empty="no distilled network is extracted: stillhouse extract",
+    )
+
+
+def _interval(row: Mapping[str, Any] | None) -> str | None:
+    if row is None or row["value"] is None:
+        return None
+    if row["low"] is None:
+        return f"{row['value']:+.3f}"
+    return f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"

@@ -1,0 +1,112 @@
+"""What was transferred: differences of similarities, with intervals over seeds.
+
+*Excess* is a student's similarity to its own teacher less that of the pure student of its seed to
+the same teacher: how much distillation added. *Specificity* is the similarity to its own teacher
+less the mean similarity to the teachers of other seeds: how much of it is of this teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from stillhouse.stats.columns import TRANSFER, frame
+from stillhouse.stats.inference import difference
+
+Row = Mapping[str, Any]
+DETAILS = ("bandwidth",)  # detail columns by which one measure has several values
+NO_CONTROL = "no valid pure student of its seeds was compared with the same teacher"
+NO_OTHERS = "no other seed trained a teacher of this kind"
+
+
+@dataclass
+class _Seeds:
+    """An arm's values by seed: with its own teacher, the control's, with other teachers."""
+
+    own: dict[int, float] = field(default_factory=dict)
+    pure: dict[int, float] = field(default_factory=dict)
+    others: dict[int, list[float]] = field(default_factory=dict)
+
+
+def transfer_frame(
+    runs: pd.DataFrame, measures: Iterable[Row], pairs: Iterable[Row]
+) -> pd.DataFrame:
+    """Return excess and specificity of every distilled arm, layer and measure.
+
+    `runs` is the table of runs; only valid ones count. `measures` and `pairs` are rows of the
+    tables of these names.
+    """
+    valid = runs[runs["valid"].fillna(False) & (runs["state"] == "done")]
+    known = {str(one["run"]): one for one in valid.to_dict("records")}
+    pure = {
+        (one["dataset"], one["student"], one["seed"]): name
+        for name, one in known.items()
+        if one["method"] == "pure"
+    }
+    values = [*_similarities(measures, pairs)]
+    controls = {one[1:]: value for one, value in values if one[0] == "pure_teacher"}
+    arms: dict[tuple[str, ...], _Seeds] = {}
+    for (kind, name, teacher, layer, measure), value in values:
+        if kind not in ("own_teacher", "other_teacher") or (run := known.get(name)) is None:
+            continue
+        place = (str(run["dataset"]), str(run["arm"]), layer, measure)
+        seeds, seed = arms.setdefault(place, _Seeds()), int(run["seed"])
+        if kind == "other_teacher":
+            seeds.others.setdefault(seed, []).append(value)
+            continue
+        seeds.own[seed] = value
+        control = pure.get((run["dataset"], run["student"], run["seed"]))
+        if control and (same := controls.get((control, teacher, layer, measure))) is not None:
+            seeds.pure[seed] = same
+    rows = [row for place, seeds in arms.items() for row in _quantities(place, seeds)]
+    return frame(rows, TRANSFER)
+
+
+def _similarities(
+    measures: Iterable[Row], pairs: Iterable[Row]
+) -> Iterable[tuple[tuple[str, str, str, str, str], float]]:
+    """Every value as ((kind, run, teacher, layer, measure), value), missing ones left out."""
+    for row in pairs:
+        if row["value"] is not None:
+            place = (row["kind"], row["run_a"], row["run_b"], row["layer_a"])
+            yield (*place, _name(row)), row["value"]
+    for row in measures:
+        if row["value"] is not None and row.get("teacher"):
+            place = (row["kind"], row["run"], row["teacher"], row["layer"])
+            yield (*place, _name(row)), row["value"]
+
+
+def _name(row: Row) -> str:
+    """The measure with the details that tell several values of it apart: `rbf_cka 0.5`."""
+    return " ".join([row["measure"], *(f"{row[one]:g}" for one in DETAILS if row.get(one))])
+
+
+def _quantities(place: tuple[str, ...], seeds: _Seeds) -> Iterable[dict[str, Any]]:
+    others = {seed: sum(many) / len(many) for seed, many in seeds.others.items()}
+    sides = {"excess": (seeds.pure, NO_CONTROL), "specificity": (others, NO_OTHERS)}
+    dataset, arm, layer, measure = place
+    for quantity, (side, why) in sides.items():
+        found = difference(seeds.own, side, "paired")
+        row: dict[str, Any] = {
+            "dataset": dataset,
+            "arm": arm,
+            "layer": layer,
+            "measure": measure,
+            "quantity": quantity,
+        }
+        if found is None:
+            yield {**row, "n": 0, "why": why}
+            continue
+        yield {
+            **row,
+            "n": found.n,
+            "value": found.value,
+            "sd": found.sd,
+            "low": found.low,
+            "high": found.high,
+            "p": found.p,
+            "why": found.why or None,
+        }
