@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from stillhouse.config.resolve import resolve
+from stillhouse.represent.store import FILE
+from stillhouse.show.extract import extract_table
+from stillhouse.tables import Table
 from stillhouse.training.reopen import Place
 from stillhouse.training.worker import work
 from workbench import Bench
@@ -86,3 +90,19 @@ def train(bench: Bench) -> None:
         if runs:
             work(runs, place, None, None, lambda text: None, problems.append)
     assert problems == []
+
+
+def extracted(bench: Bench, weights: str = "final", **options: Any) -> tuple[Table, bool]:
+    workspace = bench.workspace
+    only = options.pop("only", None)
+    given = {"data_root": workspace.root, "device": "cpu", "jobs": 1, "log": lambda text: None}
+    return extract_table(workspace, bench.look(only), weights, **(given | options))
+
+
+def counts(table: Table) -> dict[str, Any]:
+    (row,) = table.rows
+    return dict(zip(table.columns, row, strict=True))
+
+
+def store(bench: Bench, path: str) -> Path:
+    return bench.folder(path).path / FILE
