@@ -182,6 +182,16 @@ def test_headings_are_folded_before_cells_and_numbers_never() -> None:
     assert any("1234567890" in line for line in lines)
 
 
+def test_rows_with_long_texts_are_shown_one_below_the_other() -> None:
+    row = ("momentum", "0.9", None, "word " * 12)
+    table = Table("t", ("Name", "A", "B", "Why"), (row,), stacked=True)
+    lines = render(table, "rich", 40).splitlines()
+    assert lines[2].split() == ["momentum", "A:", "0.9"]
+    assert lines[3].split()[:2] == ["Why:", "word"] and max(map(len, lines)) <= 40
+    assert render(table, "rich", 200).splitlines()[2].split() == [*table.columns]
+    assert "| momentum | 0.9 |" in render(table, "md")
+
+
 def test_nothing_found_is_one_sentence_and_no_table_head() -> None:
     table = Table("Jobs", ("Job", "Id"), (), empty="none was submitted")
     assert render(table, "rich") == "Jobs: none was submitted\n"

@@ -38,6 +38,8 @@ def screen(shown: Table | Listing, width: int | None, color: bool, drop: bool) -
         shown, dropped = without_spare(shown, width)
         if dropped:
             notes.append(f"Not shown at this width: {', '.join(dropped)} (--format csv has all).")
+    if isinstance(shown, Table) and shown.stacked and not fits(shown, width):
+        shown = shown.listing()
     empty = not (shown.rows if isinstance(shown, Table) else shown.items)
     _print_line(console, f"{shown.title}: {shown.empty}" if empty else shown.title, bold=True)
     if not empty and isinstance(shown, Table):

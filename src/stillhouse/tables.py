@@ -35,7 +35,8 @@ class Table:
     the (row, column) of cells to stress. `details` are notes that are shown when asked for.
     Where a table is too wide, a terminal goes without the columns named in `spare`, the first
     first, and says so; then long cells are folded, or with `keys` the table is broken into blocks
-    of columns that each begin with the first `keys` ones. `empty` stands for a table of no rows.
+    of columns that each begin with the first `keys` ones; with `stacked` each row is shown as an
+    entry of a list. `empty` stands for a table of no rows.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Table:
     bold: frozenset[tuple[int, int]] = frozenset()
     details: tuple[str, ...] = ()
     empty: str = "nothing to show"
+    stacked: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -77,6 +79,20 @@ class Table:
             details=all_of(self.details),
             empty=change(self.empty),
         )
+
+    def listing(self) -> Listing:
+        """Each row as an entry: its first cell in front, the others with their column's name."""
+        named = len(self.columns) > 2
+        items = []
+        for row in self.rows:
+            cells = zip(self.columns[1:], row[1:], strict=True)
+            lines = [
+                f"{name}: {text_of(cell)}" if named else text_of(cell)
+                for name, cell in cells
+                if cell is not None
+            ]
+            items.append(Item(text_of(row[0]), "\n".join(lines)))
+        return Listing(self.title, tuple(items), self.notes, self.empty)
 
     def cells(self, column: int) -> list[Cell]:
         """A column's cells."""

@@ -54,7 +54,7 @@ class Records:
         return {found.rule for found in self.look()}
 
     def texts(self, rule: str) -> list[str]:
-        return [found.text for found in self.look() if found.rule == rule]
+        return [found.sentence for found in self.look() if found.rule == rule]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def records(tmp_path: Path) -> Records:
 def test_a_healthy_round_gives_no_warning(records: Records) -> None:
     found = records.arms().look()
     assert {one.rule: one.level for one in found} == {"inconclusive": "finding"}
-    assert "Logit KD +0.33 [" in found[0].text and "(n = 3, needs about " in found[0].text
+    assert "Logit KD +0.33 [" in found[0].sentence and "(n = 3, needs about " in found[0].sentence
     assert len(found[0].runs) == 6
 
 
@@ -73,8 +73,8 @@ def test_an_effect_is_a_finding_with_its_tests(records: Records) -> None:
     (found,) = (one for one in records.arms(L=[93.9, 94.0, 93.8]).look() if one.rule == "helps")
     assert (
         found.level == "finding"
-        and "Welch p < 0.001" in found.text
-        and "Dunnett p < 0.001" in found.text
+        and "Welch p < 0.001" in found.sentence
+        and "Dunnett p < 0.001" in found.sentence
     )
 
 
@@ -83,7 +83,7 @@ def test_an_interval_without_0_may_be_inconclusive_too(records: Records) -> None
     texts = records.arms(L=[92.35, 92.6, 92.5]).texts("inconclusive")
     (found,) = (text for text in texts if "Logit KD" in text)
     assert found.startswith("The interval does not cover 0, but p adjusted")
-    assert "RKD" not in found and "Holm p = 0.0" in found
+    assert "RKD" not in found and "adjusted p = 0.0" in found
 
 
 def test_harm_and_equivalence_are_told(records: Records) -> None:
@@ -136,9 +136,12 @@ def test_a_collapsed_run_and_its_best_epoch(records: Records) -> None:
     records.scripts.run(f"{R}/0", [18.13, 10.0, 10.0], losses=losses)
     found = {one.rule: one for one in records.look()}
     assert found["failed-chance"].level == found["collapsed"].level == "alarm"
-    assert "ended at 10.00 %, which guessing reaches (up to 10.94 %)" in found["failed-chance"].text
-    assert "2.303 = ln 10" in found["collapsed"].text
-    assert "its best, 18.13 %, is of epoch 1 of 3 and no result" in found["collapsed"].text
+    assert (
+        "ended at 10.00 %, which guessing reaches (up to 10.94 %)"
+        in found["failed-chance"].sentence
+    )
+    assert "2.303 = ln 10" in found["collapsed"].sentence
+    assert "its best, 18.13 %, is of epoch 1 of 3 and no result" in found["collapsed"].sentence
 
 
 def test_an_unfinished_teacher_and_a_student_above_it(records: Records) -> None:
@@ -147,9 +150,11 @@ def test_an_unfinished_teacher_and_a_student_above_it(records: Records) -> None:
     told = log(0, (50.0, 55.0), (58.0, 60.0))
     records.scripts.run(f"{T}/0", status=status, log=told, errors=WALLTIME)
     found = {one.rule: one for one in records.look() if one.level == "alarm"}
-    assert "epoch 2 of 2, 60.00 % at best until then (PBS: job killed" in found["incomplete"].text
+    assert (
+        "epoch 2 of 2, 60.00 % at best until then (PBS: job killed" in found["incomplete"].sentence
+    )
     assert "is above its teacher (60.00 %), which is unfinished" in (
-        found["above-unfinished-teacher"].text
+        found["above-unfinished-teacher"].sentence
     )
 
 
@@ -160,7 +165,7 @@ def test_a_teacher_still_in_training_explains_an_outlier(records: Records) -> No
         records.run(f"{T}/{seed}", 94.0 + seed / 10, log=late.replace("14:24", "13:24"))
         told = early.replace("14:24", "14:00") if seed == 0 else early.replace("14:24", "15:24")
         records.run(f"{L}/{seed}", accuracy, log=told)
-    found = {one.rule: one.text for one in records.look()}
+    found = {one.rule: one.sentence for one in records.look()}
     assert found["teacher-in-training"].startswith("Logit KD: 1 of 3 runs started while")
     assert "seed 0 at about epoch 1 of 2 (50." in found["teacher-in-training"]
     assert "Logit KD, seed 0 (88.00 %) is an outlier: -4.50 points" in found["seed-outlier"]
@@ -213,7 +218,7 @@ def test_identical_curves_of_different_settings(records: Records) -> None:
 def test_seeds_and_lengths_that_differ(records: Records) -> None:
     records.arms(R=[])
     records.scripts.run(f"{R}/0", [60.0, 70.0, 92.1])
-    found = {one.rule: one.text for one in records.look()}
+    found = {one.rule: one.sentence for one in records.look()}
     assert found["uneven-seeds"].startswith("Sound seeds differ: 3 for Teacher (ResNet112)")
     assert found["mixed-epochs"] == "Completed runs have different numbers of epochs: [2, 3]"
 
@@ -239,15 +244,17 @@ def test_calibration_that_shifts(tmp_path: Path) -> None:
             result = bench.folder(f"{path}/{seed}").result
             edit(result, lambda content, ece=ece: content["final"]["test"].update(ece=ece))
     found = observe(bench.look())
-    (text,) = (one.text for one in found if one.rule == "calibration")
-    assert text == "Calibration error differs from pure's 2.0 %: Logit KD 5.5 %"
+    (text,) = (one.sentence for one in found if one.rule == "calibration")
+    assert text == (
+        "The expected calibration error differs from the pure student's 2.0 %: Logit KD 5.5 %"
+    )
 
 
 def test_recipes_that_differ_between_arms(tmp_path: Path) -> None:
     bench = Bench(tmp_path, overrides={"methods": {"rkd": {"label_smoothing": 0.1}}})
     bench.finish_all([90, 90, 80, 81, 82, 83, 84, 85])
-    found = [one.text for one in observe(bench.look()) if one.rule == "confound"]
-    assert found == ["Recipes differ between arms: rkd: label_smoothing 0.1 (others 0.0)"]
+    found = [one.sentence for one in observe(bench.look()) if one.rule == "confound"]
+    assert found == ["Recipes differ between arms: rkd: label_smoothing 0.1 (others 0)"]
 
 
 def test_smoothed_teachers_and_swept_values(tmp_path: Path) -> None:
@@ -260,9 +267,10 @@ def test_smoothed_teachers_and_swept_values(tmp_path: Path) -> None:
         sweep={"alpha": [0.25, 0.5]},
     )
     bench.finish_all([90, 80, 81, 82])
-    found = {one.rule: one.text for one in observe(bench.look())}
+    found = {one.rule: one.sentence for one in observe(bench.look())}
     assert "label smoothing 0.1" in found["smoothed-teacher"]
-    assert found["swept"].startswith("Logit KD: alpha=0.5: 82.00 %, alpha=0.25: 81.00 %")
+    assert found["swept"].startswith("The best value of Logit KD was chosen")
+    assert "alpha=0.5: 82.00 % and alpha=0.25: 81.00 %" in found["swept"]
 
 
 def test_a_round_that_has_not_begun_says_nothing(tmp_path: Path) -> None:
@@ -284,12 +292,12 @@ def test_epoch_records_that_changed_are_named(records: Records) -> None:
     metrics.write_text(metrics.read_text().replace("0.25", "0.26") + "\n")
     found = observe(survey(Workspace(done.file.parent), done.round))
     (one,) = (one for one in found if one.level == "alarm")
-    assert one.rule == "damaged" and one.runs == (f"{L}/0",) and str(metrics) in one.text
+    assert one.rule == "damaged" and one.runs == (f"{L}/0",) and str(metrics) in one.sentence
 
 
 def test_no_sentence_speaks_of_significance(alpha: Import) -> None:
     seen = survey(Workspace(alpha.file.parent), alpha.round)
-    texts = [one.text for which in ("final", "best") for one in observe(seen, which)]
+    texts = [one.sentence for which in ("final", "best") for one in observe(seen, which)]
     assert texts and not any("significan" in text.lower() for text in texts)
 
 
@@ -298,7 +306,7 @@ def test_round_alpha_shows_what_its_authors_saw_and_what_they_missed(alpha: Impo
     found = observe(seen, "best")
 
     def has(dataset: str, rule: str, *parts: str) -> bool:
-        texts = [one.text for one in found if (one.dataset, one.rule) == (dataset, rule)]
+        texts = [one.sentence for one in found if (one.dataset, one.rule) == (dataset, rule)]
         return any(all(part in text for part in parts) for text in texts)
 
     assert has("Cifar10", "weak-teacher", "+0.35 points")
@@ -326,7 +334,7 @@ def test_the_command_lists_them_for_people_and_programs(records: Records) -> Non
     runner, root = CliRunner(), str(records.root / "old")
     shown = runner.invoke(app, ["observe", "old", "--root", root])
     assert shown.exit_code == 0, shown.output
-    assert "round old, CIFAR-10: key observations" in shown.output
+    assert "round old, CIFAR-10: observations" in shown.output
     assert shown.output.splitlines()[-1] == f"next: stillhouse table old --root {root}"
     listed = runner.invoke(app, ["observe", "old", "--root", root, "--format", "csv"])
     assert listed.stdout.splitlines()[0] == "dataset,level,rule,text,runs"

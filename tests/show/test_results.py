@@ -9,6 +9,7 @@ import pytest
 from stillhouse.errors import ConfigError, DataError
 from stillhouse.exchange.published import read_results
 from stillhouse.show.results import against_tables, seed_tables
+from stillhouse.tables import render
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 ROUNDS = Path(__file__).parents[2] / "rounds"
@@ -17,6 +18,7 @@ METHODS = ["rkd", "nst", "fitnets", "attention_transfer", "factor_transfer", "lo
 
 def test_rows_stand_in_the_documents_order(tmp_path: Path) -> None:
     bench = Bench(tmp_path, methods=METHODS)
+    bench.finish(f"{PURE}/0", 80.0)
     (table,) = seed_tables(bench.look(), "final")
     assert [row[0] for row in table.rows] == [
         "Teacher (ResNet20)",
@@ -76,6 +78,8 @@ def test_another_accuracy_is_refused(bench: Bench) -> None:
 def test_every_dataset_has_its_table_and_every_student_its_row(tmp_path: Path) -> None:
     students = ["ResNetBaby", "ResNet56"]
     bench = Bench(tmp_path, datasets=["Digits", "SVHN"], students=students, methods=["logit"])
+    bench.finish(f"{TEACHER}/0", 90.0)
+    bench.finish("SVHN/pure/ResNet20/0", 90.0)
     digits, svhn = seed_tables(bench.look(), "final")
     assert (digits.title.split(":")[0], svhn.title.split(":")[0]) == (
         "round tiny, Digits",
@@ -88,10 +92,17 @@ def test_every_dataset_has_its_table_and_every_student_its_row(tmp_path: Path) -
     ]
 
 
+def test_a_round_without_results_is_one_sentence(tmp_path: Path) -> None:
+    tables = seed_tables(Bench(tmp_path, datasets=["Digits", "SVHN"]).look(), "final")
+    assert [table.rows for table in tables] == [(), ()]
+    assert all("no run is done" in render(table, "rich").splitlines()[0] for table in tables)
+
+
 def test_a_student_of_anothers_teacher_is_no_teacher(tmp_path: Path) -> None:
     Bench(tmp_path / "first").finish(f"{TEACHER}/0", 90.0)
     students = ["ResNet20"]
     bench = Bench(tmp_path / "later", teachers_from="../first", students=students)
+    bench.finish(f"{RKD}/0".replace("ResNetBaby", "ResNet20"), 80.0)
     (table,) = seed_tables(bench.look(), "final")
     assert [row[0] for row in table.rows] == ["Student pure (ResNet20)", "Logit KD", "RKD"]
 

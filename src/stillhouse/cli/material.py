@@ -56,7 +56,8 @@ def list_methods(
         )
         for name in methods.names(files)
     )
-    table = Table("Methods", ("Name", "In tables", "What it is", "Parameters"), rows)
+    columns = ("Name", "In tables", "What it is", "Parameters")
+    table = Table("Methods", columns, rows, stacked=True)
     show(table, format, _next("list methods logit", round_, root))
 
 

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 
 from stillhouse.errors import printable_lines
 from stillhouse.tables import Format, Listing, Table, render
@@ -45,17 +46,22 @@ def say(text: str, err: bool = False) -> None:
     _write(printable_lines(text) + "\n", err)
 
 
-def show(shown: Table | Listing, format: Format, next_command: str = "") -> None:
-    """Print a table or a list to stdout and the suggestion as the last line.
+def show(
+    shown: Table | Listing | Sequence[Table | Listing], format: Format, next_command: str = ""
+) -> None:
+    """Print tables or lists to stdout, and the suggestion as the last line.
 
     On a terminal nothing is wider than it; elsewhere lines have at most 120 characters.
     For csv, latex and json the suggestion goes to stderr, so that piped data stays clean.
     """
-    if format is Format.rich:
-        shown = shown.mapped(_encodable)
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else PIPED
-    _write(render(shown, format, width, color=terminal and _styled(), drop=terminal))
+    several = [shown] if isinstance(shown, Table | Listing) else shown
+    for number, one in enumerate(several):
+        if format is Format.rich:
+            one = one.mapped(_encodable)
+        text = render(one, format, width, color=terminal and _styled(), drop=terminal)
+        _write("\n" * bool(number) + text)
     if next_command:
         say(f"next: {next_command}", err=format not in (Format.rich, Format.md))
 

@@ -97,10 +97,8 @@ def table(
         write = statistics_numbers if data else statistics_table
         tables = [write(seen, one) for one in frames]
     tables = [join(tables, seen.round.datasets)] if data else once(tables, notes)
-    for one in tables[:-1]:
-        show(one, format)
     last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else [])))
-    show(last, format, again("status", round_, root))
+    show([*tables[:-1], last], format, again("status", round_, root))
 
 
 def observe(
@@ -130,11 +128,12 @@ def observe(
     if format in (Format.csv, Format.json):
         show(observation_records(loaded.round, found), format, next_command)
         return
-    for number, name in enumerate(seen.round.datasets, start=1):
+    listings = []
+    for name in seen.round.datasets:
         own = [one for one in found if one.dataset == name]
         label = data.spec(name, loaded.files).label
-        listing = observation_list(loaded.round, label, own)
-        show(listing, format, next_command if number == len(seen.round.datasets) else "")
+        listings.append(observation_list(loaded.round, label, own))
+    show(listings, format, next_command)
 
 
 def compare(
@@ -170,12 +169,13 @@ def compare(
         check_parameters(later, file)
         show(diff_rounds(earlier, later), format, again("plan", b, root))
         return
-    write = results_numbers
-    if format not in (Format.csv, Format.json):
-        show(settings_table(earlier, later), format)
-        write = results_table
     both = part(survey(first, earlier), only), part(survey(second, later), only)
-    show(write(*both, which_epoch(accuracy)), format, again("observe", b, root))
+    which, following = which_epoch(accuracy), again("observe", b, root)
+    if format in (Format.csv, Format.json):
+        show(results_numbers(*both, which), format, following)
+    else:
+        tables = [settings_table(earlier, later), results_table(*both, which)]
+        show(tables, format, following)
 
 
 def doctor(
@@ -255,6 +255,7 @@ def verify(
 def _verify_steps(
     run: str, root: Path, steps: int, data_root: Path | None, device: str, format: Format
 ) -> None:
+    from stillhouse.config.identity import as_written
     from stillhouse.config.recorded import recorded
     from stillhouse.rounds.workspace import Workspace
     from stillhouse.tables import Table
@@ -271,8 +272,9 @@ def _verify_steps(
         for what, then, now in found.checks
     )
     notes = tuple(
-        f"differs from when it was trained: {field}: {was} -> {now}"
-        for field, was, now in found.changed
+        f"differs from when it was trained: {field}: {was[:SHOWN_DIGITS]} -> {now[:SHOWN_DIGITS]}"
+        for field, *values in found.changed
+        for was, now in [map(as_written, values)]
     )
     same = all(then == now for _, then, now in found.checks)
     title = f"{run}: {'every bit is the same' if same else 'NOT the same'}"

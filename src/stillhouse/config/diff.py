@@ -67,6 +67,8 @@ def diff_rounds(a: Round, b: Round) -> Table:
             for row in rows
         ),
         notes=tuple(notes),
+        empty="no setting differs",
+        stacked=True,
     )
 
 

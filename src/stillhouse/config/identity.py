@@ -75,6 +75,17 @@ def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any
     ]
 
 
+def as_written(value: Any) -> str:
+    """A setting as a round file has it: `true`, `0.05`, `[pad_crop, flip]`; None is `not set`."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(as_written, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def flatten(fields: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of a nested dict as (dotted field, value); an empty dict has none."""
     for key, value in fields.items():

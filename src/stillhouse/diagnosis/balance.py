@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import sqrt
 from statistics import fmean, median, stdev
 
+from stillhouse.config.identity import as_written
 from stillhouse.diagnosis.case import Case, Finding, Line
 from stillhouse.diagnosis.comparisons import unequal_recipe
 
@@ -100,7 +101,7 @@ def _stronger(case: Case) -> Line | None:
     """Where its recipe regularises more than that of the pure runs."""
     for name, was, now in unequal_recipe(case):
         if name in REGULARISERS and now > was:
-            return case.fact(name, f"{name} {was!r} in pure, {now!r} here")
+            return case.fact(name, f"{name} {as_written(was)} in pure, {as_written(now)} here")
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from statistics import mode
 from typing import Any
 
-from stillhouse.config.identity import counted, difference
+from stillhouse.config.identity import as_written, counted, difference
 from stillhouse.diagnosis.case import Case, Finding
 
 # A recipe's field that says how a run is computed, not what is learned.
@@ -18,7 +18,10 @@ CURVES = ("train.accuracy", "test.accuracy", "test.ce")
 def confounded(case: Case) -> Iterator[Finding]:
     """Its recipe is not that of the pure runs it is compared with."""
     if unequal := unequal_recipe(case):
-        text = ", ".join(f"{name} {was!r} in pure, {now!r} here" for name, was, now in unequal)
+        text = ", ".join(
+            f"{name} {as_written(was)} in pure, {as_written(now)} here"
+            for name, was, now in unequal
+        )
         yield Finding("confounded", "certain", (case.fact(unequal[0][0], text),))
 
 

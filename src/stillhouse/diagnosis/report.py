@@ -79,10 +79,12 @@ def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:
 
 
 def _item(case: Case, finding: Finding, below: Path) -> Item:
-    """`failed` `RUN: CAUSE (CODE, likely).`, and below it the evidence and what to do."""
-    text = f"{case.path}: {CODES[finding.code].meaning} ({finding.code}, {finding.confidence})."
+    """`failed` `RUN: CAUSE.`, and below it the evidence, how sure it is, and what to do."""
+    text = f"{case.path}: {CODES[finding.code].meaning}."
     evidence = [place(line, below) for line in finding.evidence]
-    return Item(verdict(case, finding), text, (*evidence, f"what to do: {_cure(case, finding)}"))
+    sure = f"cause {finding.code}, {finding.confidence}"
+    cure = f"what to do: {_cure(case, finding)}"
+    return Item(verdict(case, finding), text, (*evidence, sure, cure))
 
 
 def _cure(case: Case, finding: Finding) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stillhouse import data, methods, models
+from stillhouse.config.identity import as_written
 from stillhouse.config.load import check_parameters
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import RunError
@@ -34,7 +35,7 @@ def check_round(
             data.check(dataset, data_root, round_.files)
     try_own_files(cell.config for cell in seen.cells if cell.state.name != "done")
     changed = [
-        f"{cell.config.path}: {field}: {was!r} -> {now!r}"
+        f"{cell.config.path}: {field}: {as_written(was)} -> {as_written(now)}"
         for cell, fields in changed_runs(seen.cells)
         for field, was, now in fields
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from stillhouse.config.identity import counted, difference
+from stillhouse.config.identity import as_written, counted, difference
 from stillhouse.config.recorded import recorded
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
@@ -87,7 +87,9 @@ def _other_recipes(cells: list[Cell]) -> tuple[str, ...]:
             section, _, name = field.partition(".")
             filled_in = b is None and (section == "distillation" or name not in settings)
             if not (filled_in and section in ("distillation", "parameters")):
-                differing.setdefault(f"{field} {a} (now {b})", []).append(cell.config.path)
+                differing.setdefault(f"{field} {as_written(a)} (now {as_written(b)})", []).append(
+                    cell.config.path
+                )
     return tuple(
         f"Trained with {what}: {_some(paths)}." for what, paths in sorted(differing.items())
     )
@@ -105,7 +107,7 @@ def _arms_recipes(cells: list[Cell]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for config in students:
         for field, a, b in difference(config.training.model_dump(), usual.model_dump()):
-            found[f"{config.method}: {field} {a} (others {b})"] = None
+            found[f"{config.method}: {field} {as_written(a)} (others {as_written(b)})"] = None
     return (f"Recipes differ between arms: {'; '.join(found)}.",)
 
 

@@ -68,7 +68,10 @@ def rehearse(
     told = f"{bad} cannot be trained" if bad else "all can be trained"
     title = f"round {seen.round.round}: {len(trials)} distinct cells tried, {told}"
     rows = tuple(_row(part, trial) for part, trial in trials)
-    return Table(title, COLUMNS, rows, tuple(notes)), fits and not bad
+    table = Table(title, COLUMNS, rows, tuple(notes), empty="every run is done")
+    if not bad:
+        table = table.select(range(len(COLUMNS) - 1))
+    return table, fits and not bad
 
 
 def distinct(seen: Survey) -> dict[str, Part]:
@@ -122,5 +125,5 @@ def _row(part: Part, trial: Trial) -> tuple[str | int | float | None, ...]:
     return (
         *(run.dataset, run.label, run.model, teacher, part.left),
         *(seconds, memory),
-        trial.problem or "none",
+        trial.problem or None,
     )

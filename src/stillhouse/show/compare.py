@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from stillhouse import data, methods
@@ -190,7 +190,7 @@ def settings_table(a: Round, b: Round) -> Table:
     if not left or b.compares_to not in (None, a.round):
         return table
     note = f"{b.round} gives reasons for {', '.join(left)} too, in which it does not differ here."
-    return Table(table.title, table.columns, table.rows, (*table.notes, note))
+    return replace(table, notes=(*table.notes, note))
 
 
 def _fits(a: Round, b: Round, key: str) -> bool:

@@ -12,6 +12,7 @@ from torch import nn
 
 from stillhouse import data, methods, models
 from stillhouse.config.expand import expand
+from stillhouse.config.identity import as_written
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import Round, RunConfig, Teacher, Training
 from stillhouse.data.base import Batch
@@ -77,13 +78,13 @@ def _example(method: str) -> RunConfig:
 
 
 def _card(kind: type[Method], summary: str) -> Rows:
-    defaults = kind.Config().model_dump()
+    settings = [f"{k} = {as_written(v)}" for k, v in kind.Config().model_dump().items()]
     return [
         ("source", summary),
         ("formula", kind.card.formula),
         ("layers", kind.card.layers),
         ("taught by", TAUGHT_BY[kind.taught_by]),
-        ("parameters", ", ".join(f"{name} = {value}" for name, value in defaults.items()) or None),
+        ("parameters", ", ".join(settings) or None),
         *(("hazard", hazard) for hazard in kind.card.hazards),
     ]
 
@@ -97,9 +98,8 @@ def _cells(runs: Iterable[RunConfig]) -> Rows:
             measured[shape] = _extra(_build(run))
         axes = "".join(f", {name} {value:g}" for name, value in run.axes.items())
         pair = f"{run.teacher.model} to {run.model}" if run.teacher else run.model
-        cell = f"{run.dataset}, {pair}{axes}: "
-        rows.append((f"{cell}loss", loss_text(run)))
-        rows += [(f"{cell}{what}", value) for what, value in measured[shape]]
+        rows.append(("with", f"{run.dataset}, {pair}{axes}"))
+        rows += [("loss", loss_text(run)), *measured[shape]]
     return rows
 
 
@@ -136,7 +136,7 @@ def _extra(parts: _Parts) -> Rows:
     before = parts.method.pretraining()
     frozen = f", {counts[False]:,} frozen" if counts[False] else ""
     if before:
-        frozen += f" (pretrained for {before.key['epochs']} epochs, once a teacher)"
+        frozen += f" (pretrained for {before.key['epochs']} epochs, once per teacher)"
     return [("extra parameters", f"{counts[True]:,} trained{frozen}"), ("time", _cost(parts))]
 
 

@@ -19,6 +19,7 @@ from stillhouse.tables import Table, from_rows
 
 KINDS: dict[str, Kind] = {"final": "final_epoch", "best": "best_epoch"}
 FAILED = "FAILED"
+NOTHING = "no run is done"
 DDOF = "The standard deviation divides by n - 1 and is shown from three seeds on."
 VALID = "Valid is a completed run that learned something; no other is in a mean."
 
@@ -37,7 +38,7 @@ def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
     seeds = sorted({cell.config.seed for cell in seen.cells})
     found = arms(seen, dataset, which)
     rows = []
-    for arm in found:
+    for arm in found if tried(found) else ():
         by_seed = {run["seed"]: _shown(run, which) for run in arm.runs}
         shown = [by_seed.get(seed) for seed in seeds]
         planned = f"{arm.summary.n}/{len(arm.cells)}"
@@ -54,7 +55,13 @@ def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
         spare=("n", *reversed(names)),
         bold=frozenset((row, len(seeds) + 1) for row in best(found)),
         details=details,
+        empty=NOTHING,
     )
+
+
+def tried(found: Sequence[Arm]) -> bool:
+    """Whether there is a result, or a failure, to show."""
+    return any(cell.state.name == "done" or cell.shown in TRIED for a in found for cell in a.cells)
 
 
 def best(found: Sequence[Arm]) -> list[int]:

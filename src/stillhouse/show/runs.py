@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.columns import RUNS, records
 from stillhouse.stats.runs import runs_frame
+from stillhouse.tables import Cell as Value
 from stillhouse.tables import Table, from_rows
+
+# What a narrow terminal goes without first: it stands in the run's path, or is seldom asked for.
+SPARE = (
+    *("dataset", "method", "axis", "value", "student", "teacher", "seed"),
+    *("valid", "loss", "best_epoch", "epochs", "best_accuracy"),
+)
 
 
 def runs_table(seen: Survey, cells: Iterable[Cell], numbers: bool = False) -> Table:
@@ -16,8 +23,22 @@ def runs_table(seen: Survey, cells: Iterable[Cell], numbers: bool = False) -> Ta
     `numbers`: for programs, with every column; for readers those up to `loss` and `why`.
     """
     rows = records(runs_frame(Survey(seen.round, list(cells))))
-    if not numbers:
-        names = [column.name for column in RUNS]
-        shown = [*names[: names.index("loss") + 1], "epochs", "why"]
-        rows = [{name: row[name] for name in shown} for row in rows]
-    return from_rows("runs: accuracies in percent", rows)
+    title = f"round {seen.round.round}: test accuracy (%) of every run"
+    return from_rows(title, rows) if numbers else _for_readers(title, rows)
+
+
+def _for_readers(title: str, rows: list[dict[str, Value]]) -> Table:
+    """Without columns that hold nothing; why a run has no accuracy stands below."""
+    names = [column.name for column in RUNS]
+    known = {name for row in rows for name, value in row.items() if value is not None}
+    shown = [n for n in (*names[: names.index("loss") + 1], "epochs") if n in known]
+    cells = [tuple(_short(name, row[name]) for name in shown) for row in rows]
+    notes = tuple(f"{row['run']}: {row['why']}" for row in rows if row["why"])
+    spare = tuple(name for name in SPARE if name in shown)
+    return Table(title, tuple(shown), tuple(cells), notes, keys=1, spare=spare)
+
+
+def _short(name: str, value: Value) -> Value:
+    if name.endswith("accuracy") and isinstance(value, float):
+        return f"{value:.2f}"
+    return round(value, 3) if isinstance(value, float) else value

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from stillhouse.config.identity import counted, difference, identity
+from stillhouse.config.identity import as_written, counted, difference, identity
 from stillhouse.config.recorded import recorded
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError, describe, one_line
@@ -102,7 +102,7 @@ def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> N
     changed += difference({"data": run["data"]}, {"data": facts["data"]})
     changed += difference(_taught_by(run), _taught_by(facts))
     if changed:
-        lines = [f"{field}: {was!r} -> {now!r}" for field, was, now in changed]
+        lines = [f"{field}: {as_written(was)} -> {as_written(now)}" for field, was, now in changed]
         raise RunError(
             f"{folder.path} was started with another configuration:\n    " + "\n    ".join(lines),
             OTHER_IMAGES

@@ -22,7 +22,7 @@ FEW = 4
 
 @dataclass(frozen=True)
 class Observation:
-    """A sentence with its numbers and n.
+    """A sentence with its numbers and n; `parts` are what it lists at its end, one by one.
 
     alarm: numbers that must not be used; warning: numbers to be read with care; finding: a
     result; note: for the reader. `runs` are the paths of the runs it rests on.
@@ -33,6 +33,12 @@ class Observation:
     dataset: str
     text: str
     runs: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The text with its parts: `Calibration error differs from pure's 1.7 %: NST 3.8 %`."""
+        return f"{self.text}: {listed(self.parts)}" if self.parts else self.text
 
 
 @dataclass(frozen=True)
@@ -102,10 +108,17 @@ class Scene:
         readable = [cell for cell in self.cells if cell.state.name != "unreadable"]
         return {cell.config.path: _records(cell) for cell in readable}
 
-    def say(self, level: Level, rule: str, text: str, cells: Sequence[Cell] = ()) -> Observation:
+    def say(
+        self,
+        level: Level,
+        rule: str,
+        text: str,
+        cells: Sequence[Cell] = (),
+        parts: Sequence[str] = (),
+    ) -> Observation:
         """An observation of this dataset."""
         paths = tuple(cell.config.path for cell in cells)
-        return Observation(level, rule, self.dataset, text, paths)
+        return Observation(level, rule, self.dataset, text, paths, tuple(parts))
 
 
 def _records(cell: Cell) -> list[Epoch] | str:

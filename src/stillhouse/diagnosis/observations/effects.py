@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import mean
 
-from stillhouse.diagnosis.observations.base import Observation, Scene, listed, shown
+from stillhouse.diagnosis.observations.base import Observation, Scene, shown
 from stillhouse.diagnosis.observations.teachers import teachers_had
 from stillhouse.stats.frame import Row, pure_of
 from stillhouse.stats.inference import Difference
@@ -13,7 +13,7 @@ from stillhouse.stats.summary import MIN_SEEDS
 from stillhouse.stats.verdict import MARGIN
 from stillhouse.stats.wording import SHORT, interval, is_p, p_text
 
-COVERS = "The interval covers 0"
+COVERS = "The interval of the difference to the pure student, in points, covers 0"
 LITTLE = 0.5
 REGULARISED = 3.0
 CALIBRATION = 2.0
@@ -40,9 +40,8 @@ def inconclusive(scene: Scene) -> Iterator[Observation]:
     open_ = [row for row in scene.methods if row.verdict and row.verdict.word == "inconclusive"]
     for start in dict.fromkeys(_why_open(row.to_pure) for row in open_ if row.to_pure):
         rows = [row for row in open_ if row.to_pure and _why_open(row.to_pure) == start]
-        text = f"{start}: {listed([_gap(row) for row in rows])}"
         cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.say("finding", "inconclusive", text, cells)
+        yield scene.say("finding", "inconclusive", start, cells, [_gap(row) for row in rows])
 
 
 def _why_open(found: Difference) -> str:
@@ -95,11 +94,10 @@ def above_teacher(scene: Scene) -> Iterator[Observation]:
     above.sort(key=lambda found: -found[0])
     parts = [f"{shown(row.arm)} by {gap:.2f} over {level:.2f} %" for gap, row, level in above]
     spread = scene.teacher.summary.std if scene.teacher else None
-    beside = f"; the teacher's seeds alone spread by {spread:.2f} (sd)" if spread else ""
-    text = f"Above the teacher that each student had, in points: {listed(parts)}{beside}"
-    yield scene.say(
-        "note", "above-teacher", text, [c for _, row, _ in above for c in row.arm.valid]
-    )
+    beside = f" (standard deviation of the teacher's seeds: {spread:.2f})" if spread else ""
+    text = f"Above the teacher that each student had, in points{beside}"
+    cells = [cell for _, row, _ in above for cell in row.arm.valid]
+    yield scene.say("note", "above-teacher", text, cells, parts)
 
 
 def above_unfinished_teacher(scene: Scene) -> Iterator[Observation]:
@@ -138,10 +136,10 @@ def selection_bias(scene: Scene) -> Iterator[Observation]:
         ]
         text = (
             "Choosing the best epoch on the test images adds more than half of the difference to "
-            f"pure, in points: {listed(parts)}"
+            "pure, in points"
         )
         cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.say("note", "selection-bias", text, cells)
+        yield scene.say("note", "selection-bias", text, cells, parts)
 
 
 def over_regularised(scene: Scene) -> Iterator[Observation]:
@@ -170,8 +168,9 @@ def calibration(scene: Scene) -> Iterator[Observation]:
     rows = [row for row in scene.methods if row.ece and abs(row.ece - pure.ece) > CALIBRATION]
     if rows:
         parts = [f"{row.arm.label} {row.ece:.1f} %" for row in rows]
-        text = f"Calibration error differs from pure's {pure.ece:.1f} %: {listed(parts)}"
-        yield scene.say("note", "calibration", text, [c for row in rows for c in row.arm.valid])
+        text = f"The expected calibration error differs from the pure student's {pure.ece:.1f} %"
+        cells = [cell for row in rows for cell in row.arm.valid]
+        yield scene.say("note", "calibration", text, cells, parts)
 
 
 def swept(scene: Scene) -> Iterator[Observation]:
@@ -185,23 +184,24 @@ def swept(scene: Scene) -> Iterator[Observation]:
             best = max(rows, key=lambda row: mean(row.arm.values))
             parts = [f"{row.arm.axes}: {mean(row.arm.values):.2f} %" for row in rows]
             text = (
-                f"{best.arm.name}: {', '.join(parts)}. The best value was chosen on the test "
-                f"images, from {len(rows)}: expect less of it on others"
+                f"The best value of {best.arm.name} was chosen on the test images, from "
+                f"{len(rows)}: expect less of it on others"
             )
-            yield scene.say("note", "swept", text, [c for row in rows for c in row.arm.valid])
+            cells = [cell for row in rows for cell in row.arm.valid]
+            yield scene.say("note", "swept", text, cells, parts)
 
 
 def _gap(row: Row) -> str:
     assert row.to_pure is not None and row.verdict is not None
     needs = f", needs about {row.verdict.needs} seeds" if row.verdict.needs else ""
     clear = row.to_pure.low is not None and _why_open(row.to_pure) != COVERS
-    adjusted = f", Holm p {is_p(row.adjusted)}" if clear else ""
+    adjusted = f", adjusted p {is_p(row.adjusted)}" if clear else ""
     return f"{row.arm.label} {interval(row.to_pure)} (n = {row.to_pure.n}{adjusted}{needs})"
 
 
 def _p_values(scene: Scene, row: Row) -> str:
     assert row.to_pure is not None
-    own = f"{SHORT[row.to_pure.test]} p {is_p(row.to_pure.p)} (Holm {p_text(row.adjusted)})"
+    own = f"{SHORT[row.to_pure.test]} p {is_p(row.to_pure.p)} (adjusted {p_text(row.adjusted)})"
     parts = [own]
     if row.sensitivity and row.sensitivity.p is not None:
         parts.append(f"{SHORT[row.sensitivity.test]} p {is_p(row.sensitivity.p)}")

@@ -49,22 +49,25 @@ def observe(seen: Survey, which: Which = "final") -> list[Observation]:
 
 
 def observation_list(name: str, dataset: str, found: Iterable[Observation]) -> Listing:
-    """A dataset's observations for readers: the rule and the runs stand below each sentence."""
-    items = tuple(Item(one.level, f"{one.text}.", (_basis(one),)) for one in found)
-    return Listing(f"round {name}, {dataset}: key observations", items, empty="none")
+    """A dataset's observations for readers: what each rests on stands below its sentence."""
+    items = tuple(Item(one.level, f"{one.text}.", (*one.parts, _basis(one))) for one in found)
+    title = f"round {name}, {dataset}: observations"
+    return Listing(title, items, empty="nothing can be said of its runs yet")
 
 
 def observation_records(name: str, found: Iterable[Observation]) -> Table:
     """All observations for programs."""
-    rows = tuple((o.dataset, o.level, o.rule, o.text, " ".join(o.runs) or None) for o in found)
+    rows = tuple((o.dataset, o.level, o.rule, o.sentence, " ".join(o.runs) or None) for o in found)
     return Table(f"round {name}", ("dataset", "level", "rule", "text", "runs"), rows)
 
 
 def _basis(found: Observation) -> str:
-    """`RULE: RUNS`, with the seeds of an arm joined."""
+    """`rule RULE: RUNS`, the seeds of an arm joined; only their number if parts name the arms."""
+    if found.parts:
+        return f"rule {found.rule}, {len(found.runs)} runs"
     arms: dict[str, list[str]] = {}
     for path in found.runs:
         arm, _, seed = path.rpartition("/")
         arms.setdefault(arm, []).append(seed)
     runs = "; ".join(f"{arm}/{','.join(seeds)}" for arm, seeds in arms.items())
-    return f"{found.rule}: {runs}" if runs else found.rule
+    return f"rule {found.rule}: {runs}" if runs else f"rule {found.rule}"

@@ -136,7 +136,7 @@ def _summary(material: Material) -> tuple[Block, ...]:
 
 
 def _items(found: Iterable[Observation]) -> tuple[Item, ...]:
-    return tuple(Item(one.level, f"{one.dataset}: {one.text}.") for one in found)
+    return tuple(Item(one.level, f"{one.dataset}: {one.sentence}.") for one in found)
 
 
 def _sections(material: Material) -> Iterable[Section]:
