@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: same release demo test mutants storm check test-cluster simulate bench bench-analysis docs gpu format clean fuzz doctor-bench
+.PHONY: contract same release demo test mutants storm check test-cluster simulate bench bench-analysis docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -11,6 +11,9 @@ demo: .venv/ready          ## a whole round on scikit-learn's digits, then its t
 
 test: .venv/ready          ## the default tests
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+contract: .venv/ready      ## every method and network in every precision between every pair (hours on one core)
+	$(BIN)/pytest -n 2 -m "product or not product" tests/training/contract
 
 fuzz: .venv/ready          ## 10,000 torn and hostile files; FUZZ_SEED=7 for others
 	FUZZ_CASES=10000 $(BIN)/pytest tests/fuzz

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse import methods
+from stillhouse import methods, models
 from stillhouse.config.load import check_parameters, load_round
 from stillhouse.errors import ConfigError
 
@@ -26,7 +26,7 @@ training:
   learning_rate: 5e-2
 """
 DATASETS = "Cifar10, Cifar100, SVHN, TinyImageNet, FashionMNIST, Digits"
-MODELS = "ResNet112, ResNet56, ResNet20, ResNetBaby"
+MODELS = ", ".join(models.names())
 METHODS = ", ".join(methods.names())
 TRAINING = (
     "epochs, batch_size, optimizer, learning_rate, momentum, nesterov, weight_decay, schedule, "
@@ -360,7 +360,7 @@ def test_swept_parameter_values_are_checked(write: Write) -> None:
 
 
 def test_parameter_names_read_from_the_source_are_the_real_ones() -> None:
-    from stillhouse import methods
+    from stillhouse import methods, models
 
     for method in methods.names():
         fields = methods.load(method).Config.model_fields

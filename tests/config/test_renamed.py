@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stillhouse import methods
 from stillhouse.config import renamed
 from stillhouse.config.expand import expand
 from stillhouse.config.identity import identity
@@ -65,3 +66,34 @@ def test_a_renamed_method_keeps_the_identity_of_its_runs(
 def test_what_is_no_path_of_a_run_stays_as_it_is(text: str) -> None:
     assert renamed.current_path(text) == text
     assert list(renamed.written_paths(text)) == [text]
+
+
+def test_a_network_of_the_benchmark_has_one_name_in_folders_and_identities(tmp_path: Path) -> None:
+    fields = ROUND | {"methods": ["rkd"], "legacy": {}, "overrides": {}}
+    ours, theirs, own = (tmp_path / name for name in ("ours.yaml", "theirs.yaml", "own.yaml"))
+    ours.write_text(yaml.safe_dump(fields))
+    aliases = {"teacher": "resnet20", "students": ["resnet8"]}
+    decay = {"overrides": {"models": {"resnet8": {"weight_decay": 0.001}}}}
+    theirs.write_text(yaml.safe_dump(fields | aliases | decay))
+    runs = {run.path: identity(run) for run in expand(load_round(ours))}
+    others = expand(load_round(theirs))
+    assert {run.path for run in others} == {*runs}
+    assert {run.training.weight_decay for run in others if run.model == "ResNetBaby"} == {0.001}
+    theirs.write_text(yaml.safe_dump(fields | aliases))
+    assert {run.path: identity(run) for run in expand(load_round(theirs))} == runs
+    (tmp_path / "resnet8.py").write_text("def build(classes, channels): ...\n")
+    own.write_text(yaml.safe_dump(fields | aliases | {"files": ["resnet8.py"]}))
+    assert load_round(own).students == ("resnet8",)
+
+
+def test_a_file_that_had_a_name_before_a_built_in_method_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "dkd.py").write_text(
+        "from stillhouse.methods.logit import Logit\n\nclass Dkd(Logit):\n    label = 'mine'\n"
+    )
+    file = tmp_path / "own.yaml"
+    fields = ROUND | {"methods": ["dkd"], "legacy": {}, "overrides": {}, "files": ["dkd.py"]}
+    file.write_text(yaml.safe_dump(fields))
+    found = load_round(file)
+    assert methods.names(found.files).count("dkd") == 1
+    assert methods.declared("dkd", found.files).label == "mine"
+    assert methods.load("dkd", found.files).label == "mine"

@@ -34,7 +34,7 @@ def counted(blocks: int, classes: int) -> int:
 def test_parameter_counts_are_the_fields(name: str, parameters: int) -> None:
     network = models.build(name, SPECS["Cifar100"])
     assert sum(p.numel() for p in network.parameters()) == parameters
-    assert counted(models.BLOCKS_A_GROUP[name], 100) == parameters
+    assert counted(models.NETWORKS[name][1][0], 100) == parameters
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -80,22 +80,27 @@ def list_models(
 
     Example: stillhouse list models --format csv
     """
+    import torch
+
     from stillhouse import models as networks
     from stillhouse.data.specs import SPECS
 
     files, rows, spec = _files(round_, root), [], SPECS["Cifar100"]
+    aliases = {name: alias for alias, name in networks.ALIASES.items()}
     for name in networks.names(files):
-        network = networks.build(name, spec, files)
+        with torch.device("meta" if name in networks.NETWORKS else "cpu"):  # sizes need no values
+            network = networks.build(name, spec, files)
         shapes = networks.shapes(network, spec)
         features = ", ".join(
             f"{layer} {'x'.join(map(str, shape))}" for layer, shape in shapes.features.items()
         )
-        rows.append((name, sum(p.numel() for p in network.parameters()), features))
+        parameters = sum(p.numel() for p in network.parameters())
+        rows.append((name, parameters, aliases.get(name), features))
     note = (
         f"Parameters and features: with {spec.classes} classes, for {spec.size} x {spec.size} "
         "colour images."
     )
-    table = Table("Models", ("Name", "Parameters", "Features"), tuple(rows), (note,))
+    table = Table("Models", ("Name", "Parameters", "Also called", "Features"), tuple(rows), (note,))
     show(table, format, _next("list datasets", round_, root))
 
 

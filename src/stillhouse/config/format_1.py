@@ -20,6 +20,7 @@ FIELDS = frozenset(
         *("training.precision", "training.threads", "training.deterministic"),
     }
 )
+MODELS = frozenset({"ResNet112", "ResNet56", "ResNet20", "ResNetBaby"})
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "attention_transfer": ("weight", "layers"),
     "ce_scaled": ("coefficient",),

@@ -15,6 +15,7 @@ from stillhouse import data, methods, models
 from stillhouse.config import legacy
 from stillhouse.config.diff import changeable
 from stillhouse.config.expand import settings, sweep_points
+from stillhouse.config.format_1 import MODELS, PARAMETERS
 from stillhouse.config.problems import Problem, choose, error, from_pydantic
 from stillhouse.config.renamed import modernise
 from stillhouse.config.schema import FLAT, MOST_REAL, PURE, Distillation, Round, Training
@@ -91,8 +92,11 @@ def _announce_new_names(source: Source, renamed: dict[Where, tuple[str, str]]) -
 
 
 def _files(round_: Round) -> Iterator[Problem]:
-    """Return the errors of custom components whose names are taken."""
-    taken = dict.fromkeys([*data.names(), *models.names(), *methods.names()], "built in")
+    """Return the errors of custom components whose names are taken.
+
+    A network or method that was added later takes no name: a file that had it keeps it.
+    """
+    taken = dict.fromkeys([*data.names(), *MODELS, *PARAMETERS], "built in")
     for index, file in enumerate(round_.files):
         if file.name in taken:
             what = f"the name '{file.name}' of {file.path} is taken: {taken[file.name]}"

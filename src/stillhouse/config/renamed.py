@@ -1,4 +1,4 @@
-"""Renamed datasets, models and methods: old names stay readable in round files and run folders.
+"""Renamed datasets, models and methods, and aliases: all their names work in round files.
 
 A run keeps its folder, so its path may contain an old name. Imports no torch.
 """
@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+from stillhouse import models
 from stillhouse.runs.folder import RunFolder
 
 Kind = Literal["dataset", "model", "method"]
@@ -28,6 +29,12 @@ def current(kind: str, name: str) -> str:
     return NEW_NAMES.get(kind, {}).get(name, name)
 
 
+def canonical(kind: str, name: str) -> str:
+    """The name under which runs are kept of what an alias or an old name stands for."""
+    aliased = models.ALIASES.get(name, name) if kind == "model" else name
+    return current(kind, aliased)
+
+
 def first(kind: str, name: str) -> str:
     """Return the oldest name of what is called `name` today."""
     return spellings(kind, name)[-1]
@@ -39,8 +46,12 @@ def spellings(kind: str, name: str) -> list[str]:
 
 
 def modernise(data: dict[str, Any]) -> dict[tuple[str | int, ...], tuple[str, str]]:
-    """Replace old names in a round file's data; return where an old name was, old and new."""
+    """Replace old names in a round file's data; return where an old name was, old and new.
+
+    Aliases are replaced too, but not returned; custom components come before them.
+    """
     found: dict[tuple[str | int, ...], tuple[str, str]] = {}
+    _replace_aliases(data)
     for key, kind in LISTS.items():
         if isinstance(data.get(key), list):
             data[key] = [_new(kind, name, (key, i), found) for i, name in enumerate(data[key])]
@@ -53,6 +64,23 @@ def modernise(data: dict[str, Any]) -> dict[tuple[str | int, ...], tuple[str, st
             if isinstance(overrides.get(key), dict):
                 overrides[key] = _new_keys(kind, overrides[key], ("overrides", key), found)
     return found
+
+
+def _replace_aliases(data: dict[str, Any]) -> None:
+    files = data.get("files") if isinstance(data.get("files"), list) else []
+    own = {Path(file).stem for file in files or () if isinstance(file, str)}
+
+    def name(given: Any) -> Any:
+        alias = isinstance(given, str) and given not in own
+        return models.ALIASES.get(given, given) if alias else given
+
+    if "teacher" in data:
+        data["teacher"] = name(data["teacher"])
+    if isinstance(data.get("students"), list):
+        data["students"] = [name(given) for given in data["students"]]
+    overrides = data.get("overrides")
+    if isinstance(overrides, dict) and isinstance(overrides.get("models"), dict):
+        overrides["models"] = {name(key): value for key, value in overrides["models"].items()}
 
 
 def modernise_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -75,8 +103,8 @@ def written_paths(path: str) -> Iterator[str]:
     dataset, method, *axes, networks, seed = parts
     names = [spellings("model", name) for name in networks.split("_to_")]
     kinds = (spellings("dataset", dataset), spellings("method", method), product(*names))
-    for one_dataset, one_method, models in product(*kinds):
-        yield "/".join((one_dataset, one_method, *axes, "_to_".join(models), seed))
+    for one_dataset, one_method, pair in product(*kinds):
+        yield "/".join((one_dataset, one_method, *axes, "_to_".join(pair), seed))
 
 
 def current_path(path: str) -> str:

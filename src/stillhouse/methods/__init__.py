@@ -30,9 +30,12 @@ YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
 def names(files: Files = ()) -> list[str]:
-    """Return the names of all methods, by family, each by the year of its paper; custom last."""
+    """Return the names of all methods, by family, each by the year of its paper; custom last.
+
+    A name of both a built-in method and a custom component means the latter.
+    """
     here = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
-    known = [*here, *plugin.names("method", files)]
+    known = {*here, *plugin.names("method", files)}
     return sorted(known, key=lambda name: (*declared(name, files).place, name))
 
 

@@ -33,11 +33,14 @@ class Outputs:
 class Network(nn.Module):
     """A classifier whose forward returns `Outputs` and whose `head` maps `pooled` to logits.
 
-    `groups` names the feature maps that multi-layer methods match, from input to output.
+    `groups` names the feature maps that multi-layer methods match, from input to output. While
+    `preactivations` is set, a network whose groups end in ReLU gives the map before it as well, as
+    the feature `GROUP_preact`.
     """
 
     groups: tuple[str, ...]
     head: nn.Module
+    preactivations: bool = False
 
     def forward(self, images: Tensor) -> Outputs:
         """Map images (batch, channels, height, width) to `Outputs`."""
@@ -46,11 +49,15 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Shapes:
-    """The shapes a network produces for one image, without the batch dimension."""
+    """The shapes a network produces for one image, without the batch dimension.
+
+    `pooled_map` is the feature map whose mean over positions is `pooled`, if there is one.
+    """
 
     classes: int
     features: dict[str, tuple[int, ...]]
     groups: tuple[str, ...]
+    pooled_map: str | None = None
 
 
 def looks_channels_last(feature: Tensor) -> bool:

@@ -44,11 +44,17 @@ class Tapped(Network):
     that), does not run exactly once, runs out of order, or is overwritten in place.
     """
 
-    def __init__(self, module: nn.Module, taps: Mapping[str, Tap], head: str) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        taps: Mapping[str, Tap],
+        head: str,
+        groups: tuple[str, ...] | None = None,
+    ) -> None:
         super().__init__()
         if not taps or POOLED in taps:
             raise ConfigError(f"the taps are {dict(taps)}", f"name at least one, none '{POOLED}'")
-        self.module, self.groups, self._head = module, tuple(taps), head
+        self.module, self.groups, self._head = module, groups or tuple(taps), head
         self._taps = {
             name: (tap, None) if isinstance(tap, str) else tap for name, tap in taps.items()
         }
@@ -81,7 +87,7 @@ class Tapped(Network):
                 "(batch, classes)",
                 "wrap it in a module that returns the logits alone",
             )
-        seen.check((*self.groups, POOLED))
+        seen.check((*self._taps, POOLED))
         return Outputs(logits, seen.features)
 
     def get_submodule(self, target: str) -> nn.Module:

@@ -9,7 +9,7 @@ from functools import cache
 from stillhouse import data
 from stillhouse.config.expand import expand
 from stillhouse.config.recorded import recorded
-from stillhouse.config.renamed import current, folder_of
+from stillhouse.config.renamed import canonical, folder_of
 from stillhouse.config.schema import PURE, Round, RunConfig
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.workspace import Workspace
@@ -197,7 +197,7 @@ def _parse(only: str) -> dict[str, set[str]]:
         key, equals, value = part.partition("=")
         if not equals or key not in FILTERS:
             raise ConfigError(f"--only: '{part}' is not key=value", f"keys: {', '.join(FILTERS)}")
-        wanted.setdefault(key, set()).add(current(key, value))
+        wanted.setdefault(key, set()).add(canonical(key, value))
     return wanted
 
 

@@ -158,6 +158,20 @@ def build(classes, channels):
 ]
 
 
+SMALL = [
+    "ResNet20",
+    "ResNetBaby",
+    "odd",
+    "wrn_16_1",
+    "vgg8",
+    "MobileNetV2",
+    "ShuffleV1",
+    "ShuffleV2",
+]
+LARGE = [name for name in models.names() if name not in SMALL]
+PRODUCT = pytest.mark.product
+
+
 def verdict(folder: Path, text: str, check: str) -> str:
     path = folder / "bent_network.py"
     path.write_text(text)
@@ -167,15 +181,15 @@ def verdict(folder: Path, text: str, check: str) -> str:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", ["ResNet20", "ResNetBaby", "odd"])
+@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(n, marks=PRODUCT) for n in LARGE)])
 def test_contract(name: str, check: str) -> None:
     CHECKS[check](ModelCase(name, (odd_file(),), SPECS["Digits"]))
 
 
-def test_the_names_differ_in_depth_alone() -> None:
-    """So two of them stand for all: nothing of the contract depends on the number of blocks."""
-    kinds = {type(models.build(name, SPECS["Cifar10"])) for name in models.names()}
-    assert len(kinds) == 1
+def test_a_small_network_of_every_family_is_checked_by_default() -> None:
+    """All but ResNet50, whose blocks are checked in `make contract`, with every other network."""
+    families = {models.NETWORKS[name][0] for name in SMALL if name in models.NETWORKS}
+    assert families == {family for family, _ in models.NETWORKS.values()} - {"resnet50"}
 
 
 def test_every_check_has_a_model_that_it_catches() -> None:
