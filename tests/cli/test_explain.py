@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from stillhouse import data, models
+from stillhouse import data, methods, models
 from stillhouse.cli.main import app
-from stillhouse.config.names import distillers
 
 DIGITS = str(Path(__file__).parents[2] / "rounds" / "digits.yaml")
 NEXT = {
@@ -22,7 +21,7 @@ NEXT = {
 
 @pytest.mark.parametrize(
     ("command", "names"),
-    [("methods", distillers()), ("models", models.names()), ("datasets", data.names())],
+    [("methods", methods.names()), ("models", models.names()), ("datasets", data.names())],
 )
 def test_a_listing_names_everything_and_the_next_command(command: str, names: list[str]) -> None:
     plain = CliRunner().invoke(app, ["list", command, "--format", "md"])

@@ -360,7 +360,7 @@ def test_swept_parameter_values_are_checked(write: Write) -> None:
 
 
 def test_parameter_names_read_from_the_source_are_the_real_ones() -> None:
-    from stillhouse import methods, models
+    from stillhouse import methods
 
     for method in methods.names():
         fields = methods.load(method).Config.model_fields
