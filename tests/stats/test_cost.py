@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from stillhouse.represent.facts import FILE
 from stillhouse.runs.files import dump_json, file_hash
-from stillhouse.stats.cost import cost_table
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
+from stillhouse.runs.records import dump_sealed
+from stillhouse.stats.cost import cost_table, network_table
+from workbench import LOGIT, NO_HASH, PURE, RKD, TEACHER, Bench, edit
 
 TAUGHT = "a" * 64
 
@@ -57,3 +59,50 @@ def test_a_run_with_damaged_records_is_named(bench: Bench) -> None:
     (bench.folder(f"{PURE}/0").path / "metrics.jsonl").write_text("{}")
     table = cost_table(bench.look(), "Digits", bench.workspace.pretrained)
     assert f"Left out of the times: {bench.folder(f'{PURE}/0').path}" in table.notes[-1]
+
+
+def extract(bench: Bench, path: str, **changes: Any) -> None:
+    """Write what `extract` measures of a run."""
+    facts = {
+        "weights": "final",
+        "weights_sha256": NO_HASH,
+        "accuracy": 80.0,
+        "class_accuracies": [90.0, None, 70.0],
+        "parameters": 1000,
+        "multiply_adds": 2_500_000,
+        "seconds_per_image": 0.002,
+        "batch_size": 256,
+        "threads": 3,
+        "jobs": 1,
+        "device": "cpu",
+        "differing": 0,
+    }
+    (bench.folder(path).path / FILE).write_bytes(dump_sealed(facts | changes))
+
+
+def network_rows(bench: Bench) -> dict[str, dict[str, Any]]:
+    table = network_table(bench.look(), "Digits")
+    return {str(row[0]): dict(zip(table.columns, row, strict=True)) for row in table.rows}
+
+
+def test_networks_have_their_size_time_and_classes_once_extracted(bench: Bench) -> None:
+    bench.finish_all([80.0] * len(bench.runs))
+    for seed, seconds in enumerate((0.002, 0.004)):
+        extract(bench, f"{PURE}/{seed}", seconds_per_image=seconds, top5=99.0)
+    found = network_rows(bench)
+    row = found["Student pure (ResNetBaby)"]
+    assert row["Multiply-adds"] == "2.50 M"
+    assert row["ms per image"] == "3"
+    assert row["Top-5 %"] == "99.00"
+    assert row["Worst class %"] == "70.0 (class 2)"
+    assert found["Logit KD"]["Multiply-adds"] is None
+    notes = " ".join(network_table(bench.look(), "Digits").notes)
+    assert "threads: 3" in notes
+
+
+def test_what_was_measured_of_other_weights_or_is_damaged_does_not_count(bench: Bench) -> None:
+    bench.finish_all([80.0] * len(bench.runs))
+    extract(bench, f"{PURE}/0", weights_sha256="1" * 64)
+    (bench.folder(f"{PURE}/1").path / FILE).write_text("{")
+    assert network_rows(bench)["Student pure (ResNetBaby)"]["Multiply-adds"] is None
+    assert "extract" in network_table(bench.look(), "Digits").notes[0]

@@ -76,7 +76,7 @@ def table(
     from stillhouse.show.cluster import copy_note
     from stillhouse.show.results import against_tables, join, once, seed_tables, which_epoch
     from stillhouse.show.table import statistics_numbers, statistics_table
-    from stillhouse.stats.cost import cost_table
+    from stillhouse.stats.cost import cost_table, network_table
     from stillhouse.stats.frame import frame
 
     workspace, loaded, file = open_round(root, round_)
@@ -86,7 +86,10 @@ def table(
     style = style or (Style.stats if data else Style.seeds)
     if style is Style.cost:
         pretrained = workspace.pretrained
-        tables = [cost_table(seen, dataset, pretrained, data) for dataset in seen.round.datasets]
+        tables = []
+        for dataset in seen.round.datasets:
+            tables += [] if data else [network_table(seen, dataset)]
+            tables.append(cost_table(seen, dataset, pretrained, data))
     elif against:
         tables = against_tables(seen, against, file.parent, accuracy, data)
     elif style is Style.seeds:

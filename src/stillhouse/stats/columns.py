@@ -64,6 +64,18 @@ RUNS = (
     Column("parameters", "integer", "", "trained parameters of the network"),
     Column("method_parameters", "integer", "", "trained parameters of the method's own modules"),
     Column("method_frozen_parameters", "integer", "", "frozen parameters of these modules"),
+    Column(
+        "multiply_adds",
+        "integer",
+        "",
+        "multiply-adds of convolutions and matrix products for one image; this and the columns up "
+        "to `timed_on` are there once `extract` has run",
+    ),
+    Column("milliseconds_per_image", "number", "ms", "time of the network for one image"),
+    Column("top5", "number", "%", "test images whose class is among the five highest logits"),
+    Column("worst_class", "integer", "", "class with the lowest test accuracy"),
+    Column("worst_class_accuracy", "number", "%", "its test accuracy"),
+    Column("timed_on", "text", "", "device, threads, networks at once and batch size of that time"),
     Column("why", "text", "", "why the run does not count, or how it ended"),
 )
 EPOCHS = (

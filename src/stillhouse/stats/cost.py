@@ -25,6 +25,19 @@ SHORT = (
     "Extra parameters are not part of the trained student. Pretraining: of a part of the method, "
     "once per teacher, in epochs of the pure student."
 )
+NETWORK_COLUMNS = (
+    "Model / Method",
+    "Parameters",
+    "Multiply-adds",
+    "ms per image",
+    "Top-5 %",
+    "Worst class %",
+)
+NETWORK_NOTES = (
+    "Multiply-adds: of convolutions and matrix products, for one image. ms per image: median over "
+    "batches, mean over seeds. Top-5: from 20 classes up. Worst class: the lowest accuracy of a "
+    "class, mean over seeds, with the class where it is the same in all.",
+)
 NUMBERS = (
     "trained_parameters",
     "percent_of_student",
@@ -64,6 +77,57 @@ def cost_table(seen: Survey, dataset: str, pretrained: Path, numbers: bool = Fal
     notes = (SHORT, *damaged) if shown else ()
     empty = "no run of a distillation method is done"
     return Table(title, COLUMNS, shown, notes, keys=1, details=NOTES, empty=empty)
+
+
+def network_table(seen: Survey, dataset: str) -> Table:
+    """A row per arm: its network's size and time, and what its valid runs get right by class.
+
+    Values that differ between seeds are means; multiply-adds, times and classes need `extract`.
+    """
+    rows: list[tuple[str | int | None, ...]] = []
+    timed: dict[str, None] = {}
+    for arm in arms(seen, dataset):
+        runs = [run for run in arm.runs if run["valid"] == "yes"]
+        if not runs:
+            continue
+        timed |= {run["timed_on"]: None for run in runs if run["timed_on"]}
+        adds, size = runs[0]["multiply_adds"], runs[0]["parameters"]
+        time, top5, worst = (
+            _mean(runs, name) for name in ("milliseconds_per_image", "top5", "worst_class_accuracy")
+        )
+        classes = {int(run["worst_class"]) for run in runs if run["worst_class"] is not None}
+        which = f" (class {classes.pop()})" if len(classes) == 1 else ""
+        rows.append(
+            (
+                arm.label,
+                size,
+                None if adds is None else f"{adds / 1e6:.2f} M",
+                None if time is None else f"{time:.3g}",
+                None if top5 is None else f"{top5:.2f}",
+                None if worst is None else f"{worst:.1f}{which}",
+            )
+        )
+    notes = [f"ms per image: {what}." for what in timed]
+    if len(timed) > 1:
+        notes = [f"ms per image was measured in {len(timed)} ways: {'; '.join(timed)}."]
+    if rows and not timed:
+        notes = ["Multiply-adds, times and classes are known after `stillhouse extract`."]
+    title = f"round {seen.round.round}, {dataset}: networks"
+    empty = "no run is done"
+    return Table(
+        title,
+        NETWORK_COLUMNS,
+        tuple(rows),
+        tuple(notes),
+        keys=1,
+        details=NETWORK_NOTES,
+        empty=empty,
+    )
+
+
+def _mean(runs: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    values = [run[name] for run in runs if run[name] is not None]
+    return sum(values) / len(values) if values else None
 
 
 def _seconds(found: Sequence[Arm]) -> tuple[dict[str, float], list[str]]:

@@ -13,9 +13,12 @@ import pandas as pd
 from stillhouse import methods
 from stillhouse.config.schema import PURE, Round, RunConfig
 from stillhouse.errors import RunError
+from stillhouse.represent.classes import worst_class
+from stillhouse.represent.facts import FACTS, FILE
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.survey import Cell, Survey, survey
-from stillhouse.runs.records import Epoch
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import Epoch, Result
 from stillhouse.stats.columns import AXIS, EPOCHS, RUNS, frame
 
 Role = Literal["teacher", "pure", "method"]
@@ -143,6 +146,29 @@ def _measured(cell: Cell) -> dict[str, Any]:
         "parameters": cost.get("parameters"),
         "method_parameters": cost.get("method_parameters"),
         "method_frozen_parameters": cost.get("method_frozen_parameters"),
+        **_extracted(cell.folder, result),
+    }
+
+
+def _extracted(folder: RunFolder, result: Result) -> dict[str, Any]:
+    """What `extract` measured of these weights; a damaged file, which it names, counts as none."""
+    path = folder.path / FILE
+    try:
+        facts = FACTS.read(path) if path.exists() else None
+    except RunError:
+        return {}
+    if facts is None or facts["weights_sha256"] not in result["weights"].values():
+        return {}
+    worst, accuracy = worst_class(facts["class_accuracies"])
+    jobs = facts["jobs"]
+    return {
+        "multiply_adds": facts["multiply_adds"],
+        "milliseconds_per_image": 1000 * facts["seconds_per_image"],
+        "top5": facts.get("top5"),
+        "worst_class": worst,
+        "worst_class_accuracy": accuracy,
+        "timed_on": f"{facts['device']}, threads: {facts['threads']}, networks at once: {jobs}, "
+        f"batch: {facts['batch_size']}",
     }
 
 
