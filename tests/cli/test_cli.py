@@ -113,7 +113,7 @@ def test_table_shows_the_accuracy_asked_for(call: Call, bench: Bench) -> None:
         (("compare", "--settings", ALPHA, "gone.yaml"), "gone.yaml"),
         (("table", "tiny", "--accuracy", "median"), "error: --accuracy median"),
         (("status", "tiny", "--only", "color=red"), "'color=red' is not key=value"),
-        (("status", "tiny", "--only", "seed=9"), "--only seed=9 selects no run"),
+        (("status", "tiny", "--only", "seed=9"), "unknown seed '9'"),
         (("train", "tiny", "Digits/pure/ResNet20/9"), "unknown run 'Digits/pure/ResNet20/9'"),
         (("train", "tiny", f"{PURE}/0", f"{PURE}/1"), "do not share dataset, seed"),
         (("train", "tiny", f"{LOGIT}/0", f"{LOGIT}/1"), "do not share dataset, seed"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
+from commands import ALL, TREE, commands
 from stillhouse.cli.main import VERBS, app
 from stillhouse.cli.old import OPTIONS, RENAMED, SYNONYMS, current_words, meant
 from workbench import PURE, Answer
@@ -18,19 +19,6 @@ from workbench import PURE, Answer
 ROOT = Path(__file__).parents[2]
 ALPHA, BETA = str(ROOT / "rounds" / "alpha.yaml"), str(ROOT / "rounds" / "beta.yaml")
 Call = Callable[..., Answer]
-
-
-def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
-    """Every command that is not hidden, with the words that name it."""
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{before}{name} ")
-        elif not command.hidden:
-            yield f"{before}{name}", command
-
-
-TREE: Any = get_command(app)
-ALL = dict(commands(TREE))
 
 
 def parsed(words: list[str]) -> str:
@@ -203,3 +191,10 @@ def test_a_docstring_of_several_paragraphs_is_wrapped_as_one_text(call: Call) ->
     assert inspect.cleandoc(ALL["reset"].help).split("\n\n")[1].split(".")[0] in " ".join(
         text.split()
     )
+
+
+def test_the_page_names_every_old_verb_and_every_exit_code() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    for old, new in RENAMED.items():
+        assert f"`{old}" in page and new.removesuffix(" .") in page, old
+    assert set(re.findall(r"^\| (\d) \|", page, re.MULTILINE)) == {"0", "1", "2"}

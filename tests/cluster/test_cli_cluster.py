@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from stillhouse.cli.main import main
+from stillhouse.cluster import scheduler
+from stillhouse.cluster.store import Store
 from workbench import PURE, TEACHER, Bench, edit
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -137,6 +139,63 @@ def test_dry_run_prints_scripts_only(
     assert (code, out.count("#!/bin/bash"), out.count("#SBATCH --job-name=kd")) == (0, 3, 3)
     assert (tmp_path / "queue").read_text() == ""
     assert not (bench.workspace.jobs).exists()
+
+
+def test_a_dry_run_needs_neither_data_nor_a_scheduler_and_a_submission_both(
+    bench: Bench,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    laptop = Bench(tmp_path / "laptop", datasets=["SVHN"])
+    (tmp_path / "laptop" / "site.toml").write_text((bench.workspace.root / "site.toml").read_text())
+    monkeypatch.setenv("STILLHOUSE_DATA", str(tmp_path / "no-data"))
+    code, out, err = typed(laptop, capsys, "submit")
+    assert code == 1 and "data fetch SVHN" in err
+    monkeypatch.setitem(scheduler.LISTING, "slurm", "no-such-command")
+    code, out, err = typed(laptop, capsys, "submit", "--dry-run")
+    assert (code, out.count("#SBATCH --job-name=kd")) == (0, 1)
+    assert "there is no command no-such-command" in err
+    code, out, err = typed(bench, capsys, "submit")
+    assert code == 1 and "there is no command no-such-command" in err
+    assert laptop.workspace.active() is bench.workspace.active() is None
+
+
+def test_only_submits_shows_cancels_and_retries_a_part(
+    bench: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    typed(bench, capsys, "submit", "--only", "seed=1")
+    names = [line.split("<><> ")[3] for line in (tmp_path / "queue").read_text().splitlines()]
+    store = Store(bench.workspace.jobs)
+    sent = [store.job(number).request.paths for number in store.numbers()]
+    assert len(names) == 2 and sorted(sent) == [(f"{TEACHER}/1",), (f"{PURE}/1",)]
+    _, out, _ = typed(bench, capsys, "jobs", "--only", "model=ResNet20", "--format", "json")
+    assert [row[2] for row in json.loads(out)["rows"]] == [f"{TEACHER}/1"]
+    code, out, _ = typed(bench, capsys, "cancel", "--only", "model=ResNetBaby,method=pure")
+    assert code == 0 and "cancelled 1 jobs" in out
+    for path in (f"{PURE}/0", f"{PURE}/1"):
+        bench.end(path, "failed", "the loss is not finite")
+    code, out, _ = typed(bench, capsys, "retry", "--failed", "--only", "seed=0,method=pure")
+    assert code == 0 and f"{PURE}/0: will be tried again" in out and f"{PURE}/1" not in out
+
+
+def test_retry_of_a_local_round_names_the_command_that_does_it(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = typed(bench, capsys, "retry", "--failed")
+    assert code == 1
+    assert f"stillhouse reset {bench.file} --root {bench.workspace.root}" in err
+
+
+def test_logs_for_a_program_are_its_lines(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    typed(bench, capsys, "submit")
+    bench.end(f"{PURE}/0", "stopped", "over")
+    log = bench.folder(f"{PURE}/0").attempts()[-1].log
+    log.write_text("one\ntwo\nthree\n")
+    _, out, _ = typed(bench, capsys, "logs", f"{PURE}/0", "--lines", "2", "--format", "json")
+    assert json.loads(out)["rows"] == [[str(log), 2, "two"], [str(log), 3, "three"]]
+    _, out, _ = typed(bench, capsys, "logs", f"{PURE}/0", "--lines", "2")
+    assert f"{log}:\n  two\n  three\n" in out and "one" not in out
 
 
 def test_status_jobs_and_logs_join_records_with_the_queue(

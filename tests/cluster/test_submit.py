@@ -249,7 +249,7 @@ def test_names_are_legal_unique_and_lead_back_to_runs(cluster: Cluster) -> None:
 def test_dry_run_prints_what_would_be_submitted_and_writes_nothing(cluster: Cluster) -> None:
     cluster.bench.workspace.experiments.mkdir(parents=True, exist_ok=True)
     before = sorted(os.walk(cluster.bench.workspace.root))
-    decision, scripts = cluster.submitter().scripts()
+    decision, scripts = cluster.submitter().scripts([])
     assert len(decision.requests) == len(scripts) == 1
     assert cluster.store.name(1) in scripts[0] and f"{TEACHER}/0" in scripts[0]
     assert sorted(os.walk(cluster.bench.workspace.root)) == before

@@ -100,8 +100,9 @@ def test_only_selects_runs_and_their_teachers(bench: Bench, only: str, expected:
 @pytest.mark.parametrize(
     ("only", "message", "hint"),
     [
-        ("method=nst", "selects no run", "stillhouse plan"),
-        ("seed=0,dataset=SVHN", "selects no run", "stillhouse plan"),
+        ("method=pure,method=lgoit", "method 'lgoit'", "did you mean 'logit'? known: logit, pure"),
+        ("seed=0,dataset=SVHN", "dataset 'SVHN'", "known: Digits"),
+        ("method=logit,model=ResNet20", "selects no run", "stillhouse plan"),
         ("color=red", "'color=red' is not key=value", "dataset, method, model, seed"),
         ("seed", "'seed' is not key=value", "dataset, method, model, seed"),
         ("", "'' is not key=value", "dataset, method, model, seed"),

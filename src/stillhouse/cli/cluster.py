@@ -22,7 +22,7 @@ from stillhouse.cli.options import (
     SiteOption,
     again,
 )
-from stillhouse.cli.output import Format, say, show
+from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import RunError, unknown_name
 
 if TYPE_CHECKING:
@@ -56,19 +56,20 @@ def submit(
     Example: stillhouse cluster submit rounds/beta.yaml --site campus --dry-run
     """
     from stillhouse.cluster.open import open_submitter
-    from stillhouse.cluster.scheduler import no_listing
     from stillhouse.cluster.store import Locked
+    from stillhouse.show.cluster import listing
 
     cohorts = group is Group.cohort
     submitter = open_submitter(root, round_, site, cohorts, runs_per_gpu, dry_run, say, only)
     if dry_run:
-        decision, scripts = submitter.scripts()
+        queue, trouble = listing(submitter.terms.site)
+        decision, scripts = submitter.scripts(queue or [])
         for script in scripts:
             say(script)
-        if why := no_listing(submitter.terms.site):
-            say(f"{why}; it is taken for empty", err=True)
+        if trouble:
+            say(f"{trouble}; it is taken for empty", err=True)
         _left(decision.left)
-        say(f"next: {again('cluster submit', round_, root)} --site {site}")
+        follow(again(f"cluster submit --site {site}", round_, root))
         return
     try:
         with submitter.store.lock() as prolong:
@@ -77,7 +78,7 @@ def submit(
         say(f"nothing done: {busy.message}")
         return
     _tell(submitter, done)
-    say(f"next: {again('status', round_, root)}")
+    follow(again("status", round_, root))
     raise typer.Exit(1 if done.decision.halt else 0)
 
 
@@ -126,7 +127,7 @@ def logs(
     show(jobs_table(store, {run}), format)
     for file, rows in groupby(found.rows, itemgetter(0)):
         say("\n".join((f"\n{file}:", *(f"  {row[2]}" for row in rows))))
-    say(f"next: {following}")
+    follow(following)
 
 
 def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = None) -> None:
@@ -145,7 +146,7 @@ def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = No
     say(f"cancelled {len(ids)} jobs: {', '.join(ids)}" if ids else "there was no job")
     for complaint in complaints:
         say(complaint, err=True)
-    say(f"next: {again('cluster retry' if only is None else 'status', round_, root)}")
+    follow(again("cluster retry" if only is None else "status", round_, root))
     raise typer.Exit(1 if complaints else 0)
 
 
@@ -175,7 +176,7 @@ def retry(
         tried = control.retry(store, survey(workspace, loaded, only), failed)
     for path in tried:
         say(f"{path}: will be tried again")
-    say(f"next: {again('cluster submit', round_, root)} --site {site}")
+    follow(again(f"cluster submit --site {site}", round_, root))
 
 
 def check(

@@ -17,7 +17,7 @@ from stillhouse.cli.options import (
     RoundArgument,
     again,
 )
-from stillhouse.cli.output import Format, say, show
+from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import DataError
 from stillhouse.tables import Table
 
@@ -213,7 +213,7 @@ def data_fetch(
     for name in names:
         sets.fetch(name, root)
         say(f"{name}: ready")
-    say("next: stillhouse plan ROUND")
+    follow("stillhouse plan ROUND")
 
 
 def data_check(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from stillhouse.errors import printable_lines
 from stillhouse.tables import Format, Listing, Table, render
 
-__all__ = ["Format", "open_streams", "say", "show"]
+__all__ = ["Format", "follow", "open_streams", "say", "show"]
 
 ERRORS = "stillhouse.plain"
 PIPED = 120
@@ -63,7 +63,12 @@ def show(
         text = render(one, format, width, color=terminal and _styled(), drop=terminal)
         _write("\n" * bool(number) + text)
     if next_command:
-        say(f"next: {next_command}", err=format not in (Format.rich, Format.md))
+        follow(next_command, format)
+
+
+def follow(command: str, format: Format = Format.rich) -> None:
+    """Print the command to type next, to stderr where stdout is for programs."""
+    say(f"next: {command}", err=format not in (Format.rich, Format.md))
 
 
 def _write(text: str, err: bool = False) -> None:

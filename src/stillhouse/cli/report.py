@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stillhouse.cli.options import HERE, RootOption, RoundArgument, again
-from stillhouse.cli.output import say
+from stillhouse.cli.output import follow, say
 
 
 def report(
@@ -39,4 +39,4 @@ def report(
         html, text = write_report(found, archive_of(workspace, loaded.round).path)
         say(f"wrote {text}")
         say(f"wrote {html}")
-    say(f"next: {again('archive', round_, root)}")
+    follow(again("archive", round_, root))

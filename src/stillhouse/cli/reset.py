@@ -18,16 +18,13 @@ from stillhouse.cli.options import (
     RoundArgument,
     again,
 )
-from stillhouse.cli.output import Format, say, show
+from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from stillhouse.config.schema import Round
-    from stillhouse.rounds.reset import Heap
     from stillhouse.rounds.survey import Cell, Survey
     from stillhouse.rounds.workspace import Workspace
-
-SHOWN = 10
 
 
 def reset(
@@ -69,6 +66,7 @@ def reset(
     Example: stillhouse reset rounds/digits.yaml --only method=nst --yes
     """
     from stillhouse.rounds.find import open_round
+    from stillhouse.show.reset import reset_table
 
     if sum(map(bool, (undo, list_, purge, as_, dry_run, unlock))) > 1:
         raise ConfigError("choose one of --undo, --list, --purge, --as, --unlock and --dry-run")
@@ -79,26 +77,24 @@ def reset(
     if as_:
         new = _copy(workspace, loaded, file, as_)
         say(f"{new} takes its teachers from {workspace.root}; change its settings there")
-        say(f"next: {again('plan', str(new), Path('WORKSPACE'))}")
+        follow(again("plan", str(new), Path("WORKSPACE")))
     elif undo or list_ or purge:
-        _past(workspace, undo, purge, yes, format)
-        say(f"next: {again('status', round_, root)}", err=format not in (Format.rich,))
+        _past(workspace, loaded, (undo, purge, yes), format)
+        follow(again("status", round_, root), format)
     else:
-        _reset(workspace, loaded, only, changed, dry_run, yes, format)
-        say(f"next: {again('run', round_, root)}", err=format not in (Format.rich,))
+        found = _chosen(workspace, loaded, only, changed)
+        show(reset_table(*found), format)
+        if found[0] and not dry_run:
+            _move(workspace, loaded, found[0], yes)
+        follow(again("run", round_, root), format)
 
 
-def _reset(
-    workspace: Workspace,
-    round_: Round,
-    only: str | None,
-    changed: bool,
-    dry_run: bool,
-    yes: bool,
-    format: Format,
-) -> None:
+def _chosen(
+    workspace: Workspace, round_: Round, only: str | None, changed: bool
+) -> tuple[list[Cell], Survey, str]:
+    """The runs to move aside, the survey they are of, and which were looked for."""
     from stillhouse.config.expand import expand
-    from stillhouse.rounds.reset import changed_runs, move_aside, to_reset
+    from stillhouse.rounds.reset import changed_runs, to_reset
     from stillhouse.rounds.survey import choose, survey
 
     workspace.refuse_second(round_)
@@ -107,36 +103,15 @@ def _reset(
     if changed:
         differ = {cell.config.path for cell, _ in changed_runs(seen.cells)}
         named = differ if named is None else named & differ
-    cells = to_reset(seen, named)
-    if not cells:
-        kind = "selected" if only or changed else "failed or invalid"
-        say(f"nothing to reset: no {kind} run has begun", err=format is not Format.rich)
-        return
-    _show(cells, seen, round_, format)
-    if dry_run:
-        return
+    return to_reset(seen, named), seen, "selected" if only or changed else "failed or invalid"
+
+
+def _move(workspace: Workspace, round_: Round, cells: list[Cell], yes: bool) -> None:
+    from stillhouse.rounds.reset import move_aside
+
     _ask(f"Move {len(cells)} runs aside?", yes)
     heap = move_aside(workspace, round_.round, cells)
-    say(
-        f"{len(cells)} runs moved to {heap.path}; --undo puts them back",
-        err=format is not Format.rich,
-    )
-
-
-def _show(cells: list[Cell], seen: Survey, round_: Round, format: Format) -> None:
-    from stillhouse.rounds.reset import dependents
-    from stillhouse.tables import Table
-
-    rows = tuple((c.config.path, c.shown, c.unsound or c.state.reason or None) for c in cells)
-    notes = []
-    for teacher, students in dependents(cells, seen).items():
-        more = f" and {len(students) - SHOWN} more" if len(students) > SHOWN else ""
-        notes.append(
-            f"{teacher} taught {len(students)} runs that stay as they are: "
-            f"{', '.join(students[:SHOWN])}{more}"
-        )
-    title = f"round {round_.round}: {len(cells)} runs to train anew"
-    show(Table(title, ("Run", "State", "Reason"), rows, tuple(notes)), format)
+    say(f"{len(cells)} runs moved to {heap.path}; --undo puts them back", err=True)
 
 
 def _unlock(target: str, root: Path, only: str | None, format: Format) -> None:
@@ -159,24 +134,23 @@ def _unlock(target: str, root: Path, only: str | None, format: Format) -> None:
     raise typer.Exit(1 if refused(table) else 0)
 
 
-def _past(workspace: Workspace, undo: bool, purge_: bool, yes: bool, format: Format) -> None:
+def _past(
+    workspace: Workspace, round_: Round, what: tuple[bool, bool, bool], format: Format
+) -> None:
+    """Show what earlier resets of the round moved aside; put the last back, or delete all."""
     from stillhouse.rounds.reset import heaps, move_back, purge
-    from stillhouse.tables import Table
+    from stillhouse.show.reset import heaps_table
 
-    found: list[Heap] = heaps(workspace)
-    if not found:
-        say("nothing has been moved aside", err=format is not Format.rich)
-    elif undo:
-        runs = move_back(workspace, found[-1])
-        say(f"{len(runs)} runs put back: {', '.join(runs[:SHOWN])}")
-    else:
-        rows = tuple((heap.path.name, len(heap.runs), f"{heap.bytes / 1e6:.1f}") for heap in found)
-        title = f"moved aside in {workspace.experiments}"
-        show(Table(title, ("Reset at", "Runs", "MB"), rows), format)
-        if purge_:
-            _ask(f"Delete {sum(len(heap.runs) for heap in found)} runs for good?", yes)
-            purge(found)
-            say("deleted", err=format is not Format.rich)
+    undo, delete, yes = what
+    found = [heap for heap in heaps(workspace) if heap.record["round"] == round_.round]
+    shown = found[-1:] if undo else found
+    show(heaps_table(shown), format)
+    if undo and found:
+        say(f"put back: {', '.join(move_back(workspace, found[-1]))}", err=True)
+    elif delete and found:
+        _ask(f"Delete {sum(len(heap.runs) for heap in found)} runs for good?", yes)
+        purge(found)
+        say("deleted", err=True)
 
 
 def _ask(question: str, yes: bool) -> None:

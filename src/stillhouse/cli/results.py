@@ -22,7 +22,7 @@ from stillhouse.cli.options import (
     RoundArgument,
     again,
 )
-from stillhouse.cli.output import Format, say, show
+from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import unknown_name
 
 SHOWN_DIGITS = 16
@@ -58,7 +58,8 @@ def table(
     ] = None,
     accuracy: AccuracyOption = None,
     against: Annotated[
-        str | None, typer.Option(help="A round whose published results stand beside.")
+        str | None,
+        typer.Option(help="Published results to stand beside: a round's name, or a file."),
     ] = None,
     margin: Annotated[
         float, typer.Option(min=0, max=100, help="Points within which a difference counts as none.")
@@ -365,4 +366,4 @@ def analyze(
         title = f"{data.spec(dataset, loaded.files).label}, round {loaded.round}"
         save(accuracy_figure(title, arms(seen, dataset, which)), path)
         say(str(path))
-    say(f"next: {again('table', round_, root)}")
+    follow(again("table", round_, root))

@@ -23,7 +23,7 @@ from stillhouse.cli.options import (
     RoundArgument,
     again,
 )
-from stillhouse.cli.output import Format, say, show
+from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import ConfigError, Notice
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _plan_new(name: str, round_: str) -> None:
         )
     file = new_round(name)
     say(f"{file} can be run as it stands; its comments say what to change")
-    say(f"next: {again('plan', str(file), HERE)}")
+    follow(again("plan", str(file), HERE))
 
 
 def _plan_try(
@@ -290,7 +290,7 @@ def run(
     workspace.tidy(cell.folder for cell in seen.cells)
     say(summary(seen, workspace.experiments))
     following = "status" if not seen.trained else "doctor" if seen.count("unsound") else "table"
-    say(f"next: {again(following, round_, root)}")
+    follow(again(following, round_, root))
     raise typer.Exit(0 if seen.trained else 1)
 
 

@@ -68,13 +68,13 @@ def open_submitter(
             operations=operations,
             round=round_.round,
         )
+    chosen = {run.path for run in select(expand(round_), only)} if only else None
     return Submitter(
         store=store,
         scheduler=scheduler,
-        terms=Terms(site, cohorts, runs_per_gpu),
+        terms=Terms(site, cohorts, runs_per_gpu, chosen),
         place=Workplace(file.resolve(), workspace.root),
         look=lambda: survey(workspace, round_),
         teachers=workspace.teachers(round_),
         operations=operations,
-        only=frozenset(run.path for run in select(expand(round_), only)) if only else None,
     )

@@ -33,11 +33,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Terms:
-    """How to submit: where, single runs or cohorts, and how many processes share a GPU."""
+    """How to submit: where, runs or cohorts, processes per GPU, and which runs (None: all)."""
 
     site: Site
     cohorts: bool = False
     runs_per_gpu: int = 1
+    only: Collection[str] | None = None
 
 
 @dataclass
@@ -68,7 +69,7 @@ def decide(
     free: list[Run] = []
     waiting: set[int] = set()
     for run in runs:
-        if now[run.path].state == "done":
+        if now[run.path].state == "done" or not (terms.only is None or run.path in terms.only):
             continue
         why = obstacle(run, now[run.path], run.path in busy, run.path in taught, ledger, terms.site)
         if why is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from stillhouse.cluster.jobs import Ending, Job, Request, judge, over
 from stillhouse.cluster.ledger import Ledger
 from stillhouse.cluster.policy import Decision, Terms, decide
-from stillhouse.cluster.scheduler import Header, QueuedJob, QueueFull, Scheduler, no_listing
+from stillhouse.cluster.scheduler import Header, QueuedJob, QueueFull, Scheduler
 from stillhouse.cluster.script import OUTPUT, Workplace, body
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.view import Operations, life, outline, standing, taught
@@ -41,9 +41,8 @@ class Pass:
 class Submitter:
     """Everything a pass needs.
 
-    `look` surveys the round, `teachers` is their experiments folder, `operations` are those of
-    one image's forward pass, by dataset and network, and `only` the runs that may be submitted
-    (None: all).
+    `look` surveys the round, `teachers` is their experiments folder, and `operations` are those of
+    one image's forward pass, by dataset and network.
     """
 
     store: Store
@@ -53,7 +52,6 @@ class Submitter:
     look: Callable[[], Survey]
     teachers: Path
     operations: Operations
-    only: frozenset[str] | None = None
 
     def run(self, prolong: Callable[[], None]) -> Pass:
         """One pass, under the lock. Raises QueueError, with nothing submitted, on any doubt.
@@ -75,9 +73,8 @@ class Submitter:
                 break
         return done
 
-    def scripts(self) -> tuple[Decision, list[str]]:
-        """What a pass would submit now, of an empty queue where none is known; reads only."""
-        queue = [] if no_listing(self.terms.site) else self.scheduler.jobs()
+    def scripts(self, queue: list[QueuedJob]) -> tuple[Decision, list[str]]:
+        """What a pass would submit if the queue held these jobs; reads only."""
         ledger = self.store.ledger()
         jobs = self.store.jobs(ledger)
         decision = self._decide(self.look(), jobs, queue, ledger)
@@ -98,9 +95,8 @@ class Submitter:
         }
         ready, wrong = taught(seen, folders)
         now = {cell.config.path: standing(cell.state) for cell in seen.cells}
-        runs = outline(seen, self.operations)
         decision = decide(
-            [run for run in runs if self.only is None or run.path in self.only],
+            outline(seen, self.operations),
             now,
             ready,
             jobs,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stillhouse.errors import DataError
+from stillhouse.errors import ConfigError, DataError
 
 Kind = Literal["best_epoch", "final_epoch"]
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -35,6 +35,25 @@ class PublishedResult(BaseModel):
 def results_file(round_file: Path) -> Path:
     """Return the path of the results of a round trained elsewhere: beside its round file."""
     return round_file.with_name(f"{round_file.stem}_results.csv")
+
+
+def find_results(named: str, folder: Path) -> Path:
+    """The results file that is meant by its own path, a round file beside it, or a round's name.
+
+    A name is looked for in `folder`, in rounds/ and here. Raises ConfigError listing what was
+    looked for.
+    """
+    path, file = Path(named), f"{named}_results.csv"
+    tried = [path] if path.suffix == ".csv" else [folder / file, Path("rounds") / file, Path(file)]
+    if path.suffix in (".yaml", ".yml"):
+        tried = [results_file(path)]
+    if found := next((one for one in tried if one.exists()), None):
+        return found
+    looked = ", ".join(dict.fromkeys(map(str, tried)))
+    raise ConfigError(
+        f"--against {named}: no published results",
+        f"looked for {looked}; with a round that was trained: stillhouse compare {named} ROUND",
+    )
 
 
 def read_results(path: Path) -> list[PublishedResult]:

@@ -11,7 +11,7 @@ from stillhouse.config.expand import expand
 from stillhouse.config.recorded import recorded
 from stillhouse.config.renamed import canonical, folder_of
 from stillhouse.config.schema import PURE, Round, RunConfig
-from stillhouse.errors import ConfigError, RunError
+from stillhouse.errors import ConfigError, RunError, unknown_name
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.soundness import learned_nothing, never_learned, patience
@@ -156,6 +156,11 @@ def select(runs: list[RunConfig], only: str | None) -> list[RunConfig]:
 def choose(runs: list[RunConfig], only: str) -> list[RunConfig]:
     """The runs that a filter selects, without their teachers. Raises ConfigError for none."""
     wanted = _parse(only)
+    for key, values in wanted.items():
+        known = sorted({str(getattr(run, key)) for run in runs})
+        for value in values:
+            if value not in known:
+                raise unknown_name(key, value, known)
     chosen = [r for r in runs if all(str(getattr(r, key)) in wanted[key] for key in wanted)]
     if not chosen:
         raise ConfigError(f"--only {only} selects no run", "see the matrix with: stillhouse plan")

@@ -9,7 +9,7 @@ from typing import Any
 
 from stillhouse import data
 from stillhouse.errors import ConfigError
-from stillhouse.exchange.published import Kind, PublishedResult, read_results
+from stillhouse.exchange.published import Kind, PublishedResult, find_results, read_results
 from stillhouse.rounds.provenance import footnotes, untold
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.arms import COLUMN, Arm, Which, arms
@@ -138,13 +138,14 @@ def once(tables: Sequence[Table], explained: bool) -> list[Table]:
 def against_tables(
     seen: Survey, other: str, folder: Path, which: str | None, numbers: bool = False
 ) -> list[Table]:
-    """The round beside published results (`OTHER_results.csv` in the round file's folder).
+    """The round beside published results, which `other` names (see `find_results`).
 
     `numbers`: for programs, one number per cell. Both sides show the same kind of accuracy; asking
     for another kind than was published raises ConfigError, for best-epoch and final-epoch
     accuracies must not be compared.
     """
-    published = read_results(folder / f"{other}_results.csv")
+    file = find_results(other, folder)
+    other, published = file.stem.removesuffix("_results"), read_results(file)
     kinds = {row.kind for row in published}
     if which is None and len(kinds) == 1:
         which = next(name for name, kind in KINDS.items() if kind in kinds)
