@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "stillhouse"
 ROOT = SOURCE.parents[1]
 LAYERS = [
-    {"causes", "errors", "latex", "plugin", "screen", "seeding", "tables"},
+    {"causes", "errors", "fields", "latex", "plugin", "screen", "seeding", "tables"},
     {"data", "models", "runs"},
     {"methods"},
     {"config"},

@@ -202,7 +202,7 @@ def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(write: Write
         ("classes=2", "classes=1 + 1", "py:8: SPEC: malformed node"),
         ("classes=2,", "", "missing 1 required positional argument: 'classes'"),
         ("classes=2", "klasses=2", "unexpected keyword argument 'klasses'"),
-        ("classes=2", "classes='two'", "SPEC: classes: Input should be a valid integer"),
+        ("classes=2", "classes='two'", "SPEC: the field 'classes': given 'two'"),
         ("mean=(0.3052,)", "mean=(0.3, 0.3)", "a mean and a std for each of 1 channels"),
     ],
 )

@@ -109,6 +109,11 @@ def one_line(error: BaseException) -> str:
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """An error for an unknown name that lists the known ones and the nearest match."""
     known = sorted(known)
+    hint = f"{nearest(name, known)}known: {', '.join(known)}"
+    return ConfigError(f"unknown {kind} '{name}'", hint)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean 'rkd'? ` for the known name that is nearest; empty if none is near."""
     near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return ConfigError(f"unknown {kind} '{name}'", f"{hint}known: {', '.join(known)}")
+    return f"did you mean '{near[0]}'? " if near else ""

@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from stillhouse.errors import ConfigError, RunError, StillhouseError
+from stillhouse.fields import first_fault
 
 Kind = Literal["method", "model", "dataset"]
 T = TypeVar("T")
@@ -190,10 +191,7 @@ def declared_value(file: Plugin, name: str, kind: type[T], fault: Callable[[T], 
         if what := fault(value):
             raise ValueError(what)
     except (TypeError, ValueError) as error:
-        what = str(error)
-        if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            what = f"{first['loc'][0]}: {first['msg']}"
+        what = first_fault(error) if isinstance(error, ValidationError) else str(error)
         raise ConfigError(
             f"{file.path}:{node.lineno}: {name}: {what}",
             f"write {name} = {kind.__name__}(name=..., ...) with literal values: it is read from "

@@ -74,7 +74,7 @@ MISTAKES = {
     ),
     "true is not 1.0": (
         ("5e-2", "true"),
-        "round.yaml:9: training.learning_rate: given True\n  hint: expected a number",
+        "round.yaml:9: training.learning_rate: given true\n  hint: expected a number",
     ),
     "nan": (
         ("5e-2", "nan"),

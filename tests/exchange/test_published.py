@@ -29,10 +29,13 @@ def test_round_alpha_as_reported() -> None:
     ("text", "message"),
     [
         ("dataset,accuracy\n", ":1: unexpected columns"),
-        (HEADER + "D,m,M,0,101,best_epoch,completed,1\n", ":2: accuracy: given '101'"),
-        (HEADER + "D,m,M,0,50,best,completed,1\n", ":2: kind: given 'best'"),
-        (HEADER + "D,m,M,0,50,best_epoch,completed,1,more\n", ":2: extra: given"),
-        (HEADER + "D,m,M,,50,best_epoch,completed,1\n", ":2: seed: given None"),
+        (HEADER + "D,m,M,0,101,best_epoch,completed,1\n", ":2: the field 'accuracy': given '101'"),
+        (HEADER + "D,m,M,0,50,best,completed,1\n", ":2: the field 'kind': given 'best'"),
+        (HEADER + "D,m,M,0,50,best_epoch,completed,1,more\n", ":2: the field 'extra': given"),
+        (
+            HEADER + "D,m,M,,50,best_epoch,completed,1\n",
+            ":2: the field 'seed': given nothing, expected a whole number",
+        ),
     ],
 )
 def test_bad_files_name_file_and_line(tmp_path: Path, text: str, message: str) -> None:

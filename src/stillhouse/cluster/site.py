@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,12 +15,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from stillhouse.config.problems import Problem, error, from_pydantic, show
 from stillhouse.config.toml_file import read_toml
-from stillhouse.config.yaml_file import Where
 from stillhouse.errors import ConfigError
+from stillhouse.fields import Form, problems
 
 FIRST_TRY = 1.5
 
@@ -130,12 +127,17 @@ class Site(Strict):
         return self.memory_ceiling_gb or 2 * self.resources.memory_gb
 
 
-MODELS: Mapping[Where, type[Strict]] = {
-    (): Site,
-    ("resources",): Resources,
-    ("special",): Special,
-    ("environment",): Environment,
-}
+FORM = Form(
+    {
+        (): Site,
+        ("resources",): Resources,
+        ("special",): Special,
+        ("environment",): Environment,
+    },
+    field="{} = ...",
+    section="[{}]",
+    characters="expected characters that a scheduler and a shell take as they are",
+)
 
 
 def find_site(root: Path, name: str) -> Path:
@@ -154,16 +156,4 @@ def load_site(path: Path) -> Site:
     try:
         return Site.model_validate(source.data)
     except ValidationError as invalid:
-        raise error(source, map(_problem, invalid.errors(include_url=False))) from None
-
-
-def _problem(details: ErrorDetails) -> Problem:
-    where, given = tuple(details["loc"]), show(details["input"])
-    match details["type"]:
-        case "missing":
-            return Problem(where, "this field is missing", f"add `{where[-1]} = ...`")
-        case "string_pattern_mismatch":
-            cure = "expected characters that a scheduler and a shell take as they are"
-            return Problem(where, f"given {given}", cure)
-        case _:
-            return from_pydantic(details, models=MODELS)
+        raise source.error(problems(invalid, FORM)) from None

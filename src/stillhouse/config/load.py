@@ -16,14 +16,25 @@ from stillhouse.config import legacy
 from stillhouse.config.diff import changeable
 from stillhouse.config.expand import settings, sweep_points
 from stillhouse.config.format_1 import MODELS, PARAMETERS
-from stillhouse.config.problems import Problem, choose, error, from_pydantic
 from stillhouse.config.renamed import modernise
-from stillhouse.config.schema import FLAT, MOST_REAL, PURE, Distillation, Round, Training
-from stillhouse.config.yaml_file import Source, Where, read_yaml
+from stillhouse.config.schema import FLAT, MOST_REAL, PURE, Distillation, Overrides, Round, Training
+from stillhouse.config.yaml_file import Source, read_yaml
 from stillhouse.errors import Notice
+from stillhouse.fields import Form, Problem, Where, choose, problem, problems
 from stillhouse.plugin import Files
 
 MOST_RUNS = 100_000
+FORM = Form(
+    {
+        (): Round,
+        ("training",): Training,
+        ("distillation",): Distillation,
+        ("overrides",): Overrides,
+    },
+    field="{}: ...",
+    section="{}:",
+    characters="use letters, digits, '.', '_' and '-', and begin with a letter or digit",
+)
 
 
 def load_round(path: Path) -> Round:
@@ -37,11 +48,10 @@ def load_round(path: Path) -> Round:
     try:
         round_ = Round.model_validate(source.data, context={"folder": path.parent})
     except ValidationError as invalid:
-        raise error(source, map(from_pydantic, invalid.errors(include_url=False))) from None
+        raise source.error(problems(invalid, FORM)) from None
     for check in (_files, _names, _size, _override_fields, _combinations):
-        problems = list(check(round_))
-        if problems:
-            raise error(source, problems)
+        if found := list(check(round_)):
+            raise source.error(found)
     return round_
 
 
@@ -50,17 +60,17 @@ def check_parameters(round_: Round, path: Path) -> None:
 
     Raises ConfigError as `load_round` does, with lines of its file.
     """
-    problems: dict[Where, Problem] = {}
+    found: dict[Where, Problem] = {}
     for dataset, model, method in product(round_.datasets, round_.students, round_.methods):
         if method == PURE:
             continue
         _, _, parameters = settings(round_, dataset, model, method)
         for point in sweep_points(round_, method):
             chosen = parameters | {k: v for k, v in point.items() if k != "alpha"}
-            for problem in _parameter_problems(method, round_.files, chosen, set(point)):
-                problems[problem.where] = problem
-    if problems:
-        raise error(read_yaml(path), problems.values())
+            for one in _parameter_problems(method, round_.files, chosen, set(point)):
+                found[one.where] = one
+    if found:
+        raise read_yaml(path).error(found.values())
 
 
 def _parameter_problems(
@@ -74,7 +84,7 @@ def _parameter_problems(
         for details in invalid.errors(include_url=False):
             field = details["loc"][:1]
             within = ("sweep",) if field and field[0] in swept else ("overrides", "methods", method)
-            yield from_pydantic(details, (*within, *field))
+            yield problem(details, FORM, (*within, *field))
 
 
 def _announce_new_names(source: Source, renamed: dict[Where, tuple[str, str]]) -> None:
@@ -185,7 +195,7 @@ def _field_problems(where: Where, key: str, value: Any) -> Iterator[Problem]:
         for details in invalid.errors(include_url=False):
             # Without a location it concerns several fields: `_combinations` checks them together.
             if details["loc"]:
-                yield from_pydantic(details, (*where, *details["loc"][1:]))
+                yield problem(details, FORM, (*where, *details["loc"][1:]))
 
 
 def _axes(round_: Round) -> Iterator[Problem]:
@@ -213,11 +223,11 @@ def _combinations(round_: Round) -> Iterator[Problem]:
             Training.model_validate(training)
         except ValidationError as invalid:
             for details in invalid.errors(include_url=False):
-                problem = from_pydantic(details, ("overrides",))
-                if problem.what not in seen:
-                    what = f"for {method} of {model} on {dataset}: {problem.what}"
-                    yield Problem(problem.where, what)
-                seen.add(problem.what)
+                found = problem(details, FORM, ("overrides",))
+                if found.what not in seen:
+                    what = f"for {method} of {model} on {dataset}: {found.what}"
+                    yield Problem(found.where, what)
+                seen.add(found.what)
         if method != PURE and distillation["total"] == "reference" and "alpha" not in seen:
             if "alpha" in round_.sweep:
                 where: Where = ("sweep", "alpha")

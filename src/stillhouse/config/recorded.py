@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from stillhouse.config.renamed import modernise_config, written_paths
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
+from stillhouse.fields import first_fault
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import MOVE_AWAY
 
@@ -23,9 +24,7 @@ def recorded(folder: RunFolder) -> RunConfig | None:
     try:
         config = RunConfig.model_validate(modernise_config(run["config"]))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, ("config", *first["loc"])))
-        raise RunError(f"{folder.run}: the field '{field}': {first['msg']}", MOVE_AWAY) from None
+        raise RunError(f"{folder.run}: {first_fault(error, 'config')}", MOVE_AWAY) from None
     here = folder.path.absolute().as_posix()
     if not any(here.endswith(f"/{path}") for path in written_paths(config.path)):
         raise RunError(f"{folder.run} belongs to another run, {config.path}", MOVE_AWAY)

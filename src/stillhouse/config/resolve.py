@@ -10,6 +10,7 @@ from stillhouse import methods
 from stillhouse.config.format_1 import is_later_parameter
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import ConfigError
+from stillhouse.fields import first_fault
 
 if TYPE_CHECKING:
     from stillhouse.methods.base import Method
@@ -25,11 +26,9 @@ def resolve(run: RunConfig) -> RunConfig:
     try:
         config = kind.Config(**run.parameters)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
         known = ", ".join(kind.Config.model_fields) or "none"
         raise ConfigError(
-            f"method {run.method}: parameter '{field}': {first['msg']}", f"parameters: {known}"
+            f"method {run.method}: {first_fault(error)}", f"its parameters: {known}"
         ) from error
     weighing = run.distillation
     if weighing.total == "reference":

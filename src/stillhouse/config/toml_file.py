@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stillhouse.config.yaml_file import Source, Where
+from stillhouse.config.yaml_file import Source
 from stillhouse.errors import ConfigError
+from stillhouse.fields import Where
 
 MAX_BYTES = 100_000
 MAX_DEPTH = 32

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import yaml
 
 from stillhouse.errors import ConfigError
+from stillhouse.fields import Problem, Where
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
@@ -26,8 +28,6 @@ SCALARS = (
     (TAG + "int", r"[-+]?[0-9]+", list("-+0123456789")),
     (TAG + "float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
 )
-
-Where = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,21 @@ class Source:
         while where and where not in self.lines:
             where = where[:-1]
         return self.lines.get(where, 1)
+
+    def error(self, problems: Iterable[Problem]) -> ConfigError:
+        """All problems as one error; several are listed in the order of their lines."""
+        ordered = sorted(problems, key=lambda problem: self.line(problem.where))
+        lines = [
+            f"{self.path}:{self.line(p.where)}: " + (f"{p.field}: " if p.field else "") + p.what
+            for p in ordered
+        ]
+        if len(ordered) == 1:
+            return ConfigError(lines[0], ordered[0].cure)
+        listed = [
+            f"  {line}" + (f" ({p.cure})" if p.cure else "")
+            for line, p in zip(lines, ordered, strict=True)
+        ]
+        return ConfigError("\n".join([f"{self.path}: {len(ordered)} problems", *listed]))
 
 
 class _Loader(yaml.SafeLoader):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stillhouse.errors import ConfigError, DataError
+from stillhouse.fields import first_fault
 
 Kind = Literal["best_epoch", "final_epoch"]
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -80,9 +81,6 @@ def read_results(path: Path) -> list[PublishedResult]:
         try:
             rows.append(PublishedResult.model_validate(fields))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise DataError(
-                f"{path}:{number}: {first['loc'][0]}: given {first['input']!r}: {first['msg']}",
-                f"columns: {','.join(columns)}",
-            ) from None
+            what = first_fault(error)
+            raise DataError(f"{path}:{number}: {what}", f"columns: {','.join(columns)}") from None
     return rows

@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from stillhouse.errors import RunError, one_line
+from stillhouse.fields import first_fault
 from stillhouse.runs.files import write_atomic
 from stillhouse.runs.records import Digest, Natural
 
@@ -227,9 +228,7 @@ def _header(path: Path, metadata: Mapping[str, str]) -> tuple[Header, list[str]]
     try:
         return _HEADER.validate_json(metadata["header"]), layers
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RunError(f"{path}: the field '{where}': {first['msg']}", CURE) from None
+        raise RunError(f"{path}: {first_fault(error)}", CURE) from None
 
 
 def _check(path: Path, layers: list[str], places: Mapping[str, _Place]) -> None:

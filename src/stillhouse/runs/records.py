@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_confi
 from typing_extensions import TypedDict
 
 from stillhouse.errors import RunError
+from stillhouse.fields import first_fault
 from stillhouse.runs.files import dump_json, read_json, read_lines
 
 FORMAT = 1
@@ -232,10 +233,7 @@ class Schema(Generic[_Kind]):
         try:
             return self._adapter.validate_python(value)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            what = f"the field '{field}': {first['msg']}" if field else first["msg"]
-            raise RunError(f"{where}: {what}", self.cure) from None
+            raise RunError(f"{where}: {first_fault(error)}", self.cure) from None
 
 
 STATUS = Schema(Status, "remove it; the run resumes from its checkpoint")

@@ -17,6 +17,7 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 
 from stillhouse.errors import RunError
+from stillhouse.fields import first_fault
 from stillhouse.runs.files import read_bytes, write_atomic
 from stillhouse.runs.folder import Attempt, RunFolder
 from stillhouse.runs.records import FORMAT
@@ -119,6 +120,6 @@ def _read(path: Path, run: str) -> dict[str, Any] | str:
     try:
         _Content.model_validate(found.get("state"), strict=True)
     except ValidationError as error:
-        return f"holds no state of a run ({'.'.join(map(str, error.errors()[0]['loc']))})"
+        return f"holds no state of a run: {first_fault(error)}"
     state: dict[str, Any] = found["state"]
     return state
