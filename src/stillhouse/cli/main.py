@@ -21,6 +21,7 @@ VERBS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Train": {
         "plan": study.plan,
         "run": study.run,
+        "watch": study.watch,
         "status": study.status,
         "reset": reset.reset,
     },

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -259,7 +261,7 @@ def run(
     from stillhouse.rounds.cost import passes
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.local import Local, visible_gpus, worker_command
-    from stillhouse.rounds.survey import select, survey
+    from stillhouse.rounds.survey import Known, select, survey
     from stillhouse.rounds.teacher_files import adopt_teachers
     from stillhouse.show.progress import Progress
     from stillhouse.show.status import summary
@@ -274,9 +276,11 @@ def run(
     adopt_teachers(workspace, runs, images, device, say=say)
     found = _cuda_devices(device)
 
+    known: Known = {}
+
     def look() -> Survey:
         workspace.refuse_vanished()
-        return survey(workspace, loaded, only)
+        return survey(workspace, loaded, only, known=known)
 
     with Progress(Console(), passes(runs)) as progress:
         local = Local(
@@ -292,6 +296,38 @@ def run(
     following = "status" if not seen.trained else "doctor" if seen.count("unsound") else "table"
     follow(again(following, round_, root))
     raise typer.Exit(0 if seen.trained else 1)
+
+
+def watch(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    every: Annotated[
+        float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")
+    ] = 2.0,
+) -> None:
+    """Follow a round that trains elsewhere, on this machine or a cluster. Ctrl-C leaves.
+
+    Example: stillhouse watch rounds/digits.yaml
+    """
+    from rich.console import Console
+
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import Known, survey
+    from stillhouse.show.progress import Progress
+    from stillhouse.show.status import summary
+
+    workspace, loaded, _ = open_round(root, round_)
+    known: Known = {}
+    seen = survey(workspace, loaded, only, known=known)
+    with suppress(KeyboardInterrupt), Progress(Console()) as progress:
+        progress.update(seen)
+        while not seen.trained:
+            time.sleep(every)
+            seen = survey(workspace, loaded, only, known=known)
+            progress.update(seen)
+    say(summary(seen, workspace.experiments))
+    say(f"next: {again('table' if seen.trained else 'status', round_, root)}")
 
 
 def train(

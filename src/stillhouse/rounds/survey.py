@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 from stillhouse import data
 from stillhouse.config.expand import expand
@@ -98,14 +99,23 @@ class Survey:
         return sum(cell.shown == name for cell in self.cells)
 
 
+Known = dict[Path, tuple[tuple[int, int], RunState]]
+"""The states of completed runs by folder, each with the time and size of its `result.json`."""
+
+
 def survey(
-    workspace: Workspace, round_: Round, only: str | None = None, now: float | None = None
+    workspace: Workspace,
+    round_: Round,
+    only: str | None = None,
+    now: float | None = None,
+    known: Known | None = None,
 ) -> Survey:
     """Read the state of every run, or of those that `only` selects and their teachers.
 
     Where another round is active its runs, which may have the same paths, are not taken for
-    this round's. `now` is the time of the files, where they are a copy (see `state_of`). Raises
-    ConfigError for a filter that selects nothing.
+    this round's. `now` is the time of the files, where they are a copy (see `state_of`). A command
+    that looks often keeps `known`: a completed run is read once. Raises ConfigError for a filter
+    that selects nothing.
     """
     runs = select(expand(round_), only)
     teachers = workspace.teachers(round_)
@@ -115,7 +125,7 @@ def survey(
     @cache
     def state(folder: RunFolder) -> RunState:
         own = folder.path.is_relative_to(workspace.experiments)
-        return RunState("missing") if own and foreign else _state(folder, now)
+        return RunState("missing") if own and foreign else _state(folder, now, known)
 
     cells = []
     for run in runs:
@@ -127,13 +137,28 @@ def survey(
     return Survey(round_, cells)
 
 
-def _state(folder: RunFolder, now: float | None) -> RunState:
+def _state(folder: RunFolder, now: float | None, known: Known | None) -> RunState:
     """What a folder's files say, if they are those of the run that belongs there."""
+    stamp = _stamp(folder.result)
+    if known and stamp and (before := known.get(folder.path)) and before[0] == stamp:
+        return before[1]
     try:
         recorded(folder)
     except (RunError, OSError) as error:
         return unreadable(error)
-    return state_of(folder, now)
+    found = state_of(folder, now)
+    if known is not None and stamp and found.name == "done":
+        known[folder.path] = stamp, found
+    return found
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """When a file was changed and its size; None if there is none that can be looked at."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def own_teacher(run: RunConfig) -> str | None:
