@@ -43,9 +43,9 @@ def examples(name: str) -> list[str]:
 
 def test_the_verbs_and_their_groups() -> None:
     assert {panel: list(verbs) for panel, verbs in VERBS.items()} == {
-        "Train": ["plan", "run", "status", "reset"],
+        "Train": ["plan", "run", "watch", "status", "reset"],
         "Results": ["table", "observe", "compare", "doctor", "verify"],
-        "Analysis": ["extract", "analyze", "report"],
+        "Analysis": ["extract", "analyze", "report", "archive"],
         "Material": ["list", "check", "data", "import"],
         "Cluster": ["cluster"],
     }
@@ -74,7 +74,9 @@ def test_an_example_stands_in_one_line_of_80_columns(call: Call, monkeypatch: An
 CHEAP = {name: one for name in ALL for one in examples(name) if "digits" in one}
 
 
-@pytest.mark.parametrize("name", [n for n in CHEAP if n not in ("run", "extract")])
+@pytest.mark.parametrize(
+    "name", [n for n in CHEAP if n not in ("run", "watch", "extract", "archive")]
+)
 def test_an_example_with_digits_runs(
     call: Call, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -100,8 +102,8 @@ def test_a_command_of_a_round_takes_a_part_of_it_and_a_root(name: str) -> None:
     rounds = [one.metavar for one in ALL[name].params if one.metavar in ("ROUND", "[RUN|ROUND]")]
     if rounds:
         assert "--root" in options
-        # A log is of one RUN; a report is of the whole round.
-        assert ("--only" in options) is (name not in ("cluster logs", "report"))
+        # A log is of one RUN; a report and an archive are of the whole round.
+        assert ("--only" in options) is (name not in ("cluster logs", "report", "archive"))
 
 
 def test_internal_options_are_out_of_sight(call: Call) -> None:

@@ -17,6 +17,7 @@ from stillhouse.cli.options import (
     DataRootOption,
     DeviceOption,
     FormatOption,
+    JobsOption,
     OnlyOption,
     RootOption,
     RoundArgument,
@@ -328,9 +329,7 @@ def analyze(
         ),
     ] = None,
     accuracy: AccuracyOption = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes that compute measures (default: cores).")
-    ] = None,
+    jobs: JobsOption = None,
     format: Annotated[Picture, typer.Option(help="How figures are written.")] = Picture.png,
 ) -> None:
     """Write a round's tables and figures: accuracies, and what the extracted layers have in common.
