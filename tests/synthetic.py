@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stillhouse.config.schema import RunConfig, Teacher, Training
-from stillhouse.diagnosis.case import Case, Line
+from stillhouse.diagnosis.case import Case, Peers
 from stillhouse.diagnosis.diagnose import diagnose
+from stillhouse.diagnosis.finding import Line
 from stillhouse.runs.state import RunState
 
 RISING = (40.0, 55.0, 65.0, 72.0, 77.0, 80.0, 82.0, 83.0, 83.5, 83.6)
@@ -66,7 +68,18 @@ def case(method: str = "pure", state: RunState = DONE, **changes: Any) -> Case:
     known: dict[str, Any] = {"config": config(method), "state": state} | changes
     own = len(known["config"].path) + known["config"].seed
     curves = records(test__ce=[value + own / 1e6 for value in FALLING])
-    return Case(**{"records": curves} | known)
+    peers = known.pop("peers", ())
+    return among(Case(**{"records": curves} | known), *peers)
+
+
+def among(case: Case, *others: Case) -> Case:
+    """A case in a dataset of other runs."""
+    return replace(case, peers=Peers((case, *others)))
+
+
+def with_log(case: Case, *lines: Line) -> Case:
+    """A case whose logs have these lines."""
+    return replace(case, read_lines=lambda: lines)
 
 
 def taught(ratio: float, cosine: float = 0.2, **series: Sequence[float]) -> tuple[Any, ...]:
@@ -87,7 +100,7 @@ def ended(word: str, reason: str = "", *log: str, code: str = "", **changes: Any
     """A run that ended in a state, with lines that a scheduler or another program wrote."""
     lines = tuple(Line(LOG, number, text) for number, text in enumerate(log, start=1))
     state = RunState(word, reason, epoch=3, code=code)  # type: ignore[arg-type]
-    return case(state=state, records=records()[:3], lines=lines, **changes)
+    return with_log(case(state=state, records=records()[:3], **changes), *lines)
 
 
 def causes(case: Case) -> list[str]:

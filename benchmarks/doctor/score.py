@@ -10,7 +10,7 @@ from benchmarks.doctor.worlds import Scene, World
 from scipy.stats import beta
 
 from stillhouse.config.schema import Round
-from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.case import Case, Peers
 from stillhouse.diagnosis.diagnose import diagnose
 from stillhouse.diagnosis.read import read_round
 from stillhouse.rounds.workspace import Workspace
@@ -47,7 +47,7 @@ def judge(
 def strip(case: Case) -> Case:
     """The case as the earlier scripts would have recorded it: losses and accuracies only."""
     teacher = _bare(case.teacher) if case.teacher else None
-    peers = tuple(_bare(peer) for peer in case.peers)
+    peers = Peers(tuple(_bare(peer) for peer in case.peers.cases))
     return replace(_bare(case), teacher=teacher, peers=peers)
 
 

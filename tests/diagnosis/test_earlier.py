@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from script_rounds import ScriptRounds
-from stillhouse.diagnosis.observations.base import Observation
+from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.earlier import beside_earlier
 from stillhouse.exchange.scripts.write import import_round
 from stillhouse.rounds.survey import Survey, survey
@@ -43,7 +43,7 @@ def results(folder: Path, arms: dict[str, tuple[float, ...]], status: str = "com
     return folder / "later.yaml"
 
 
-def say(seen: Survey, file: Path) -> list[Observation]:
+def say(seen: Survey, file: Path) -> list[Finding]:
     return list(beside_earlier(seen, file, "final"))
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from stillhouse.causes import MESSAGES, OUT_OF_MEMORY, Cause, cause_of
-from stillhouse.diagnosis.case import OWN_LOG, Line
+from stillhouse.diagnosis.case import OWN_LOG
 from stillhouse.diagnosis.codes import CODES
 from stillhouse.diagnosis.diagnose import diagnose
+from stillhouse.diagnosis.finding import Line
 from stillhouse.runs.old_reasons import code_of_reason
 from stillhouse.runs.state import RunState
-from synthetic import LOG, case, causes, config, ended, records
+from synthetic import LOG, case, causes, config, ended, records, with_log
 
 # Lines as torch, Python, the kernel, Slurm and PBS write them.
 SAID = {
@@ -114,8 +114,8 @@ def test_our_own_sentences_are_not_read(text: str) -> None:
 
 def test_what_our_own_log_quotes_is_not_read() -> None:
     quoted = (Line(Path(OWN_LOG), 3, "WARNING x.pt: Input/output error; falling back"),)
-    assert causes(replace(ended("failed", "x", code="divergence"), lines=quoted)) == ["divergence"]
-    assert causes(replace(ended("lost", "its process ended"), lines=quoted)) == ["killed"]
+    assert causes(with_log(ended("failed", "x", code="divergence"), *quoted)) == ["divergence"]
+    assert causes(with_log(ended("lost", "its process ended"), *quoted)) == ["killed"]
 
 
 def test_a_recorded_cause_is_not_doubted_for_what_a_scheduler_adds() -> None:
@@ -139,7 +139,7 @@ def test_harmless_lines_mean_nothing(text: str) -> None:
 
 def test_a_completed_run_is_not_judged_by_its_log() -> None:
     lines = tuple(Line(LOG, 1, text) for text in SAID)
-    assert causes(case(lines=lines)) == []
+    assert causes(with_log(case(), *lines)) == []
 
 
 def test_the_first_line_that_says_it_is_the_evidence() -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from script_rounds import TRACEBACK, WALLTIME, ScriptRounds, log
 from stillhouse.cli.main import app
-from stillhouse.diagnosis.observations.base import Observation
+from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.exchange.scripts.write import Import, import_round
 from stillhouse.rounds.survey import survey
@@ -46,15 +46,15 @@ class Records:
         self.epochs += 1  # no two curves alike
         self.scripts.run(path, [50.0 + 0.01 * self.epochs, accuracy], **facts)
 
-    def look(self) -> list[Observation]:
+    def look(self) -> list[Finding]:
         done = import_round(self.scripts.root, "old", self.root / "old")
         return observe(survey(Workspace(done.file.parent), done.round))
 
     def rules(self) -> set[str]:
-        return {found.rule for found in self.look()}
+        return {found.code for found in self.look()}
 
     def texts(self, rule: str) -> list[str]:
-        return [found.sentence for found in self.look() if found.rule == rule]
+        return [found.sentence for found in self.look() if found.code == rule]
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def records(tmp_path: Path) -> Records:
 
 def test_a_healthy_round_gives_no_warning(records: Records) -> None:
     found = records.arms().look()
-    assert {one.rule: one.level for one in found} == {"inconclusive": "finding"}
+    assert {one.code: one.level for one in found} == {"inconclusive": "finding"}
     assert "Logit KD +0.33 [" in found[0].sentence and "(n = 3, needs about " in found[0].sentence
     assert len(found[0].runs) == 6
 
 
 def test_an_effect_is_a_finding_with_its_tests(records: Records) -> None:
-    (found,) = (one for one in records.arms(L=[93.9, 94.0, 93.8]).look() if one.rule == "helps")
+    (found,) = (one for one in records.arms(L=[93.9, 94.0, 93.8]).look() if one.code == "helps")
     assert (
         found.level == "finding"
         and "Welch p < 0.001" in found.sentence
@@ -134,14 +134,14 @@ def test_a_collapsed_run_and_its_best_epoch(records: Records) -> None:
     records.arms(R=[])
     losses = [2.0, 2.31, ln(10)]
     records.scripts.run(f"{R}/0", [18.13, 10.0, 10.0], losses=losses)
-    found = {one.rule: one for one in records.look()}
-    assert found["failed-chance"].level == found["collapsed"].level == "alarm"
+    found = {one.code: one for one in records.look()}
+    assert found["failed-chance"].level == found["collapse"].level == "alarm"
     assert (
         "ended at 10.00 %, which guessing reaches (up to 10.94 %)"
         in found["failed-chance"].sentence
     )
-    assert "2.303 = ln 10" in found["collapsed"].sentence
-    assert "its best, 18.13 %, is of epoch 1 of 3 and no result" in found["collapsed"].sentence
+    assert "2.3026 (ln C = 2.3026)" in found["collapse"].sentence
+    assert "its best, 18.13 %, is of epoch 1 of" in found["collapse"].sentence
 
 
 def test_an_unfinished_teacher_and_a_student_above_it(records: Records) -> None:
@@ -149,7 +149,7 @@ def test_an_unfinished_teacher_and_a_student_above_it(records: Records) -> None:
     status = {"status": "in_progress", "epoch": 1, "max_acc": 60.0}
     told = log(0, (50.0, 55.0), (58.0, 60.0))
     records.scripts.run(f"{T}/0", status=status, log=told, errors=WALLTIME)
-    found = {one.rule: one for one in records.look() if one.level == "alarm"}
+    found = {one.code: one for one in records.look() if one.level == "alarm"}
     assert (
         "epoch 2 of 2, 60.00 % at best until then (PBS: job killed" in found["incomplete"].sentence
     )
@@ -165,9 +165,10 @@ def test_a_teacher_still_in_training_explains_an_outlier(records: Records) -> No
         records.run(f"{T}/{seed}", 94.0 + seed / 10, log=late.replace("14:24", "13:24"))
         told = early.replace("14:24", "14:00") if seed == 0 else early.replace("14:24", "15:24")
         records.run(f"{L}/{seed}", accuracy, log=told)
-    found = {one.rule: one.sentence for one in records.look()}
-    assert found["teacher-in-training"].startswith("Logit KD: 1 of 3 runs started while")
-    assert "seed 0 at about epoch 1 of 2 (50." in found["teacher-in-training"]
+    found = {one.code: one.sentence for one in records.look()}
+    assert found["half-trained-teacher"].startswith("Logit KD, 1 of 3 runs: ")
+    assert "seed 0: it started at about epoch 1 of 2 of" in found["half-trained-teacher"]
+    assert "(50." in found["half-trained-teacher"]
     assert "Logit KD, seed 0 (88.00 %) is an outlier: -4.50 points" in found["seed-outlier"]
     assert "below every pure seed; its teacher was then at about epoch 1" in found["seed-outlier"]
     assert "wide-spread" in found
@@ -210,16 +211,17 @@ def test_pure_students_that_follow_them_too_say_it_is_not_identified(records: Re
 def test_identical_curves_of_different_settings(records: Records) -> None:
     records.arms(L=[], R=[])
     for path in (f"{L}/0", f"{R}/0"):
-        records.scripts.run(path, [60.0, 92.1], losses=[1.5, 0.25])
-    (found,) = (one for one in records.look() if one.rule == "identical-curves")
-    assert found.runs == (f"{L}/0", f"{R}/0")
+        records.scripts.run(path, [60.0, 80.0, 92.1], losses=[1.5, 1.0, 0.25])
+    found = [one for one in records.look() if one.code == "identical-curves"]
+    assert [one.runs for one in found] == [(f"{L}/0",), (f"{R}/0",)]
+    assert f"the same as {R}/0" in found[0].sentence
 
 
 def test_seeds_and_lengths_that_differ(records: Records) -> None:
     records.arms(R=[])
     records.scripts.run(f"{R}/0", [60.0, 70.0, 92.1])
-    found = {one.rule: one.sentence for one in records.look()}
-    assert found["uneven-seeds"].startswith("Sound seeds differ: 3 for Teacher (ResNet112)")
+    found = {one.code: one.sentence for one in records.look()}
+    assert found["uneven-seeds"].startswith("Valid seeds differ: 3 for Teacher (ResNet112)")
     assert found["mixed-epochs"] == "Completed runs have different numbers of epochs: [2, 3]"
 
 
@@ -232,7 +234,7 @@ def test_a_best_epoch_that_makes_the_difference(records: Records) -> None:
 
 
 def test_a_method_that_no_longer_fits_its_training_images(records: Records) -> None:
-    (text,) = records.arms(L=[80.0, 80.2, 80.1]).texts("over-regularised")
+    (text,) = records.arms(L=[80.0, 80.2, 80.1]).texts("underfits")
     assert "(80.1 against 92.1 %)" in text
 
 
@@ -244,16 +246,14 @@ def test_calibration_that_shifts(tmp_path: Path) -> None:
             result = bench.folder(f"{path}/{seed}").result
             edit(result, lambda content, ece=ece: content["final"]["test"].update(ece=ece))
     found = observe(bench.look())
-    (text,) = (one.sentence for one in found if one.rule == "calibration")
-    assert text == (
-        "The expected calibration error differs from the pure student's 2.0 %: Logit KD 5.5 %"
-    )
+    (text,) = (one.sentence for one in found if one.code == "calibration")
+    assert text.endswith("2.0 %: Logit KD 5.5 %")
 
 
 def test_recipes_that_differ_between_arms(tmp_path: Path) -> None:
     bench = Bench(tmp_path, overrides={"methods": {"rkd": {"label_smoothing": 0.1}}})
     bench.finish_all([90, 90, 80, 81, 82, 83, 84, 85])
-    found = [one.sentence for one in observe(bench.look()) if one.rule == "confound"]
+    found = [one.sentence for one in observe(bench.look()) if one.code == "confound"]
     assert found == ["Recipes differ between arms: rkd: label_smoothing 0.1 (others 0)"]
 
 
@@ -267,7 +267,7 @@ def test_smoothed_teachers_and_swept_values(tmp_path: Path) -> None:
         sweep={"alpha": [0.25, 0.5]},
     )
     bench.finish_all([90, 80, 81, 82])
-    found = {one.rule: one.sentence for one in observe(bench.look())}
+    found = {one.code: one.sentence for one in observe(bench.look())}
     assert "label smoothing 0.1" in found["smoothed-teacher"]
     assert found["swept"].startswith("The best value of Logit KD was chosen")
     assert "alpha=0.5: 82.00 % and alpha=0.25: 81.00 %" in found["swept"]
@@ -282,7 +282,7 @@ def test_a_run_whose_files_are_damaged_is_a_failure(tmp_path: Path) -> None:
     bench.finish(f"{TEACHER}/0", 90.0)
     bench.folder(f"{TEACHER}/0").result.write_text("{")
     (found,) = observe(bench.look())
-    assert found.rule == "failed" and found.runs == (f"{TEACHER}/0",)
+    assert found.code == "failed" and found.runs == (f"{TEACHER}/0",)
 
 
 def test_epoch_records_that_changed_are_named(records: Records) -> None:
@@ -292,7 +292,7 @@ def test_epoch_records_that_changed_are_named(records: Records) -> None:
     metrics.write_text(metrics.read_text().replace("0.25", "0.26") + "\n")
     found = observe(survey(Workspace(done.file.parent), done.round))
     (one,) = (one for one in found if one.level == "alarm")
-    assert one.rule == "damaged" and one.runs == (f"{L}/0",) and str(metrics) in one.sentence
+    assert one.code == "damaged" and one.runs == (f"{L}/0",) and str(metrics) in one.sentence
 
 
 def test_no_sentence_speaks_of_significance(alpha: Import) -> None:
@@ -306,7 +306,7 @@ def test_round_alpha_shows_what_its_authors_saw_and_what_they_missed(alpha: Impo
     found = observe(seen, "best")
 
     def has(dataset: str, rule: str, *parts: str) -> bool:
-        texts = [one.sentence for one in found if (one.dataset, one.rule) == (dataset, rule)]
+        texts = [one.sentence for one in found if (one.scope, one.code) == (dataset, rule)]
         return any(all(part in text for part in parts) for text in texts)
 
     assert has("Cifar10", "weak-teacher", "+0.35 points")
@@ -319,11 +319,13 @@ def test_round_alpha_shows_what_its_authors_saw_and_what_they_missed(alpha: Impo
     assert has("Cifar10", "failed-chance", "RKD") and has("Cifar100", "failed-chance", "RKD")
     assert has("SVHN", "failed", "8 of 8", "scipy")
 
-    assert has("Cifar10", "collapsed", "18.13 %, is of epoch 2 of 150", "ln 10")
+    assert has("Cifar10", "collapse", "18.13 %, is of epoch 2 of 150", "ln C = 2.3026")
     assert has("Cifar10", "teacher-driven", "r = 0.996", "not identified")
     assert has("Cifar100", "teacher-driven", "r = 0.922")
-    assert has("TinyImageNet", "teacher-in-training", "epoch 85 of 150")
-    assert has("Cifar10", "teacher-in-training", "3 of 3", "epoch 76 of 150 (82.66 %")
+    assert has("TinyImageNet", "half-trained-teacher", "epoch 85 of 150")
+    assert has(
+        "Cifar10", "half-trained-teacher", "3 of 3", "epoch 76 of 150 of its teacher", "(82.66 %"
+    )
     assert has("Cifar10", "inconclusive", "Logit KD +0.18", "n = 3")
     assert has("Cifar100", "inconclusive", "Logit KD +0.67", "Factor Transfer +0.15")
     assert has("Cifar10", "helps", "the tests disagree", "Dunnett p = 0.405")

@@ -144,7 +144,7 @@ def test_a_case_for_every_run_with_its_teacher_and_peers(bench: Bench) -> None:
     teacher = cases[f"{LOGIT}/0"].teacher
     assert teacher is not None
     assert (teacher.path, teacher.done) == (f"{TEACHER}/0", True)
-    assert len(cases[f"{LOGIT}/0"].peers) == len(bench.runs) - 1
+    assert [case.path for case in cases[f"{LOGIT}/0"].peers.cases] == list(bench.runs)
     assert cases[f"{PURE}/0"].teacher is None
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from math import log
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stillhouse.diagnosis.case import Case
-from stillhouse.diagnosis.codes import CODES
+from stillhouse.diagnosis import case as case_module
+from stillhouse.diagnosis import comparisons
+from stillhouse.diagnosis.case import Case, Peers
+from stillhouse.diagnosis.codes import OF_ROUNDS, OF_RUNS, Code
 from stillhouse.diagnosis.diagnose import diagnose
 from stillhouse.diagnosis.report import verdict
 from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.runs.state import RunState
-from synthetic import DONE, FALLING, RISING, case, causes, config, records, shifted, taught
+from synthetic import DONE, FALLING, RISING, among, case, causes, config, records, shifted, taught
 
 GUESS = (10.0,) * 10
 UNIFORM = (log(10),) * 10
@@ -44,7 +49,7 @@ def spread(own: Case) -> Case:
     """A student beside pure runs whose seeds are far apart."""
     seeds = [replace(PURE, config=config(seed=n)) for n in range(3)]
     far = [replace(one, records=records(shifted(5 * n))) for n, one in enumerate(seeds)]
-    return replace(own, peers=tuple(far))
+    return among(own, *far)
 
 
 def sweep(*points: float, tests: float = 5.0) -> Case:
@@ -59,7 +64,7 @@ def sweep(*points: float, tests: float = 5.0) -> Case:
         )
         for n, lost in enumerate(points)
     ]
-    return replace(arms[-1], peers=(PURE, *arms[:-1]))
+    return among(arms[-1], PURE, *arms[:-1])
 
 
 BEHIND: dict[str, Any] = {"train__accuracy": shifted(12), "test__accuracy": shifted(12)}
@@ -213,9 +218,7 @@ CASES: list[tuple[str, Case, str | None]] = [
     ),
     (
         "smoothing in the teacher",
-        replace(
-            PURE, peers=(replace(TEACHER, config=config(model="ResNet112", label_smoothing=0.1)),)
-        ),
+        among(PURE, replace(TEACHER, config=config(model="ResNet112", label_smoothing=0.1))),
         None,
     ),
 ]
@@ -237,7 +240,7 @@ def test_every_rule_over_curves_has_a_case() -> None:
         "changed-teacher",
     }
     shown = {code for _, _, code in CASES} | {"identical-curves"}
-    assert set(CODES) - by_text - others - shown == set()
+    assert {code.name for code in OF_RUNS} - by_text - others - shown == set()
 
 
 def test_teachers_that_are_not_the_recorded_ones() -> None:
@@ -266,25 +269,25 @@ def test_images_that_others_did_not_see() -> None:
 def test_identical_curves_of_unlike_runs() -> None:
     peer = case("logit", config=config("logit", seed=3), records=records())
     own = case("logit", records=records())
-    assert causes(replace(own, peers=(peer,))) == ["identical-curves"]
+    assert causes(among(own, peer)) == ["identical-curves"]
     other = replace(peer, records=records((*RISING[:9], 83.7)))
-    assert causes(replace(own, peers=(other,))) == []
-    assert causes(replace(own, peers=(replace(peer, config=own.config),))) == []
+    assert causes(among(own, other)) == []
+    assert causes(among(own, replace(peer, config=own.config))) == []
 
 
 def test_identical_curves_of_two_seeds() -> None:
     own, peer = (case(config=config(seed=n), records=records()) for n in (0, 1))
-    assert causes(replace(own, peers=(peer,))) == ["identical-curves"]
+    assert causes(among(own, peer)) == ["identical-curves"]
 
 
 def test_null_is_pure_by_another_name() -> None:
     """Unless its weight is not 1, or its seed another."""
     null = config("ce_scaled")
     own = case("ce_scaled", config=null, records=records(), facts={"coefficients": {"ce": 1.0}})
-    assert causes(replace(own, peers=(replace(own, config=config()),))) == []
-    assert causes(replace(own, peers=(replace(own, config=config(seed=1)),))) != []
+    assert causes(among(own, replace(own, config=config()))) == []
+    assert causes(among(own, replace(own, config=config(seed=1)))) != []
     other = replace(own, facts={"coefficients": {"ce": 0.1}})
-    assert causes(replace(other, peers=(replace(own, config=config()),))) == ["identical-curves"]
+    assert causes(among(other, replace(own, config=config()))) == ["identical-curves"]
 
 
 @pytest.mark.parametrize(
@@ -320,3 +323,45 @@ def test_several_causes_stand_in_order() -> None:
 def test_evidence_names_the_epochs_line() -> None:
     (finding,) = diagnose(case(records=records((*RISING[:8], 60.0, 60.0))))
     assert [line.number for line in finding.evidence] == [8, 10]
+
+
+def test_the_work_grows_with_the_number_of_runs_and_not_with_its_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counted: how often a rule looks at a run's settings or at a value of its records."""
+    calls = 0
+
+    def counting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return function(*arguments)
+
+        return counted
+
+    for module, name in ((case_module, "_dig"), (case_module, "counted"), (comparisons, "counted")):
+        monkeypatch.setattr(module, name, counting(getattr(module, name)))
+
+    def work(runs: int) -> int:
+        nonlocal calls
+        calls = 0
+        bare = [
+            case(method, config=config(method, seed=seed), facts={"data": "aa"})
+            for seed in range(runs // 2)
+            for method in ("pure", "logit")
+        ]
+        shared = Peers(tuple(bare))
+        for one in bare:
+            diagnose(replace(one, peers=shared))
+        return calls
+
+    assert work(80) < 2.2 * work(40)
+
+
+@pytest.mark.parametrize(
+    ("page", "codes"), [("doctor.md", OF_RUNS), ("statistics.md", OF_ROUNDS)], ids=str
+)
+def test_the_pages_list_every_code(page: str, codes: tuple[Code, ...]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text()
+    rows = "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
+    assert {code.name for code in codes} - set(re.findall(r"[a-z]+(?:-[a-z]+)*", rows)) == set()

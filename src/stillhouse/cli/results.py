@@ -119,8 +119,9 @@ def observe(
     """
     from stillhouse import data
     from stillhouse.diagnosis.observations.earlier import beside_earlier
-    from stillhouse.diagnosis.observations.rules import observation_list, observation_records
     from stillhouse.diagnosis.observations.rules import observe as find
+    from stillhouse.diagnosis.read import read_cases
+    from stillhouse.diagnosis.report import observation_list, observation_records
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import part, survey
     from stillhouse.show.results import which_epoch
@@ -128,14 +129,15 @@ def observe(
     workspace, loaded, file = open_round(root, round_)
     seen = part(survey(workspace, loaded), only)
     which = which_epoch(accuracy)
-    found = [*find(seen, which), *beside_earlier(seen, file, which)]
+    cases = read_cases(seen, workspace.teachers(loaded))
+    found = [*find(seen, which, cases), *beside_earlier(seen, file, which)]
     next_command = again("table", round_, root)
     if format in (Format.csv, Format.json):
         show(observation_records(loaded.round, found), format, next_command)
         return
     listings = []
     for name in seen.round.datasets:
-        own = [one for one in found if one.dataset == name]
+        own = [one for one in found if one.scope == name]
         label = data.spec(name, loaded.files).label
         listings.append(observation_list(loaded.round, label, own))
     show(listings, format, next_command)
@@ -209,7 +211,7 @@ def doctor(
 
     workspace, round_, file, run = open_target(root, target)
     matrix = expand(round_)
-    paths = [run] if run else [one.path for one in (choose(matrix, only) if only else matrix)]
+    paths = {run} if run else {one.path for one in (choose(matrix, only) if only else matrix)}
     cases = [case for case in read_round(workspace, round_) if case.path in paths]
     table, listing, wrong = report(run or f"round {round_.round}", cases, workspace.root)
     shown = file if target is None or run else Path(target)

@@ -8,8 +8,9 @@ from math import sqrt
 from statistics import fmean, median, stdev
 
 from stillhouse.config.identity import as_written
-from stillhouse.diagnosis.case import Case, Finding, Line
+from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.comparisons import unequal_recipe
+from stillhouse.diagnosis.finding import Finding, Line
 
 DOMINATES = 10.0
 AGREES = 0.25  # of a step along a distant term's gradient, the share that serves the task
@@ -75,7 +76,7 @@ def over_regularised(case: Case) -> Iterator[Finding]:
 
     Its recipe has more weight decay or label smoothing than pure's, or in a sweep every larger
     value fits the training images worse. Behind pure without either is no fault of a run: the
-    observation of this name tells it.
+    observation `underfits` names it.
     """
     if not case.done or case.unsound or case.config.method == "pure" or any(dominated(case)):
         return
@@ -110,22 +111,14 @@ def _falls(case: Case) -> str:
     if len(case.config.axes) != 1:
         return ""
     ((axis, own),) = case.config.axes.items()
-    fits = {
-        peer.config.axes[axis]: accuracy
-        for peer in (case, *case.peers)
-        if _arm(peer) == _arm(case) and set(peer.config.axes) == {axis} and peer.done
-        if (accuracy := peer.final("train.accuracy")) is not None
-    }
+    run = case.config
+    fits = case.peers.swept.get((run.method, run.model, run.seed, axis), {})
     values = sorted(fits)
     if len(values) < 3 or own == values[0]:
         return ""
     if any(fits[small] <= fits[large] for small, large in pairwise(values)):
         return ""
     return ", ".join(f"{fits[value]:.1f} % with {axis} {value:g}" for value in values)
-
-
-def _arm(case: Case) -> tuple[str, str, int]:
-    return case.config.method, case.config.model, case.config.seed
 
 
 def behind(case: Case, field: str) -> float | None:

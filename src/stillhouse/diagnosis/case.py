@@ -2,64 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from statistics import fmean
-from typing import Any, Literal
+from statistics import fmean, mode
+from typing import Any
 
 from stillhouse import data
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.identity import counted
+from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.data.specs import DatasetSpec
-from stillhouse.diagnosis.codes import CODES, KINDS, ORDER, Kind
+from stillhouse.diagnosis.finding import Line
 from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.runs.soundness import learned_nothing, never_learned, patience
 from stillhouse.runs.state import RunState
 
-Confidence = Literal["certain", "likely", "possible"]
-CONFIDENCES: tuple[Confidence, ...] = ("certain", "likely", "possible")
 NOWHERE = Path()
 OWN_LOG = "train.log"
+CURVES = ("train.accuracy", "test.accuracy", "test.ce")
+FEW_EPOCHS = 5  # below which nothing is said of how fast a run began
+# A recipe's field that says how a run is computed, not what is learned.
+FREE = {"threads", "deterministic", "cuda_graphs"}
+Curves = tuple[tuple[float, ...], ...]
+Recipe = tuple[tuple[str, Any], ...]
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of a file (from 1), with what it says."""
-
-    file: Path
-    number: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A cause, how sure it is, and the lines that show it."""
-
-    code: str
-    confidence: Confidence
-    evidence: tuple[Line, ...]
-
-    @property
-    def kind(self) -> Kind:
-        """What the cause means for the run."""
-        return CODES[self.code].kind
-
-    @property
-    def rank(self) -> tuple[int, int, int]:
-        """Smaller comes first: what ended the run, then surer causes, then earlier causes."""
-        return KINDS.index(self.kind), CONFIDENCES.index(self.confidence), ORDER[self.code]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One run: its configuration, state, records, log lines and surroundings.
 
-    `records` are its epochs, line by line of `metrics`; `facts` is its `run.json`; `lines` are
-    those of the newest attempt's logs and of what a scheduler wrote. `own_loss` is what `terms`
+    `records` are its epochs, line by line of `metrics`; `facts` is its `run.json`; `read_lines`
+    reads the newest attempt's logs and what a scheduler wrote. `own_loss` is what `terms`
     measured of the same weights, `silence` how many seconds ago it last wrote its status, `here`
     whether it was trained on this machine, `imported` whether its records are of another program.
-    `teacher`
-    and `peers` (the other runs of its dataset) are cases without surroundings of their own.
+    `teacher` and `peers` (the runs of its dataset) are cases without surroundings of their own.
     """
 
     config: RunConfig
@@ -68,14 +47,14 @@ class Case:
     metrics: Path = NOWHERE
     records: tuple[Mapping[str, Any], ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    lines: tuple[Line, ...] = ()
+    read_lines: Callable[[], Sequence[Line]] = tuple
     status: Path = NOWHERE
     own_loss: OwnLoss | None = None
     silence: float | None = None
     here: bool = True
     imported: bool = False
     teacher: Case | None = None
-    peers: tuple[Case, ...] = ()
+    peers: Peers = field(default_factory=lambda: Peers(()))
 
     @property
     def path(self) -> str:
@@ -86,6 +65,11 @@ class Case:
     def run(self) -> Path:
         """The file of `facts`."""
         return self.folder / "run.json"
+
+    @cached_property
+    def lines(self) -> Sequence[Line]:
+        """The lines of its logs."""
+        return self.read_lines()
 
     @property
     def messages(self) -> list[Line]:
@@ -118,7 +102,7 @@ class Case:
         epochs = len(self.records) or (self.state.epoch if self.state.best is not None else 0)
         return self.done or epochs >= patience(self.config.training.epochs)
 
-    @property
+    @cached_property
     def unsound(self) -> str:
         """Why its newest epoch is no better than guessing; empty if it is, or there is none.
 
@@ -133,8 +117,15 @@ class Case:
 
     def series(self, name: str) -> list[float]:
         """A dotted field of every epoch; empty if an epoch lacks it."""
-        found = [_dig(record, name) for record in self.records]
-        return [] if None in found else [float(value) for value in found if value is not None]
+        if name not in self._series:
+            found = [_dig(record, name) for record in self.records]
+            known = [float(value) for value in found if value is not None]
+            self._series[name] = known if len(known) == len(found) else []
+        return self._series[name]
+
+    @cached_property
+    def _series(self) -> dict[str, list[float]]:
+        return {}
 
     def final(self, name: str, epochs: int = 2) -> float | None:
         """The mean of a field over the last epochs, or None."""
@@ -155,17 +146,105 @@ class Case:
 
     def pure(self) -> list[Case]:
         """The completed pure runs of its dataset and network, of its own seed if there is one."""
-        found = self.pure_of_all_seeds()
-        return [peer for peer in found if peer.config.seed == self.config.seed] or found
+        found = self.peers.pure.get(self.config.model, {})
+        return found.get(self.config.seed) or self.pure_of_all_seeds()
 
     def pure_of_all_seeds(self) -> list[Case]:
         """The completed pure runs of its dataset and network."""
-        return [
-            peer
-            for peer in self.peers
-            if peer.config.method == "pure" and peer.config.model == self.config.model
-            if peer.done and peer.records and not peer.unsound
-        ]
+        by_seed = self.peers.pure.get(self.config.model, {})
+        return [case for cases in by_seed.values() for case in cases]
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """Its training settings, as far as they decide what is learned."""
+        training = counted(self.config)["training"]
+        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in training.items()}
+        return tuple(sorted((name, value) for name, value in plain.items() if name not in FREE))
+
+    @cached_property
+    def curves(self) -> Curves | None:
+        """Its accuracies and losses of every epoch; None below three epochs."""
+        curves = tuple(tuple(self.series(name)) for name in CURVES)
+        return curves if all(len(curve) >= 3 for curve in curves) else None
+
+    @property
+    def half_way(self) -> int:
+        """The epoch (from 1) in which it first has half of its best test accuracy."""
+        accuracy = self.series("test.accuracy")
+        return next(n for n, value in enumerate(accuracy, 1) if value >= max(accuracy) / 2)
+
+    @property
+    def judged_by_start(self) -> bool:
+        """Whether it learned something in enough epochs to judge how fast it began."""
+        return len(self.records) >= FEW_EPOCHS and not self.unsound
+
+
+@dataclass(frozen=True, eq=False)
+class Peers:
+    """The cases of one dataset, the looking run's own included, and what rules ask of all.
+
+    It is computed once for all runs, so that a rule costs no more with more runs.
+    """
+
+    cases: tuple[Case, ...]
+
+    @cached_property
+    def pure(self) -> dict[str, dict[int, list[Case]]]:
+        """The completed pure runs that learned something, by network and seed."""
+        found: dict[str, dict[int, list[Case]]] = {}
+        for case in self.cases:
+            if case.config.method == PURE and case.done and case.records and not case.unsound:
+                by_seed = found.setdefault(case.config.model, {})
+                by_seed.setdefault(case.config.seed, []).append(case)
+        return found
+
+    @cached_property
+    def pure_recipe(self) -> dict[str, Recipe]:
+        """The recipe of most pure runs, by network."""
+        found: dict[str, list[Recipe]] = {}
+        for case in self.cases:
+            if case.config.method == PURE:
+                found.setdefault(case.config.model, []).append(case.recipe)
+        return {model: mode(recipes) for model, recipes in found.items()}
+
+    @cached_property
+    def by_curves(self) -> dict[Curves, list[Case]]:
+        """The runs that have the same numbers in every epoch."""
+        found: dict[Curves, list[Case]] = {}
+        for case in self.cases:
+            if case.curves is not None:
+                found.setdefault(case.curves, []).append(case)
+        return found
+
+    @cached_property
+    def data(self) -> Counter[str]:
+        """How many runs saw images of each hash."""
+        return Counter(case.facts["data"] for case in self.cases if case.facts.get("data"))
+
+    @cached_property
+    def swept(self) -> dict[tuple[str, str, int, str], dict[float, float]]:
+        """By method, network, seed and axis, the final training accuracy by the axis' value."""
+        found: dict[tuple[str, str, int, str], dict[float, float]] = {}
+        for case in self.cases:
+            accuracy = case.final("train.accuracy") if case.done else None
+            if accuracy is not None and len(case.config.axes) == 1:
+                run, ((axis, value),) = case.config, case.config.axes.items()
+                found.setdefault((run.method, run.model, run.seed, axis), {})[value] = accuracy
+        return found
+
+    @cached_property
+    def _half_ways(self) -> list[int]:
+        return sorted(case.half_way for case in self.cases if case.judged_by_start)
+
+    def usual_half_way(self, own: int) -> float | None:
+        """The median of `Case.half_way` without one run's `own`; None if there is no other."""
+        ways = self._half_ways
+        place, n = bisect_left(ways, own), len(ways) - 1
+        if n < 1:
+            return None
+        low, high = ((n - 1) // 2, n // 2)
+        values = (ways[at + (at >= place)] for at in (low, high))
+        return sum(values) / 2
 
 
 def _line_of(field: str, file: Path) -> int:

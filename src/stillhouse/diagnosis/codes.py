@@ -1,31 +1,35 @@
-"""Every cause the doctor can name, in the order in which a cause comes before its effects."""
+"""Every code that a diagnosis can name, with its meaning and cure: one table for both scopes.
+
+The causes of runs stand in the order in which a cause comes before its effects.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["end", "invalid", "caution"]
-KINDS: tuple[Kind, ...] = ("end", "invalid", "caution")
+Level = Literal["end", "invalid", "caution", "alarm", "warning", "finding", "note"]
+LEVELS: tuple[Level, ...] = ("end", "invalid", "caution", "alarm", "warning", "finding", "note")
 
 
 @dataclass(frozen=True)
 class Code:
-    """`end`: why a run failed or is stuck; `invalid`: its number is not what its configuration
-    says; `caution`: its result stands, but read it with this in mind. `imported` is the cure for
-    an imported run, which cannot be continued here, where it is another one.
+    """A code's name, level, meaning and cure; `imported` is the cure for an imported run.
 
-    Whether a run is unsound, its accuracy being that of guessing, is no matter of the cause.
+    Of a run: `end` is why it failed or is stuck; `invalid`: its number is not what its
+    configuration says; `caution`: its result stands, but read it with this in mind. Of a dataset
+    of a round: `alarm` is numbers that must not be used; `warning`: numbers to be read with care;
+    `finding`: a result; `note`: for the reader.
     """
 
     name: str
-    kind: Kind
+    level: Level
     meaning: str
-    cure: str
+    cure: str = ""
     imported: str = ""
 
 
-_ALL = (
+OF_RUNS = (
     Code(
         "missing-module",
         "end",
@@ -35,20 +39,20 @@ _ALL = (
     Code(
         "oom-gpu",
         "end",
-        "the GPU's memory is full",
-        "a smaller batch_size, bf16, fewer runs per cohort or a larger GPU",
+        "the GPU ran out of memory",
+        "use a smaller batch_size, bf16, fewer runs per cohort or a larger GPU",
     ),
     Code(
         "oom-limit",
         "end",
-        "the scheduler ended the job for its memory",
-        "ask the scheduler for more memory",
+        "the scheduler killed the job at its memory limit",
+        "request more memory from the scheduler",
     ),
     Code(
         "oom-host",
         "end",
-        "the machine's memory is full",
-        "fewer workers at once (--jobs) or a machine with more memory",
+        "the machine ran out of memory",
+        "use fewer workers (--jobs) or a machine with more memory",
     ),
     Code(
         "disk",
@@ -59,7 +63,7 @@ _ALL = (
     Code(
         "walltime",
         "end",
-        "the scheduler's time limit passed",
+        "the job reached the scheduler's time limit",
         "run again (it resumes) with more time, or with fewer runs per job",
         "continue it where it was trained, with more time, then import the records again",
     ),
@@ -72,132 +76,260 @@ _ALL = (
     Code(
         "changed-teacher",
         "invalid",
-        "the teacher's weights are not those its record has",
+        "the teacher's weights differ from its record",
         "restore the teacher's weights, or train the teacher and its students again",
     ),
     Code(
         "half-trained-teacher",
         "invalid",
-        "the teacher was not trained to its end",
-        "finish or train the teacher anew, then its students",
+        "the teacher's training was not finished",
+        "finish the teacher or train it again, then its students",
     ),
     Code(
         "blocked",
         "end",
         "the run waits for a teacher that has failed",
-        "mend the teacher first",
+        "repair the teacher first",
     ),
     Code(
         "bad-data",
         "invalid",
-        "images or labels are missing, damaged or do not belong together",
-        "`stillhouse data fetch` the dataset anew and train again",
+        "images or labels are missing, damaged or do not match",
+        "run `stillhouse data fetch` for the dataset and train again",
     ),
     Code(
         "optimizer-never-stepped",
         "invalid",
         "the weights did not move",
-        "find the gradient that is not finite (a loss outside float32?); try precision bf16 or "
-        "fp32",
+        "find the non-finite gradient (a loss outside float32?); try precision bf16 or fp32",
     ),
     Code(
         "divergence",
         "invalid",
-        "the loss left all bounds, or what was learned was lost again",
-        "a smaller learning_rate, warmup_epochs, or a smaller weight of the distillation term",
+        "the loss grew without bound, or the accuracy fell back to chance",
+        "use a smaller learning_rate, warmup_epochs, or a smaller weight of the distillation term",
     ),
     Code(
         "collapse",
         "invalid",
-        "the network gives every image the same answer",
-        "compare the terms' sizes in metrics.jsonl; a smaller weight of the distillation term, a "
-        "smaller learning_rate or warmup_epochs",
+        "the network predicts one class for every image",
+        "compare the sizes of the terms in metrics.jsonl; use a smaller weight of the "
+        "distillation term, a smaller learning_rate or warmup_epochs",
     ),
     Code(
         "nothing-learned",
         "invalid",
-        "the accuracy is that of guessing, for a reason the records do not show",
+        "the accuracy is at chance level; the records do not show why",
         "look at the loss curves and at the images",
     ),
     Code(
         "stale-heartbeat",
         "end",
-        "the run says it is running but has not written for long",
+        "the status is running, but the heartbeat is old",
         "look for its process or job; run again to resume it",
     ),
     Code(
         "killed",
         "end",
-        "its process was ended from outside",
+        "a signal killed the process",
         "run again; it resumes from its checkpoint",
         "continue it where it was trained, then import the records again",
     ),
     Code(
         "unfinished",
         "end",
-        "the run was still running, or had been cut off, when its records were copied",
-        "look at the machine that trained it; import the records again once it has ended",
+        "the run was running, or had been cut off, when its records were copied",
+        "look at the machine that trained it; import the records again when it has ended",
     ),
     Code(
         "crash",
         "end",
-        "an error the doctor has no rule for",
+        "an error without a rule",
         "read the traceback in the log",
     ),
     Code(
         "kd-dominates",
         "caution",
-        "the distillation term's gradient drowns the task's",
-        "a smaller alpha or weight of the term",
+        "the gradient of the distillation term is much larger than that of cross entropy",
+        "use a smaller alpha or weight of the term",
     ),
     Code(
         "kd-inert",
         "caution",
-        "the distillation term has no influence: the run is a pure one",
-        "a larger alpha or weight of the term; check that its features are not normalised away",
+        "the distillation term has no effect: the run equals a pure one",
+        "use a larger alpha or weight of the term; check that normalisation does not remove its "
+        "features",
     ),
     Code(
         "own-loss-not-lower",
         "caution",
-        "the method's own loss is no lower for its student than for a pure one",
-        "more epochs, or a larger alpha or weight of the term",
+        "the method's own loss is not lower for its student than for a pure one",
+        "use more epochs, or a larger alpha or weight of the term",
     ),
     Code(
         "over-regularised",
         "caution",
-        "its recipe or weight keeps it below a pure run on training images and on test images",
-        "a smaller alpha, weight_decay or label_smoothing; compare with the `ce_scaled` control",
+        "its recipe or loss weight keeps it below a pure run on training and test images",
+        "use a smaller alpha, weight_decay or label_smoothing; compare with the `ce_scaled` "
+        "control",
     ),
     Code(
         "under-trained",
         "caution",
-        "it was still getting better when it ended",
-        "more epochs, or a schedule that lets the learning rate fall to its floor",
+        "it was still improving when it ended",
+        "use more epochs, or a schedule in which the learning rate reaches its minimum",
     ),
     Code(
         "overfit",
         "caution",
         "the test loss rises while the training loss falls",
-        "more augmentation, weight_decay or images; fewer epochs",
+        "use more augmentation, weight_decay or images, or fewer epochs",
     ),
     Code(
         "slow-start",
         "caution",
-        "it stayed at chance for its first epochs, long after others had left it",
-        "warmup_epochs or a smaller learning_rate",
+        "it stayed at chance level in its first epochs, much longer than other runs",
+        "use warmup_epochs or a smaller learning_rate",
     ),
     Code(
         "confounded",
         "caution",
-        "its recipe differs from the pure runs' in more than the method",
-        "give every arm one recipe, or compare only with a pure run of this recipe",
+        "its recipe differs from that of the pure runs in more than the method",
+        "give every arm the same recipe, or compare only with a pure run of this recipe",
     ),
     Code(
         "identical-curves",
         "caution",
-        "another run with another configuration has the same numbers to the last bit",
+        "a run with another configuration has bit-identical numbers",
         "the setting in which they differ has no effect: check that it is read",
     ),
 )
-CODES = {code.name: code for code in _ALL}
+OF_ROUNDS = (
+    Code(
+        "failed",
+        "alarm",
+        "runs failed",
+        "`stillhouse doctor` names the cause of each",
+    ),
+    Code(
+        "damaged",
+        "alarm",
+        "epoch records cannot be read",
+        "restore the file, or reset the run and train it again",
+    ),
+    Code(
+        "failed-chance",
+        "alarm",
+        "runs ended at an accuracy that guessing reaches",
+        "`stillhouse doctor` names the cause of each",
+    ),
+    Code(
+        "incomplete",
+        "alarm",
+        "runs are not finished",
+        "`stillhouse run` resumes them",
+    ),
+    Code(
+        "above-unfinished-teacher",
+        "alarm",
+        "a student is above a teacher that is not finished",
+        "finish the teacher first",
+    ),
+    Code(
+        "helps",
+        "finding",
+        "a method is above the pure student",
+    ),
+    Code(
+        "hurts",
+        "finding",
+        "a method is below the pure student",
+    ),
+    Code(
+        "equivalent",
+        "finding",
+        "a method is as good as the pure student",
+    ),
+    Code(
+        "inconclusive",
+        "finding",
+        "this number of seeds does not decide",
+    ),
+    Code(
+        "below-pure",
+        "warning",
+        "every seed of a method is below every pure seed",
+    ),
+    Code(
+        "underfits",
+        "warning",
+        "a method fits its training images worse than pure and tests worse",
+    ),
+    Code(
+        "weak-teacher",
+        "warning",
+        "the teacher is hardly better than the pure student",
+    ),
+    Code(
+        "seed-outlier",
+        "warning",
+        "one seed is far from the others",
+    ),
+    Code(
+        "wide-spread",
+        "warning",
+        "an arm spreads over its seeds much more than the others",
+    ),
+    Code(
+        "teacher-driven",
+        "warning",
+        "a student's accuracy follows that of its own teacher",
+    ),
+    Code(
+        "confound",
+        "warning",
+        "arms differ in more than their method",
+    ),
+    Code(
+        "uneven-seeds",
+        "warning",
+        "arms have different numbers of valid seeds",
+    ),
+    Code(
+        "mixed-epochs",
+        "warning",
+        "completed runs have different numbers of epochs",
+    ),
+    Code(
+        "above-teacher",
+        "note",
+        "students are above the teacher that they had",
+    ),
+    Code(
+        "selection-bias",
+        "note",
+        "choosing the best epoch makes much of the difference",
+    ),
+    Code(
+        "calibration",
+        "note",
+        "the calibration error differs from that of pure",
+    ),
+    Code(
+        "swept",
+        "note",
+        "the best of several values was chosen on the test images",
+    ),
+    Code(
+        "smoothed-teacher",
+        "note",
+        "the teachers were trained with label smoothing",
+    ),
+    Code(
+        "more-differentiated",
+        "finding",
+        "the spread between the arms beside that of an earlier round",
+    ),
+)
+CODES = {code.name: code for code in (*OF_RUNS, *OF_ROUNDS)}
 ORDER = {name: place for place, name in enumerate(CODES)}

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import mode
 from typing import Any
 
 from stillhouse.config.identity import as_written, counted, difference
-from stillhouse.diagnosis.case import Case, Finding
+from stillhouse.config.schema import PURE
+from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.finding import Finding
 
-# A recipe's field that says how a run is computed, not what is learned.
-FREE = {"threads", "deterministic", "cuda_graphs"}
 OF_THE_TERM = {"method", "distillation", "parameters", "teacher"}
-CURVES = ("train.accuracy", "test.accuracy", "test.ce")
 
 
 def confounded(case: Case) -> Iterator[Finding]:
@@ -27,46 +25,33 @@ def confounded(case: Case) -> Iterator[Finding]:
 
 def unequal_recipe(case: Case) -> list[tuple[str, Any, Any]]:
     """The recipe's fields in which a student differs from most pure runs: field, theirs, its."""
-    if case.config.method == "pure":
+    usual = case.peers.pure_recipe.get(case.config.model)
+    if case.config.method == PURE or usual is None or usual == case.recipe:
         return []
-    peers = [p for p in case.peers if p.config.model == case.config.model]
-    pure = [_recipe(peer) for peer in peers if peer.config.method == "pure"]
-    if not pure:
-        return []
-    reference = mode([tuple(sorted(recipe.items())) for recipe in pure])
-    return difference(dict(reference), _recipe(case))
-
-
-def _recipe(case: Case) -> dict[str, Any]:
-    recipe = counted(case.config)["training"]
-    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.items()}
-    return {name: value for name, value in plain.items() if name not in FREE}
+    return difference(dict(usual), dict(case.recipe))
 
 
 def identical(case: Case) -> Iterator[Finding]:
     """Another configuration, the same curves; `ce_scaled` at weight 1 is `pure`."""
-    own = _curves(case)
-    if own is None:
+    if case.curves is None:
         return
-    for peer in case.peers:
-        alike = _task_alone(case) and _task_alone(peer)
-        unequal = [
-            name
-            for name, *_ in difference(counted(peer.config), counted(case.config))
-            if not (alike and name.split(".")[0] in OF_THE_TERM)
-        ]
-        if unequal and _curves(peer) == own:
-            text = f"the same as {peer.path}, which differs in {unequal[0]}"
+    for peer in case.peers.by_curves.get(case.curves, []):
+        if unequal := _unequal(case, peer):
+            text = f"the same as {peer.path}, which differs in {unequal}"
             yield Finding("identical-curves", "certain", (case.at(-1, text), peer.at(-1, "")))
             return
+
+
+def _unequal(case: Case, peer: Case) -> str:
+    """The first setting in which two runs differ and that must have shown; empty if none."""
+    alike = _task_alone(case) and _task_alone(peer)
+    for name, *_ in difference(counted(peer.config), counted(case.config)):
+        if not (alike and name.split(".")[0] in OF_THE_TERM):
+            return name
+    return ""
 
 
 def _task_alone(case: Case) -> bool:
     """Whether it minimises the plain cross entropy."""
     coefficients = case.facts.get("coefficients", {"ce": 1.0})
-    return case.config.method in ("pure", "ce_scaled") and coefficients == {"ce": 1.0}
-
-
-def _curves(case: Case) -> tuple[tuple[float, ...], ...] | None:
-    curves = tuple(tuple(case.series(name)) for name in CURVES)
-    return curves if all(len(curve) >= 3 for curve in curves) else None
+    return case.config.method in (PURE, "ce_scaled") and coefficients == {"ce": 1.0}

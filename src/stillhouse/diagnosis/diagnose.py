@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from stillhouse.diagnosis import balance, comparisons, ends, learning, pace, teachers
-from stillhouse.diagnosis.case import Case, Finding
+from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.finding import Finding
 
 Rule = Callable[[Case], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
@@ -37,5 +39,5 @@ def diagnose(case: Case) -> list[Finding]:
     """What is wrong with a run, the likeliest cause first; one finding a code."""
     found: dict[str, Finding] = {}
     for finding in sorted((f for rule in RULES for f in rule(case)), key=lambda f: f.rank):
-        found.setdefault(finding.code, finding)
+        found.setdefault(finding.code, replace(finding, scope=case.path, runs=(case.path,)))
     return list(found.values())

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from stillhouse.causes import cause_of
-from stillhouse.diagnosis.case import Case, Finding, Line
+from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.codes import CODES
+from stillhouse.diagnosis.finding import Finding, Line
 from stillhouse.runs.claim import EXPIRY_SECONDS
 
 WARNED = re.compile(r"lr_scheduler\.step\(\).*before.*optimizer\.step")

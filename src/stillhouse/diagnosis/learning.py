@@ -7,8 +7,10 @@ from math import log
 from statistics import fmean, stdev
 
 from stillhouse.diagnosis.balance import dominated
-from stillhouse.diagnosis.case import Case, Confidence, Finding
+from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.ends import WARNED
+from stillhouse.diagnosis.finding import Confidence, Finding, Line
+from stillhouse.runs.soundness import chance_bound
 
 FLAT = 0.01  # relative standard deviation of a training loss that does not move; healthy: 0.28
 STILL = 1e-9  # of the weights' norm: as good as not moved
@@ -24,18 +26,25 @@ def never_stepped(case: Case) -> Iterator[Finding]:
     skipped = case.series("scaler.skipped")
     steps = _steps(case)
     idle = [epoch for epoch, count in enumerate(skipped) if count > steps / 2]
-    warnings = tuple(line for line in case.lines if WARNED.search(line.text))[:1]
     if still and len(still) >= len(moved) / 2:
         line = case.at(still[-1], f"update_ratio 0 in {len(still)} of {len(moved)} epochs")
-        yield Finding("optimizer-never-stepped", "certain", (line, *warnings))
+        yield Finding("optimizer-never-stepped", "certain", (line, *_warned(case)))
     elif idle and len(idle) >= len(skipped) / 2:
         text = f"{skipped[idle[-1]]:.0f} of {steps} steps skipped, in {len(idle)} epochs"
-        yield Finding("optimizer-never-stepped", "certain", (case.at(idle[-1], text), *warnings))
+        yield Finding(
+            "optimizer-never-stepped", "certain", (case.at(idle[-1], text), *_warned(case))
+        )
     elif not moved and _frozen(case):
         total = case.series("train.total")
         text = f"training loss {total[-1]:.4g} varies by {stdev(total) / fmean(total):.2%}"
+        warnings = _warned(case)
         confidence: Confidence = "certain" if warnings else "likely"
         yield Finding("optimizer-never-stepped", confidence, (case.at(-1, text), *warnings))
+
+
+def _warned(case: Case) -> tuple[Line, ...]:
+    """The line in which PyTorch warns of a step that came before the optimizer's."""
+    return tuple(line for line in case.lines if WARNED.search(line.text))[:1]
 
 
 def _steps(case: Case) -> int:
@@ -62,8 +71,18 @@ def collapsed(case: Case) -> Iterator[Finding]:
     uniform = log(case.spec.classes)
     few = last.get("classes_predicted", case.spec.classes) <= 2
     if few or abs(last["ce"] - uniform) < UNIFORM:
-        text = f"test loss {last['ce']:.4f} (ln C = {uniform:.4f}), {case.unsound}"
+        text = f"test loss {last['ce']:.4f} (ln C = {uniform:.4f}), {case.unsound}{_lost(case)}"
         yield Finding("collapse", "certain", (case.at(-1, text),))
+
+
+def _lost(case: Case) -> str:
+    """That the best epoch of a run that ended at chance is no result; empty if it never rose."""
+    accuracy = case.series("test.accuracy")
+    best = max(accuracy, default=0.0)
+    if not accuracy or best <= chance_bound(case.spec.test_images, case.spec.commonest):
+        return ""
+    epoch = accuracy.index(best) + 1
+    return f"; its best, {best:.2f} %, is of epoch {epoch} of {len(accuracy)} and no result"
 
 
 def diverged(case: Case) -> Iterator[Finding]:
@@ -96,11 +115,11 @@ def unrelated(case: Case) -> Iterator[Finding]:
 def other_data(case: Case) -> Iterator[Finding]:
     """Its images are not those that the other runs of the dataset saw."""
     own = case.facts.get("data")
-    hashes = [found for peer in case.peers if (found := peer.facts.get("data"))]
-    same = hashes.count(own) + 1
-    common = max(set(hashes), key=hashes.count, default=None)
-    if own and common and own != common and hashes.count(common) > same:
-        text = f"data {own[:12]}, but {common[:12]} in {hashes.count(common)} other runs"
+    if not own or not case.peers.data:
+        return
+    common, count = case.peers.data.most_common(1)[0]
+    if own != common and count > case.peers.data[own]:
+        text = f"data {own[:12]}, but {common[:12]} in {count} other runs"
         yield Finding("bad-data", "certain", (case.fact("data", text),))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import fmean, median
+from statistics import fmean
 
 from stillhouse.diagnosis.balance import margin
-from stillhouse.diagnosis.case import Case, Finding
+from stillhouse.diagnosis.case import FEW_EPOCHS, Case
+from stillhouse.diagnosis.finding import Finding
 
 FLOOR = 0.1  # share of the highest learning rate below which a schedule has come to rest
 GAIN = 1.5  # points a tenth of the training still gained: 0.1 an epoch in 150 epochs
@@ -73,20 +74,13 @@ def slow_start(case: Case) -> Iterator[Finding]:
     Warm-up epochs are expected to be slow and are not counted.
     """
     accuracy = case.series("test.accuracy")
-    if case.unsound or len(accuracy) < 5 or max(accuracy[:2]) > 2 * case.chance:
+    if case.unsound or len(accuracy) < FEW_EPOCHS or max(accuracy[:2]) > 2 * case.chance:
         return
-    took = _half(case) - case.config.training.warmup_epochs
-    others = [_half(peer) for peer in case.peers if len(peer.records) >= 5 and not peer.unsound]
-    usual = median(others) if others else len(accuracy) / 10
+    took = case.half_way - case.config.training.warmup_epochs
+    usual = case.peers.usual_half_way(case.half_way) or len(accuracy) / 10
     if took >= max(2 * usual, 3):
         lines = (
             case.at(0, f"test accuracy {accuracy[0]:.1f} %"),
-            case.at(_half(case) - 1, f"epoch {_half(case)}: half its level; others: {usual:g}"),
+            case.at(case.half_way - 1, f"epoch {case.half_way}: half its level; others: {usual:g}"),
         )
         yield Finding("slow-start", "likely", lines)
-
-
-def _half(case: Case) -> int:
-    """The epoch (from 1) in which it first has half of its best test accuracy."""
-    accuracy = case.series("test.accuracy")
-    return next(n for n, value in enumerate(accuracy, 1) if value >= max(accuracy) / 2)

@@ -6,16 +6,17 @@ import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stillhouse.config.expand import expand
 from stillhouse.config.recorded import recorded
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
-from stillhouse.diagnosis.case import Case, Line
+from stillhouse.diagnosis.case import Case, Peers
+from stillhouse.diagnosis.finding import Line
 from stillhouse.errors import RunError
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import Survey, survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import Attempt, RunFolder
 from stillhouse.runs.own_loss import OwnLoss
@@ -30,31 +31,42 @@ LONGEST = 300
 
 def read_round(workspace: Workspace, round_: Round) -> list[Case]:
     """A case for every run of a round, in the order of its matrix, with teacher and peers."""
-    seen = survey(workspace, round_)
+    return read_cases(survey(workspace, round_), workspace.teachers(round_))
+
+
+def read_cases(seen: Survey, teachers: Path | None = None) -> list[Case]:
+    """A case for every run of a survey, with teacher and peers.
+
+    `teachers` is the experiments folder with the round's teachers, of another round if it
+    borrows them.
+    """
     bare = {cell.config.path: read_run(cell.config, cell.folder, cell.state) for cell in seen.cells}
-    teachers = _teachers(workspace, round_, bare)
-    whole = []
+    taught_by = bare | _borrowed(seen, teachers) if teachers else bare
+    by_dataset: dict[str, list[Case]] = {}
     for case in bare.values():
-        dataset = case.config.dataset
-        peers = [p for p in bare.values() if p is not case and p.config.dataset == dataset]
-        teacher = teachers.get(str(case.config.teacher_path))
-        own = replace(case, teacher=teacher, peers=tuple(peers))
-        whole.append(replace(own, imported=round_.imported is not None))
-    return whole
+        by_dataset.setdefault(case.config.dataset, []).append(case)
+    peers = {dataset: Peers(tuple(cases)) for dataset, cases in by_dataset.items()}
+    return [
+        replace(
+            case,
+            teacher=taught_by.get(str(case.config.teacher_path)),
+            peers=peers[case.config.dataset],
+            imported=seen.round.imported is not None,
+        )
+        for case in bare.values()
+    ]
 
 
-def _teachers(workspace: Workspace, round_: Round, bare: dict[str, Case]) -> dict[str, Case]:
-    """The cases of all teachers by path, another round's included."""
-    if round_.teachers_from is None:
-        return bare
-    home, found = workspace.teachers(round_), {}
-    for config in expand(round_):
-        path = config.teacher_path
-        if config.teacher and path and config.teacher.source and path not in found:
+def _borrowed(seen: Survey, home: Path) -> dict[str, Case]:
+    """The cases of another round's teachers by path."""
+    found: dict[str, Case] = {}
+    for run in (cell.config for cell in seen.cells):
+        path = run.teacher_path
+        if run.teacher and path and run.teacher.source and path not in found:
             folder = folder_of(home, path)
             if own := recorded(folder):
                 found[path] = read_run(own, folder, state_of(folder))
-    return bare | found
+    return found
 
 
 def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
@@ -72,7 +84,7 @@ def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
         metrics=folder.metrics() or folder.path / "metrics.jsonl",
         records=tuple(records),
         facts=facts,
-        lines=tuple(_log_lines(folder, newest)) if newest else (),
+        read_lines=partial(_log_lines, folder, newest) if newest else tuple,
         own_loss=own_loss,
         status=newest.status if newest else folder.path,
         silence=None if beaten is None else time.time() - beaten,
@@ -105,12 +117,14 @@ def _heartbeat(newest: Attempt | None) -> tuple[float | None, bool]:
     return beat, claim is None or claim["host"] == socket.gethostname()
 
 
-def _log_lines(folder: RunFolder, newest: Attempt) -> Iterable[Line]:
+def _log_lines(folder: RunFolder, newest: Attempt) -> list[Line]:
     """The last lines of the newest attempt's logs, and of what came with an imported run."""
+    found: list[Line] = []
     for home in (newest.path, folder.path / "imported", folder.path):
         for path in sorted(home.glob("*")):
             if path.is_file() and (path.suffix in LOGS or path.name in NAMED):
-                yield from _tail(path)
+                found += _tail(path)
+    return found
 
 
 def _tail(path: Path) -> Iterable[Line]:

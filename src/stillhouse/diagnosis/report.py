@@ -1,14 +1,15 @@
-"""`stillhouse doctor`: every finding with its evidence and its cure, as a list and a table."""
+"""What `doctor` and `observe` print: every finding with its evidence and its cure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stillhouse.diagnosis.case import Case, Finding, Line
+from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.codes import CODES
 from stillhouse.diagnosis.diagnose import diagnose
+from stillhouse.diagnosis.finding import Finding, Line
 from stillhouse.tables import Item, Listing, Table
 
 VERDICTS = ("failed", "stuck", "unsound", "invalid", "caution")
@@ -43,7 +44,9 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listin
     wrong = any(word != "caution" for word in verdicts.values())
     listing = Listing(
         f"{title}: {told}" if told else title,
-        tuple(_item(case, finding, below) for case, finding in found),
+        tuple(
+            item(finding, verdict(case, finding), below, case.imported) for case, finding in found
+        ),
         tuple(notes),
     )
     table = Table(f"{title}: {told or listing.empty}", COLUMNS, rows, tuple(notes))
@@ -63,33 +66,65 @@ def verdict(case: Case, finding: Finding) -> str:
     `unsound` is what `status` calls so: its accuracy is that of guessing, whatever the cause.
     """
     unsound = bool(case.unsound) and case.settled
-    if finding.kind == "caution" and not unsound:
+    if finding.level == "caution" and not unsound:
         return "caution"
     if case.state.name in ("failed", "unreadable"):
         return "failed"
-    if finding.kind == "end":
+    if finding.level == "end":
         return "stuck"
-    return "unsound" if unsound else finding.kind
+    return "unsound" if unsound else finding.level
+
+
+def observation_list(name: str, dataset: str, found: Iterable[Finding]) -> Listing:
+    """A dataset's observations for readers."""
+    items = tuple(item(one, one.level) for one in found)
+    return Listing(
+        f"round {name}, {dataset}: observations", items, empty="nothing can be said of its runs yet"
+    )
+
+
+def observation_records(name: str, found: Iterable[Finding]) -> Table:
+    """All observations for programs."""
+    rows = tuple((o.scope, o.level, o.code, o.sentence, " ".join(o.runs) or None) for o in found)
+    return Table(f"round {name}", ("dataset", "level", "rule", "text", "runs"), rows)
+
+
+def item(found: Finding, level: str, below: Path = Path(), imported: bool = False) -> Item:
+    """A finding as people read it: one sentence; below it what it rests on, and what to do.
+
+    A run's sentence is the meaning of its code, a dataset's has the numbers.
+    """
+    text, evidence = found.text, [*found.parts, _basis(found)]
+    if not text:
+        text = f"{found.scope}: {CODES[found.code].meaning}"
+        evidence = [place(line, below) for line in found.evidence]
+        evidence.append(f"cause {found.code}, {found.confidence}")
+    if cure := _cure(found, imported):
+        evidence.append(f"what to do: {cure}")
+    return Item(level, f"{text}.", tuple(evidence))
 
 
 def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:
     evidence = "; ".join(place(line, below) for line in finding.evidence)
     told = (case.path, verdict(case, finding), finding.code, finding.confidence)
-    return (*told, evidence, _cure(case, finding))
+    return (*told, evidence, _cure(finding, case.imported))
 
 
-def _item(case: Case, finding: Finding, below: Path) -> Item:
-    """`failed` `RUN: CAUSE.`, and below it the evidence, how sure it is, and what to do."""
-    text = f"{case.path}: {CODES[finding.code].meaning}."
-    evidence = [place(line, below) for line in finding.evidence]
-    sure = f"cause {finding.code}, {finding.confidence}"
-    cure = f"what to do: {_cure(case, finding)}"
-    return Item(verdict(case, finding), text, (*evidence, sure, cure))
+def _cure(found: Finding, imported: bool) -> str:
+    code = CODES[found.code]
+    return (imported and code.imported) or code.cure
 
 
-def _cure(case: Case, finding: Finding) -> str:
-    code = CODES[finding.code]
-    return (case.imported and code.imported) or code.cure
+def _basis(found: Finding) -> str:
+    """`rule CODE: RUNS`, the seeds of an arm joined; only their number if parts name the arms."""
+    if found.parts:
+        return f"rule {found.code}, {len(found.runs)} runs"
+    arms: dict[str, list[str]] = {}
+    for path in found.runs:
+        arm, _, seed = path.rpartition("/")
+        arms.setdefault(arm, []).append(seed)
+    runs = "; ".join(f"{arm}/{','.join(seeds)}" for arm, seeds in arms.items())
+    return f"rule {found.code}: {runs}" if runs else f"rule {found.code}"
 
 
 def place(line: Line, below: Path) -> str:

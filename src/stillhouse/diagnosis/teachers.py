@@ -7,7 +7,8 @@ from statistics import fmean
 from typing import Any
 
 from stillhouse.diagnosis.balance import margin
-from stillhouse.diagnosis.case import Case, Finding
+from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.pace import under_trained
 
 TOLERANCE = 0.2  # points between recorded and measured accuracy, as in the hand-over
@@ -18,10 +19,16 @@ def wrong(case: Case) -> Iterator[Finding]:
     used, planned, teacher = _used(case), case.config.teacher, case.teacher
     if not used or planned is None:
         return
-    if (used["model"], used["seed"]) != (planned.model, planned.seed):
-        text = f"taught by {used['model']} {used['seed']}, planned {planned.model} {planned.seed}"
+    known = (used.get("model", planned.model), used.get("seed", planned.seed))
+    if known != (planned.model, planned.seed):
+        text = f"taught by {known[0]} {known[1]}, planned {planned.model} {planned.seed}"
         yield Finding("wrong-teacher", "certain", (case.fact("teacher", text),))
-    elif teacher and teacher.state.result and used.get("weights") == "final":
+    elif (
+        teacher
+        and teacher.state.result
+        and used.get("weights") == "final"
+        and used.get("accuracy") is not None
+    ):
         recorded = teacher.state.result["final"]["test"]["accuracy"]
         if abs(used["accuracy"] - recorded) > TOLERANCE:
             text = f"the teacher measured {used['accuracy']:.2f} %, its record has {recorded:.2f} %"
@@ -51,9 +58,13 @@ def half_trained(case: Case) -> Iterator[Finding]:
         return
     used = _used(case) or {}
     if used.get("finished_before") is False:
-        epoch = used.get("epoch_at_start")
-        when = f"at about epoch {epoch} of" if epoch is not None else "before the end of"
-        line = case.fact("finished_before", f"it started {when} its teacher {teacher.path}")
+        epoch, best = used.get("epoch_at_start"), used.get("accuracy_at_start")
+        when = "before the end of"
+        if epoch is not None:
+            when = f"at about epoch {epoch} of {teacher.config.training.epochs} of"
+        told = "" if best is None else f" ({best:.2f} % at best until then)"
+        text = f"it started {when} its teacher {teacher.path}{told}"
+        line = case.fact("finished_before", text)
         yield Finding("half-trained-teacher", "certain" if epoch is None else "likely", (line,))
     elif not teacher.done:
         text = f"{teacher.path} is {teacher.state.name} at epoch {teacher.state.epoch}"

@@ -164,11 +164,15 @@ def pooled_sd(groups: Sequence[Sequence[float]]) -> float | None:
 
     Groups below three values are left out; None if there is no other.
     """
+    squares, freedom = spread_parts(groups)
+    return sqrt(squares / freedom) if freedom else None
+
+
+def spread_parts(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """The sum of squares within groups and its degrees of freedom, of which `pooled_sd` is made."""
     counted = [group for group in groups if len(group) >= MIN_SEEDS]
-    freedom = sum(len(group) - 1 for group in counted)
-    if freedom == 0:
-        return None
-    return sqrt(sum((len(group) - 1) * stdev(group) ** 2 for group in counted) / freedom)
+    squares = sum((len(group) - 1) * stdev(group) ** 2 for group in counted)
+    return squares, sum(len(group) - 1 for group in counted)
 
 
 def correlation(a: Sequence[float], b: Sequence[float]) -> float | None:

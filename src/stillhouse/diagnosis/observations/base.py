@@ -1,52 +1,31 @@
-"""What a rule sees of a dataset, and what it says."""
+"""What a rule on a dataset sees."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from stillhouse import data
+from stillhouse.config.schema import PURE
 from stillhouse.data.specs import DatasetSpec
-from stillhouse.errors import RunError
+from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.codes import Level
+from stillhouse.diagnosis.finding import Finding
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.runs.records import Epoch
 from stillhouse.stats.arms import Arm, Which
 from stillhouse.stats.frame import Frame, Row, frame
 
-Level = Literal["alarm", "warning", "finding", "note"]
-LEVELS: tuple[Level, ...] = ("alarm", "warning", "finding", "note")
 FEW = 4
 
 
 @dataclass(frozen=True)
-class Observation:
-    """A sentence with its numbers and n; `parts` are what it lists at its end, one by one.
-
-    alarm: numbers that must not be used; warning: numbers to be read with care; finding: a
-    result; note: for the reader. `runs` are the paths of the runs it rests on.
-    """
-
-    level: Level
-    rule: str
-    dataset: str
-    text: str
-    runs: tuple[str, ...] = ()
-    parts: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """The text with its parts: `Calibration error differs from pure's 1.7 %: NST 3.8 %`."""
-        return f"{self.text}: {listed(self.parts)}" if self.parts else self.text
-
-
-@dataclass(frozen=True)
 class Scene:
-    """A dataset of a round, with its statistics and its runs' epoch records."""
+    """A dataset of a round, with its statistics and its runs as the doctor sees them."""
 
     seen: Survey
     frame: Frame
+    cases: tuple[Case, ...]
 
     @property
     def dataset(self) -> str:
@@ -63,27 +42,27 @@ class Scene:
         """The dataset's facts."""
         return data.spec(self.dataset, self.seen.round.files)
 
-    @property
+    @cached_property
     def arms(self) -> list[Arm]:
         """All arms in the order of the table."""
         return [row.arm for row in self.frame.rows]
 
-    @property
+    @cached_property
     def teacher(self) -> Arm | None:
         """The teachers' arm, if they were trained in this round."""
         return next((arm for arm in self.arms if arm.role == "teacher"), None)
 
-    @property
+    @cached_property
     def pure(self) -> Arm | None:
         """The first pure student's arm."""
         return next((arm for arm in self.arms if arm.role == "pure"), None)
 
-    @property
+    @cached_property
     def methods(self) -> list[Row]:
         """The rows of the methods."""
         return [row for row in self.frame.rows if row.arm.role == "method"]
 
-    @property
+    @cached_property
     def cells(self) -> list[Cell]:
         """All runs of the dataset."""
         return [cell for arm in self.arms for cell in arm.cells]
@@ -93,54 +72,59 @@ class Scene:
         """The valid runs' accuracies in percent, by path."""
         return {c.config.path: arm.by_seed[c.config.seed] for arm in self.arms for c in arm.valid}
 
-    @property
-    def records(self) -> dict[str, list[Epoch]]:
-        """Every run's epoch records, by path; none for a run whose files are damaged."""
-        return {path: found for path, found in self._read.items() if not isinstance(found, str)}
-
-    @property
-    def damaged(self) -> dict[str, str]:
-        """By path, what is wrong with the epoch records that cannot be read."""
-        return {path: found for path, found in self._read.items() if isinstance(found, str)}
+    @cached_property
+    def pures(self) -> list[Arm]:
+        """The arms of pure students and teachers."""
+        return [arm for arm in self.arms if arm.method == PURE]
 
     @cached_property
-    def _read(self) -> dict[str, list[Epoch] | str]:
-        readable = [cell for cell in self.cells if cell.state.name != "unreadable"]
-        return {cell.config.path: _records(cell) for cell in readable}
+    def valid(self) -> list[Cell]:
+        """All runs that count."""
+        return [cell for arm in self.arms for cell in arm.valid]
+
+    @cached_property
+    def by_path(self) -> dict[str, Case]:
+        """The runs by path."""
+        return {case.path: case for case in self.cases}
+
+    @cached_property
+    def damaged(self) -> list[Cell]:
+        """The runs whose epoch records cannot be read, although their state can."""
+        return [
+            cell
+            for cell in self.cells
+            if cell.state.name != "unreadable"
+            and self.by_path[cell.config.path].state.name == "unreadable"
+        ]
+
+    def series(self, cell: Cell, field: str) -> list[float]:
+        """A field of every epoch of a run; empty for damaged records."""
+        return self.by_path[cell.config.path].series(field)
 
     def say(
         self,
-        level: Level,
-        rule: str,
+        code: str,
         text: str,
-        cells: Sequence[Cell] = (),
+        cells: Iterable[Cell] = (),
         parts: Sequence[str] = (),
-    ) -> Observation:
-        """An observation of this dataset."""
+        level: Level | None = None,
+    ) -> Finding:
+        """A finding on this dataset."""
         paths = tuple(cell.config.path for cell in cells)
-        return Observation(level, rule, self.dataset, text, paths, tuple(parts))
+        return Finding(
+            code, scope=self.dataset, text=text, runs=paths, parts=tuple(parts), graded=level
+        )
 
 
-def _records(cell: Cell) -> list[Epoch] | str:
-    try:
-        return cell.folder.records()
-    except RunError as error:
-        return error.message
-
-
-def scene(seen: Survey, dataset: str, which: Which = "final") -> Scene:
-    """A dataset as the rules see it."""
-    return Scene(seen, frame(seen, dataset, which))
+def scene(seen: Survey, dataset: str, which: Which = "final", cases: Iterable[Case] = ()) -> Scene:
+    """A dataset as the rules see it; `cases` are the runs of the round."""
+    own = tuple(case for case in cases if case.config.dataset == dataset)
+    return Scene(seen, frame(seen, dataset, which), own)
 
 
 def shown(arm: Arm) -> str:
     """`FitNets (70.23 %, n = 1)`."""
     return f"{arm.label} ({arm.summary.mean:.2f} %, n = {len(arm.values)})"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def seeds(cells: Sequence[Cell]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from stillhouse.diagnosis.observations.base import Observation
+from stillhouse.diagnosis.finding import Finding
 from stillhouse.exchange.published import PublishedResult, read_results, results_file
 from stillhouse.rounds.survey import Survey
 from stillhouse.stats.arms import Arm, Which, arms
@@ -13,7 +13,7 @@ from stillhouse.stats.differentiation import Differentiation, differentiation
 from stillhouse.stats.wording import is_p
 
 
-def beside_earlier(seen: Survey, file: Path, which: Which) -> Iterator[Observation]:
+def beside_earlier(seen: Survey, file: Path, which: Which) -> Iterator[Finding]:
     """MORE-DIFFERENTIATED, per dataset: the spread between the arms against that of the seeds.
 
     The earlier round's results are `NAME_results.csv` beside the round file. Without that file,
@@ -53,7 +53,7 @@ def _sentence(
     ours: Differentiation,
     earlier: str,
     before: Differentiation,
-) -> Observation:
+) -> Finding:
     """One sentence with both rounds' numbers."""
     word = "More" if ours.more_than(before) else "Not more"
     text = (
@@ -63,4 +63,4 @@ def _sentence(
         f"{before.within:.2f}, a ratio of {before.ratio:.1f} (p {is_p(before.p)})"
     )
     runs = tuple(cell.config.path for arm in common for cell in arm.valid)
-    return Observation("finding", "more-differentiated", dataset, text, runs)
+    return Finding("more-differentiated", scope=dataset, text=text, runs=runs)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import mean
 
-from stillhouse.diagnosis.observations.base import Observation, Scene, shown
+from stillhouse.diagnosis.codes import Level
+from stillhouse.diagnosis.finding import Finding
+from stillhouse.diagnosis.observations.base import Scene, shown
 from stillhouse.diagnosis.observations.teachers import teachers_had
+from stillhouse.rounds.survey import Cell
+from stillhouse.stats.arms import Arm
 from stillhouse.stats.frame import Row, pure_of
 from stillhouse.stats.inference import Difference
 from stillhouse.stats.summary import MIN_SEEDS
@@ -15,11 +19,11 @@ from stillhouse.stats.wording import SHORT, interval, is_p, p_text
 
 COVERS = "The interval of the difference to the pure student, in points, covers 0"
 LITTLE = 0.5
-REGULARISED = 3.0
+HELD_BACK = 3.0  # points of training accuracy
 CALIBRATION = 2.0
 
 
-def decided(scene: Scene) -> Iterator[Observation]:
+def decided(scene: Scene) -> Iterator[Finding]:
     """HELPS, HURTS, EQUIVALENT: intervals that exclude 0, or every difference that matters."""
     words = {"helps": "is above", "hurts": "is below", "equivalent": "is as good as"}
     for row in scene.methods:
@@ -32,16 +36,17 @@ def decided(scene: Scene) -> Iterator[Observation]:
         )
         if row.verdict.disputed:
             text += "; the tests disagree, so it is a candidate and no result"
-        yield scene.say("warning" if row.verdict.disputed else "finding", word, text, row.arm.valid)
+        level: Level = "warning" if row.verdict.disputed else "finding"
+        yield scene.say(word, text, row.arm.valid, level=level)
 
 
-def inconclusive(scene: Scene) -> Iterator[Observation]:
+def inconclusive(scene: Scene) -> Iterator[Finding]:
     """INCONCLUSIVE: what this number of seeds cannot tell, and how many might."""
     open_ = [row for row in scene.methods if row.verdict and row.verdict.word == "inconclusive"]
     for start in dict.fromkeys(_why_open(row.to_pure) for row in open_ if row.to_pure):
         rows = [row for row in open_ if row.to_pure and _why_open(row.to_pure) == start]
         cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.say("finding", "inconclusive", start, cells, [_gap(row) for row in rows])
+        yield scene.say("inconclusive", start, cells, [_gap(row) for row in rows])
 
 
 def _why_open(found: Difference) -> str:
@@ -54,20 +59,20 @@ def _why_open(found: Difference) -> str:
     return "The interval does not cover 0, but p adjusted for all comparisons is not below 0.05"
 
 
-def below_pure(scene: Scene) -> Iterator[Observation]:
+def below_pure(scene: Scene) -> Iterator[Finding]:
     """Methods whose every seed is below every pure seed, however few there are."""
     for row in scene.methods:
-        pure = pure_of(row.arm, scene.arms)
+        pure = pure_of(row.arm, scene.pures)
         if pure and pure.values and row.arm.values and max(row.arm.values) < min(pure.values):
             assert row.arm.summary.mean is not None and pure.summary.mean is not None
             text = (
                 f"{shown(row.arm)} is {pure.summary.mean - row.arm.summary.mean:.2f} points below "
                 f"{shown(pure)}: no seed reaches the lowest pure one, {min(pure.values):.2f} %"
             )
-            yield scene.say("warning", "below-pure", text, row.arm.valid)
+            yield scene.say("below-pure", text, row.arm.valid)
 
 
-def weak_teacher(scene: Scene) -> Iterator[Observation]:
+def weak_teacher(scene: Scene) -> Iterator[Finding]:
     """WEAK-TEACHER: a teacher hardly better than the pure student has little to transfer."""
     teacher, pure = scene.teacher, scene.pure
     if teacher and pure and teacher.values and pure.values:
@@ -78,10 +83,10 @@ def weak_teacher(scene: Scene) -> Iterator[Observation]:
                 f"its teacher ({mean(teacher.values):.2f} %, n = {len(teacher.values)}): "
                 f"{gap:+.2f} points leave little to transfer"
             )
-            yield scene.say("warning", "weak-teacher", text, [*teacher.valid, *pure.valid])
+            yield scene.say("weak-teacher", text, [*teacher.valid, *pure.valid])
 
 
-def above_teacher(scene: Scene) -> Iterator[Observation]:
+def above_teacher(scene: Scene) -> Iterator[Finding]:
     """STUDENT>TEACHER: a note, by the teacher that each student had, as it was when it taught."""
     above: list[tuple[float, Row, float]] = []
     for row in scene.methods:
@@ -97,29 +102,31 @@ def above_teacher(scene: Scene) -> Iterator[Observation]:
     beside = f" (standard deviation of the teacher's seeds: {spread:.2f})" if spread else ""
     text = f"Above the teacher that each student had, in points{beside}"
     cells = [cell for _, row, _ in above for cell in row.arm.valid]
-    yield scene.say("note", "above-teacher", text, cells, parts)
+    yield scene.say("above-teacher", text, cells, parts)
 
 
-def above_unfinished_teacher(scene: Scene) -> Iterator[Observation]:
+def above_unfinished_teacher(scene: Scene) -> Iterator[Finding]:
     """STUDENT>TEACHER where the teacher was cut off: no comparison yet."""
-    teacher = scene.teacher
-    for cell in teacher.cells if teacher else ():
-        scores = [record["test"]["accuracy"] for record in scene.records.get(cell.config.path, [])]
+    students: dict[int, list[tuple[Arm, Cell]]] = {}
+    for arm in scene.arms:
+        for cell in arm.valid:
+            students.setdefault(cell.config.seed, []).append((arm, cell))
+    for cell in scene.teacher.cells if scene.teacher else ():
+        scores = scene.series(cell, "test.accuracy")
         if cell.shown not in ("lost", "stopped") or not scores:
             continue
-        for arm in scene.arms:
-            for student in arm.valid:
-                found = scene.accuracy[student.config.path]
-                if student.config.seed == cell.config.seed and found > max(scores):
-                    text = (
-                        f"{arm.label}, seed {student.config.seed} ({found:.2f} %) is above its "
-                        f"teacher ({max(scores):.2f} %), which is unfinished at epoch "
-                        f"{cell.state.epoch} of {cell.config.training.epochs}: no comparison yet"
-                    )
-                    yield scene.say("alarm", "above-unfinished-teacher", text, [student, cell])
+        for arm, student in students.get(cell.config.seed, []):
+            found = scene.accuracy[student.config.path]
+            if found > max(scores):
+                text = (
+                    f"{arm.label}, seed {student.config.seed} ({found:.2f} %) is above its "
+                    f"teacher ({max(scores):.2f} %), which is unfinished at epoch "
+                    f"{cell.state.epoch} of {cell.config.training.epochs}: no comparison yet"
+                )
+                yield scene.say("above-unfinished-teacher", text, [student, cell])
 
 
-def selection_bias(scene: Scene) -> Iterator[Observation]:
+def selection_bias(scene: Scene) -> Iterator[Finding]:
     """SELECTION-BIAS: choosing the best epoch adds more than half of the difference to pure."""
     rows = [
         row
@@ -139,28 +146,25 @@ def selection_bias(scene: Scene) -> Iterator[Observation]:
             "pure, in points"
         )
         cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.say("note", "selection-bias", text, cells, parts)
+        yield scene.say("selection-bias", text, cells, parts)
 
 
-def over_regularised(scene: Scene) -> Iterator[Observation]:
-    """OVER-REGULARISED: training accuracy well below the pure student's, and test accuracy too."""
-    pure = scene.pure
-    if pure is None or not pure.values:
-        return
-    level = _trained(scene, pure.label)
+def underfits(scene: Scene) -> Iterator[Finding]:
+    """Training accuracy well below the pure student's, and test accuracy too."""
+    level = _trained(scene, scene.pure) if scene.pure and scene.pure.values else None
     for row in scene.methods:
-        trained = _trained(scene, row.arm.label)
+        trained = _trained(scene, row.arm)
         if level is None or trained is None or not row.to_pure or row.to_pure.value >= 0:
             continue
-        if trained < level - REGULARISED:
+        if trained < level - HELD_BACK:
             text = (
                 f"{shown(row.arm)} fits its training images worse than pure ({trained:.1f} against "
                 f"{level:.1f} %) and tests worse: too much weight on its term?"
             )
-            yield scene.say("warning", "over-regularised", text, row.arm.valid)
+            yield scene.say("underfits", text, row.arm.valid)
 
 
-def calibration(scene: Scene) -> Iterator[Observation]:
+def calibration(scene: Scene) -> Iterator[Finding]:
     """CALIBRATION: an expected calibration error that differs from pure's by two points."""
     pure = next((row for row in scene.frame.rows if row.arm.role == "pure"), None)
     if pure is None or pure.ece is None:
@@ -170,10 +174,10 @@ def calibration(scene: Scene) -> Iterator[Observation]:
         parts = [f"{row.arm.label} {row.ece:.1f} %" for row in rows]
         text = f"The expected calibration error differs from the pure student's {pure.ece:.1f} %"
         cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.say("note", "calibration", text, cells, parts)
+        yield scene.say("calibration", text, cells, parts)
 
 
-def swept(scene: Scene) -> Iterator[Observation]:
+def swept(scene: Scene) -> Iterator[Finding]:
     """Several values of an axis on the same test images: the best of them is chosen, not found."""
     values: dict[str, list[Row]] = {}
     for row in scene.methods:
@@ -188,7 +192,7 @@ def swept(scene: Scene) -> Iterator[Observation]:
                 f"{len(rows)}: expect less of it on others"
             )
             cells = [cell for row in rows for cell in row.arm.valid]
-            yield scene.say("note", "swept", text, cells, parts)
+            yield scene.say("swept", text, cells, parts)
 
 
 def _gap(row: Row) -> str:
@@ -212,10 +216,8 @@ def _p_values(scene: Scene, row: Row) -> str:
     return ", ".join(parts)
 
 
-def _trained(scene: Scene, label: str) -> float | None:
-    """The mean final training accuracy of an arm's sound runs."""
-    arm = next(arm for arm in scene.arms if arm.label == label)
-    found = [scene.records.get(cell.config.path, []) for cell in arm.valid]
-    last = [records[-1].get("train", {}).get("accuracy") for records in found if records]
-    known = [accuracy for accuracy in last if accuracy is not None]
+def _trained(scene: Scene, arm: Arm) -> float | None:
+    """The mean final training accuracy of an arm's valid runs."""
+    found = [scene.series(cell, "train.accuracy")[-1:] for cell in arm.valid]
+    known = [accuracy for last in found for accuracy in last]
     return mean(known) if known else None

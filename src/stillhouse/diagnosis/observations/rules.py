@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.codes import LEVELS
+from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations import effects, process, soundness, teachers
-from stillhouse.diagnosis.observations.base import LEVELS, Observation, Scene, scene
+from stillhouse.diagnosis.observations.base import Scene, scene
+from stillhouse.diagnosis.read import read_cases
 from stillhouse.rounds.survey import Survey
 from stillhouse.stats.arms import Which
-from stillhouse.tables import Item, Listing, Table
 
-Rule = Callable[[Scene], Iterator[Observation]]
+Rule = Callable[[Scene], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     soundness.failed,
     soundness.damaged,
     soundness.failed_chance,
-    soundness.collapsed,
+    soundness.asked,
     soundness.cut_off,
-    teachers.in_training,
     effects.above_unfinished_teacher,
-    process.identical,
     effects.decided,
     effects.inconclusive,
     effects.below_pure,
@@ -29,7 +30,7 @@ RULES: tuple[Rule, ...] = (
     teachers.driven,
     process.confounds,
     soundness.uneven,
-    effects.over_regularised,
+    effects.underfits,
     effects.above_teacher,
     effects.selection_bias,
     effects.calibration,
@@ -38,36 +39,16 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def observe(seen: Survey, which: Which = "final") -> list[Observation]:
-    """What the rules find in a round, dataset by dataset, the gravest first."""
-    found = []
+def observe(
+    seen: Survey, which: Which = "final", cases: Sequence[Case] | None = None
+) -> list[Finding]:
+    """What the rules find in a round, dataset by dataset, the gravest first.
+
+    `cases` are the round's runs, where they have been read already.
+    """
+    found, known = [], read_cases(seen) if cases is None else cases
     for dataset in seen.round.datasets:
-        own = scene(seen, dataset, which)
-        said = [observation for rule in RULES for observation in rule(own)]
+        own = scene(seen, dataset, which, known)
+        said = [finding for rule in RULES for finding in rule(own)]
         found += sorted(said, key=lambda one: LEVELS.index(one.level))
     return found
-
-
-def observation_list(name: str, dataset: str, found: Iterable[Observation]) -> Listing:
-    """A dataset's observations for readers: what each rests on stands below its sentence."""
-    items = tuple(Item(one.level, f"{one.text}.", (*one.parts, _basis(one))) for one in found)
-    title = f"round {name}, {dataset}: observations"
-    return Listing(title, items, empty="nothing can be said of its runs yet")
-
-
-def observation_records(name: str, found: Iterable[Observation]) -> Table:
-    """All observations for programs."""
-    rows = tuple((o.dataset, o.level, o.rule, o.sentence, " ".join(o.runs) or None) for o in found)
-    return Table(f"round {name}", ("dataset", "level", "rule", "text", "runs"), rows)
-
-
-def _basis(found: Observation) -> str:
-    """`rule RULE: RUNS`, the seeds of an arm joined; only their number if parts name the arms."""
-    if found.parts:
-        return f"rule {found.rule}, {len(found.runs)} runs"
-    arms: dict[str, list[str]] = {}
-    for path in found.runs:
-        arm, _, seed = path.rpartition("/")
-        arms.setdefault(arm, []).append(seed)
-    runs = "; ".join(f"{arm}/{','.join(seeds)}" for arm, seeds in arms.items())
-    return f"rule {found.rule}: {runs}" if runs else f"rule {found.rule}"

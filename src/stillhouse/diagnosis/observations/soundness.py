@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log
 
-from stillhouse.diagnosis.observations.base import Observation, Scene, seeds
+from stillhouse.diagnosis.codes import CODES, Level
+from stillhouse.diagnosis.diagnose import diagnose
+from stillhouse.diagnosis.finding import Finding
+from stillhouse.diagnosis.observations.base import Scene, seeds
 from stillhouse.rounds.survey import Cell
 from stillhouse.runs.soundness import chance_bound
 
-CONSTANT_NATS = 0.01
+SHOWN = 3
+# Causes that the doctor names of single runs and that concern the round's numbers.
+ASKED: dict[str, Level] = {
+    "collapse": "alarm",
+    "half-trained-teacher": "alarm",
+    "identical-curves": "alarm",
+    "over-regularised": "warning",
+}
 
 
-def failed(scene: Scene) -> Iterator[Observation]:
+def failed(scene: Scene) -> Iterator[Finding]:
     """Runs that failed, by their reason."""
     reasons: dict[str, list[Cell]] = {}
     for cell in scene.cells:
@@ -20,17 +29,16 @@ def failed(scene: Scene) -> Iterator[Observation]:
             reasons.setdefault(cell.state.reason, []).append(cell)
     for reason, cells in reasons.items():
         text = f"{len(cells)} of {len(scene.cells)} runs failed: {reason}"
-        yield scene.say("alarm", "failed", text, cells)
+        yield scene.say("failed", text, cells)
 
 
-def damaged(scene: Scene) -> Iterator[Observation]:
+def damaged(scene: Scene) -> Iterator[Finding]:
     """Runs whose epochs' records cannot be read: no rule on their course sees them."""
-    for cell in scene.cells:
-        if what := scene.damaged.get(cell.config.path):
-            yield scene.say("alarm", "damaged", what, [cell])
+    for cell in scene.damaged:
+        yield scene.say("damaged", scene.by_path[cell.config.path].state.reason, [cell])
 
 
-def failed_chance(scene: Scene) -> Iterator[Observation]:
+def failed_chance(scene: Scene) -> Iterator[Finding]:
     """FAILED-CHANCE: completed runs whose final accuracy guessing reaches."""
     bound = chance_bound(scene.spec.test_images, scene.spec.commonest)
     for arm in scene.arms:
@@ -41,42 +49,31 @@ def failed_chance(scene: Scene) -> Iterator[Observation]:
                 f"{arm.label} learned nothing: {seeds(cells)} ended at {found}, which guessing "
                 f"reaches (up to {bound:.2f} %); counted as failed, not averaged"
             )
-            yield scene.say("alarm", "failed-chance", text, cells)
+            yield scene.say("failed-chance", text, cells)
 
 
-def collapsed(scene: Scene) -> Iterator[Observation]:
-    """COLLAPSE: what was learned got lost; an early epoch's accuracy is not a result."""
-    bound = chance_bound(scene.spec.test_images, scene.spec.commonest)
-    for cell in scene.cells:
-        if cell.shown != "unsound" or cell.state.result is None:
-            continue
-        if cell.state.result["best"]["test_accuracy"] <= bound:
-            continue  # it never learned: `failed-chance` says so
-        final, best = cell.state.result["final"], cell.state.result["best"]
-        entropy, flat = final["test"].get("ce"), log(scene.spec.classes)
-        parts = []
-        if entropy is not None and abs(entropy - flat) < CONSTANT_NATS:
-            parts.append(
-                f"its test cross entropy ends at {entropy:.3f} = ln {scene.spec.classes}, "
-                "that of a constant answer"
-            )
-        if best["test_accuracy"] > final["test"]["accuracy"]:
-            parts.append(
-                f"its best, {best['test_accuracy']:.2f} %, is of epoch {best['epoch']} of "
-                f"{final['epoch']} and no result"
-            )
-        if parts:
-            text = f"{cell.config.path} collapsed: {'; '.join(parts)}"
-            yield scene.say("alarm", "collapsed", text, [cell])
+def asked(scene: Scene) -> Iterator[Finding]:
+    """What the doctor names in several runs of an arm: one finding per cause and arm."""
+    for arm in scene.arms:
+        found: dict[str, list[tuple[Cell, str]]] = {}
+        for cell in arm.cells:
+            for one in diagnose(scene.by_path[cell.config.path]):
+                if one.code in ASKED:
+                    why = one.evidence[0].text if one.evidence else ""
+                    found.setdefault(one.code, []).append((cell, why))
+        for code, told in found.items():
+            cells = [cell for cell, _ in told]
+            parts = [f"{seeds([cell])}: {why}" for cell, why in told[:SHOWN]]
+            parts += [f"{len(told) - SHOWN} more"] if len(told) > SHOWN else []
+            text = f"{arm.label}, {len(cells)} of {len(arm.cells)} runs: {CODES[code].meaning}"
+            yield scene.say(code, text, cells, parts, ASKED[code])
 
 
-def cut_off(scene: Scene) -> Iterator[Observation]:
+def cut_off(scene: Scene) -> Iterator[Finding]:
     """INCOMPLETE: runs that were cut off, with the epoch they reached."""
     for cell in scene.cells:
         if cell.shown in ("lost", "stopped"):
-            scores = [
-                record["test"]["accuracy"] for record in scene.records.get(cell.config.path, [])
-            ]
+            scores = scene.series(cell, "test.accuracy")
             known = [*scores, *([] if cell.state.best is None else [cell.state.best])]
             best = f", {max(known):.2f} % at best until then" if known else ""
             chance = f"; {cell.at_chance}" if cell.at_chance else ""
@@ -84,23 +81,23 @@ def cut_off(scene: Scene) -> Iterator[Observation]:
                 f"{cell.config.path} is not finished: epoch {cell.state.epoch} of "
                 f"{cell.config.training.epochs}{best} ({cell.state.reason}){chance}; left out"
             )
-            yield scene.say("alarm", "incomplete", text, [cell])
+            yield scene.say("incomplete", text, [cell])
 
 
-def uneven(scene: Scene) -> Iterator[Observation]:
-    """INCOMPLETE: arms with fewer sound seeds than others, or of unequal length."""
+def uneven(scene: Scene) -> Iterator[Finding]:
+    """INCOMPLETE: arms with fewer valid seeds than others, or of unequal length."""
     counts: dict[int, list[str]] = {}
     for arm in scene.arms:
         if arm.values:
             counts.setdefault(len(arm.values), []).append(arm.label)
     if len(counts) > 1:
         parts = [f"{n} for {', '.join(labels)}" for n, labels in sorted(counts.items())[::-1]]
-        yield scene.say("warning", "uneven-seeds", f"Sound seeds differ: {'; '.join(parts)}")
-    sound = [cell for arm in scene.arms for cell in arm.valid if cell.config.path in scene.records]
-    lengths = {len(scene.records[cell.config.path]): cell for cell in sound}
+        yield scene.say("uneven-seeds", f"Valid seeds differ: {'; '.join(parts)}")
+    counted = ((cell, len(scene.by_path[cell.config.path].records)) for cell in scene.valid)
+    lengths = {length: cell for cell, length in counted if length}
     if len(lengths) > 1:
         text = f"Completed runs have different numbers of epochs: {sorted(lengths)}"
-        yield scene.say("warning", "mixed-epochs", text, list(lengths.values()))
+        yield scene.say("mixed-epochs", text, list(lengths.values()))
 
 
 def _last(cell: Cell) -> float:

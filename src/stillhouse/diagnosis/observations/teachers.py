@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
+from math import sqrt
 from statistics import median
 
 from stillhouse.config.expand import teacher_seed
-from stillhouse.diagnosis.observations.base import FEW, Observation, Scene, listed
+from stillhouse.diagnosis.finding import Finding
+from stillhouse.diagnosis.observations.base import FEW, Scene
 from stillhouse.rounds.survey import Cell
 from stillhouse.stats.arms import Arm
-from stillhouse.stats.inference import correlation, pooled_sd
+from stillhouse.stats.inference import correlation, spread_parts
 from stillhouse.stats.summary import MIN_SEEDS
 
 WIDE = 2.5
@@ -25,20 +28,6 @@ class HandOver:
 
     epoch: int | None
     accuracy: float | None
-
-
-def in_training(scene: Scene) -> Iterator[Observation]:
-    """Students that learnt from a teacher which was still in training."""
-    for arm in scene.arms:
-        early = {cell.config.path: handed(cell) for cell in arm.cells}
-        cells = [cell for cell in arm.cells if early[cell.config.path]]
-        if cells:
-            told = [_when(cell, early[cell.config.path]) for cell in cells]
-            text = (
-                f"{arm.label}: {len(cells)} of {len(arm.cells)} runs started while their teacher "
-                f"was still in training, by the times in the logs: {listed(told)}"
-            )
-            yield scene.say("alarm", "teacher-in-training", text, cells)
 
 
 def handed(cell: Cell) -> HandOver | None:
@@ -56,23 +45,23 @@ def handed(cell: Cell) -> HandOver | None:
     )
 
 
-def wide(scene: Scene) -> Iterator[Observation]:
+def wide(scene: Scene) -> Iterator[Finding]:
     """A spread over seeds well above that of the other students' arms (teachers left out)."""
-    for arm in _students(scene):
-        spread, others = arm.summary.std, _others(scene, arm)
+    for arm, others in _with_others(scene):
+        spread = arm.summary.std
         if len(arm.values) >= MIN_SEEDS and spread and others and spread > WIDE * others:
             text = (
                 f"{arm.label} spreads over its seeds by {spread:.2f} points (sd, n = "
                 f"{len(arm.values)}), {spread / others:.1f} times the {others:.2f} of the other "
                 "students' arms"
             )
-            yield scene.say("warning", "wide-spread", text, arm.valid)
+            yield scene.say("wide-spread", text, arm.valid)
 
 
-def outlier(scene: Scene) -> Iterator[Observation]:
+def outlier(scene: Scene) -> Iterator[Finding]:
     """SEED-OUTLIER, and whether its teacher explains it."""
-    for arm in _students(scene):
-        cell = _outlier(scene, arm)
+    for arm, others in _with_others(scene):
+        cell = _outlier(scene, arm, others)
         if cell is not None:
             centre = median(arm.values)
             found = scene.accuracy[cell.config.path]
@@ -81,10 +70,10 @@ def outlier(scene: Scene) -> Iterator[Observation]:
                 f"{found - centre:+.2f} points from the median of {len(arm.values)} seeds"
                 f"{_against_pure(scene, found)}{_explained(scene, arm, cell)}"
             )
-            yield scene.say("warning", "seed-outlier", text, [cell])
+            yield scene.say("seed-outlier", text, [cell])
 
 
-def _outlier(scene: Scene, arm: Arm) -> Cell | None:
+def _outlier(scene: Scene, arm: Arm, others: float | None) -> Cell | None:
     """From four seeds by the median absolute deviation, of three by their range."""
     if len(arm.values) < MIN_SEEDS:
         return None
@@ -94,7 +83,6 @@ def _outlier(scene: Scene, arm: Arm) -> Cell | None:
     if len(arm.values) >= FEW:
         deviation = median(abs(v - centre) for v in arm.values)
         return cell if distance > max(FAR * deviation, 1.0) else None
-    others = _others(scene, arm)
     span = max(arm.values) - min(arm.values)
     return cell if others and span > RANGE * others else None
 
@@ -121,7 +109,7 @@ def _explained(scene: Scene, arm: Arm, cell: Cell) -> str:
     return ""
 
 
-def driven(scene: Scene) -> Iterator[Observation]:
+def driven(scene: Scene) -> Iterator[Finding]:
     """TEACHER-DRIVEN: a student's accuracy follows that of its own teacher."""
     pure = scene.pure
     control = _follows(scene, pure) if pure else None
@@ -138,7 +126,7 @@ def driven(scene: Scene) -> Iterator[Observation]:
             text += f"; pure students, which never saw it, have r = {control:.2f}: not identified"
         elif n < FEW:
             text += "; suggestive only"
-        yield scene.say("warning", "teacher-driven", text, row.arm.valid)
+        yield scene.say("teacher-driven", text, row.arm.valid)
 
 
 def _at_hand_over(scene: Scene, arm: Arm) -> str:
@@ -163,12 +151,10 @@ def teachers_had(scene: Scene, arm: Arm) -> dict[int, float]:
     A teacher still in training then has its best until then; if that is not known, and where
     there is no teacher, the seed is left out.
     """
-    own = {cell.config.path: cell for other in scene.arms for cell in other.valid}
     recorded, found = arm.column("teacher_accuracy"), {}
     for cell in arm.valid:
         seed, early = cell.config.seed, handed(cell)
-        teacher = own.get(str(cell.config.teacher_path))
-        known = recorded.get(seed) if teacher is None else scene.accuracy[teacher.config.path]
+        known = scene.accuracy.get(str(cell.config.teacher_path), recorded.get(seed))
         if known is not None and early is None:
             found[seed] = known
         elif early is not None and early.accuracy is not None:
@@ -198,15 +184,16 @@ def _students(scene: Scene) -> list[Arm]:
     return [arm for arm in scene.arms if arm.role != "teacher"]
 
 
-def _others(scene: Scene, arm: Arm) -> float | None:
-    """The pooled sd of the other students' arms."""
-    return pooled_sd([other.values for other in _students(scene) if other is not arm])
+def _with_others(scene: Scene) -> Iterator[tuple[Arm, float | None]]:
+    """Every student's arm with the pooled sd of the others."""
+    students = _students(scene)
+    parts = [spread_parts([arm.values]) for arm in students]
+    before = [*accumulate(parts, _added, initial=(0.0, 0))]
+    after = [*accumulate(reversed(parts), _added, initial=(0.0, 0))][::-1]
+    for place, arm in enumerate(students):
+        squares, freedom = _added(before[place], after[place + 1])
+        yield arm, sqrt(squares / freedom) if freedom else None
 
 
-def _when(cell: Cell, early: HandOver | None) -> str:
-    told = f"seed {cell.config.seed}"
-    if early and early.epoch is not None:
-        told += f" at about epoch {early.epoch} of {cell.config.training.epochs}"
-    if early and early.accuracy is not None:
-        told += f" ({early.accuracy:.2f} % at best until then)"
-    return told
+def _added(a: tuple[float, int], b: tuple[float, int]) -> tuple[float, int]:
+    return a[0] + b[0], a[1] + b[1]

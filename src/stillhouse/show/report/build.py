@@ -27,12 +27,13 @@ MINUTE = 60
 def read_material(workspace: Workspace, round_: Round, file: Path) -> Material:
     """Everything that a report says, from the round's folders."""
     seen = survey(workspace, round_)
+    cases = tuple(read_round(workspace, round_))
     return Material(
         workspace,
         seen,
         frames=tuple(frame(seen, dataset) for dataset in round_.datasets),
-        cases=tuple(read_round(workspace, round_)),
-        observations=(*observe(seen), *beside_earlier(seen, file, "final")),
+        cases=cases,
+        observations=(*observe(seen, cases=cases), *beside_earlier(seen, file, "final")),
         earlier=_earlier(round_, file),
         left=_left(seen),
     )

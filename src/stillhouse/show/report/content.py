@@ -10,7 +10,7 @@ from stillhouse import data
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.schema import Round
 from stillhouse.diagnosis.case import Case
-from stillhouse.diagnosis.observations.base import Observation
+from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.report import report as diagnosed
 from stillhouse.exchange.archive import archive_of
 from stillhouse.rounds.provenance import footnotes, untold
@@ -50,7 +50,7 @@ class Material:
     seen: Survey
     frames: tuple[Frame, ...]
     cases: tuple[Case, ...]
-    observations: tuple[Observation, ...]
+    observations: tuple[Finding, ...]
     earlier: Round | None = None
     left: str = ""
 
@@ -135,8 +135,8 @@ def _summary(material: Material) -> tuple[Block, ...]:
     )
 
 
-def _items(found: Iterable[Observation]) -> tuple[Item, ...]:
-    return tuple(Item(one.level, f"{one.dataset}: {one.sentence}.") for one in found)
+def _items(found: Iterable[Finding]) -> tuple[Item, ...]:
+    return tuple(Item(one.level, f"{one.scope}: {one.sentence}.") for one in found)
 
 
 def _sections(material: Material) -> Iterable[Section]:
@@ -150,7 +150,7 @@ def _sections(material: Material) -> Iterable[Section]:
     for dataset in round_.datasets:
         table = document_table(seen, dataset)
         notes = [Paragraph(note) for note in (*untold(seen), *footnotes(seen, dataset))]
-        own = [one for one in material.observations if one.dataset == dataset]
+        own = [one for one in material.observations if one.scope == dataset]
         blocks: tuple[Block, ...] = (
             table,
             *notes,
