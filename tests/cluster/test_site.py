@@ -41,7 +41,7 @@ def test_the_profile_of_the_queue_that_is_described() -> None:
         (GOOD.replace("cap = 10\n", ""), "cap: this field is missing"),
         (GOOD.replace("10", "0"), ":2: cap: given 0"),
         (GOOD.replace("2:00:00", "two"), ":4: resources.walltime: given 'two'"),
-        (GOOD.replace("2:00:00", "1:00"), "walltime 60 s leaves nothing after the margin"),
+        (GOOD.replace("2:00:00", "1:00"), "walltime 60 s leaves no time after the margin"),
         ("queue = 'a b'\n" + GOOD, ":1: queue: given 'a b'\n  hint: expected characters"),
         ("queue = 'a\\nb'\n" + GOOD, "not readable as TOML|queue: given"),
         ('project = "x\\n#PBS -q root"\n' + GOOD, "project: given"),

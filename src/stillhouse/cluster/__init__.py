@@ -1,1 +1,1 @@
-"""Rounds on a cluster: which jobs to submit, through PBS or Slurm, until the round is done."""
+"""Rounds on a cluster: submit jobs through PBS or Slurm until the round is done."""

@@ -1,4 +1,4 @@
-"""`stillhouse cluster check`: what a job will need, tried from where jobs are submitted."""
+"""`stillhouse cluster check`: test a job's requirements on the submitting machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PACKAGES = (
 
 
 def check_site(site: Site, root: Path) -> Table:
-    """Try everything once; a row a check. Nothing is submitted."""
+    """Run every check once; one row per check. Nothing is submitted."""
     checks: dict[str, Callable[[], str]] = {
         "commands": lambda: _commands(site),
         "listing": lambda: f"{len(Scheduler(site).jobs())} jobs of yours, cap {site.cap}",
@@ -52,20 +52,20 @@ def check_site(site: Site, root: Path) -> Table:
             rows.append((name, "good", check()))
         except (StillhouseError, OSError, subprocess.TimeoutExpired) as error:
             rows.append((name, "BAD", str(error).replace("\n", " ")))
-    note = "Tried on this machine: a compute node may differ, so one canary job goes first."
-    return Table("The site, tried from here", ("What", "State", "Found"), tuple(rows), (note,))
+    note = "Checked on this machine. A compute node may differ, so one canary job goes first."
+    return Table("Site check from this machine", ("What", "State", "Found"), tuple(rows), (note,))
 
 
 def _commands(site: Site) -> str:
     found = {name: shutil.which(name, path=search_path(site)) for name in COMMANDS[site.scheduler]}
     if missing := [name for name, path in found.items() if path is None]:
-        raise RunError(f"not found: {', '.join(missing)}", "name their folder as `commands`")
+        raise RunError(f"not found: {', '.join(missing)}", "give their folder as `commands`")
     return ", ".join(path for path in found.values() if path)
 
 
 def _queue(site: Site) -> str:
     if not site.queue:
-        return "none named: the scheduler's default"
+        return "none given: the scheduler's default"
     command = QUEUE[site.scheduler].format(shlex.quote(site.queue))
     done = _call(["/bin/sh", "-c", command], PATH=search_path(site))
     if not done.strip():
@@ -74,9 +74,9 @@ def _queue(site: Site) -> str:
 
 
 def _bash(site: Site, command: str) -> str:
-    """Run a command as a job's script would: after the set-up lines, which must not fail."""
+    """Run a command as a job's script would: after the set-up lines, which must succeed."""
     lines = ["set -o pipefail", *(f"{line} || exit 9" for line in set_up(site)), command]
-    return _call(["/bin/bash", "-c", "\n".join(lines)]).strip() or "no complaint"
+    return _call(["/bin/bash", "-c", "\n".join(lines)]).strip() or "no error"
 
 
 def _call(words: list[str], **environment: str) -> str:
@@ -125,7 +125,7 @@ def _speed(root: Path) -> str:
 
 
 def _clock(root: Path) -> str:
-    """The file server's clock against this machine's: heartbeats are compared across nodes."""
+    """Compare the file server's clock with this machine's, as heartbeats need."""
     probe = root / f".stillhouse-probe-{os.getpid()}"
     try:
         probe.touch()

@@ -1,4 +1,4 @@
-"""What a person can change of a submitted round: `cancel` and `retry`. Under the submit lock."""
+"""`cancel` and `retry` for a submitted round. Both need the submit lock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HELD = "held by `stillhouse cluster cancel`"
 def cancel(
     store: Store, scheduler: Scheduler, only: set[str] | None, prolong: Callable[[], None]
 ) -> tuple[list[str], list[str]]:
-    """Cancel the workspace's jobs, or those that train a run of `only`; ids and complaints.
+    """Cancel the workspace's jobs, or those that train a run of `only`; return ids and errors.
 
-    Without `only` the round is held first, so that no pass submits them again before `retry`.
+    Without `only` the round is held first, so that no pass submits the jobs again before `retry`.
     """
     if only is None:
         ledger = store.ledger()
@@ -36,7 +36,7 @@ def cancel(
 
 
 def retry(store: Store, seen: Survey, failed: bool) -> list[str]:
-    """Lift the hold and the halt; with `failed`, let failed and stuck runs be tried again.
+    """Lift the hold and the halt; with `failed`, also train failed and stuck runs again.
 
     Returns those runs.
     """

@@ -1,4 +1,4 @@
-"""What is known of a job, and what is concluded of it once it is gone. Plain values only."""
+"""The facts about a job, and how it ended once it has left the queue. Plain values only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Outcome = Literal["unsent", "vanished", "left", "killed", "failed", "out of memo
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a run is: its state (see `runs.state`), epochs finished, reason, attempts, memory.
+    """The state of a run (see `runs.state`): finished epochs, reason, attempts, memory.
 
     `code` is the cause of an end (see `causes`).
     """
@@ -35,31 +35,31 @@ class Standing:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether it left because the time allowed to its job was over."""
+        """Return whether it stopped at the time limit of its job."""
         return self.state == "stopped" and self.code == "walltime"
 
     @property
     def out_of_memory(self) -> bool:
-        """Whether it failed for want of memory."""
+        """Return whether it failed for lack of memory."""
         return self.state == "failed" and self.code in OUT_OF_MEMORY
 
 
 @dataclass(frozen=True)
 class Request:
-    """A job to submit: groups of runs, one process each, and what they need."""
+    """A job to submit: groups of runs, one process each, and their resources."""
 
     groups: tuple[tuple[str, ...], ...]
     resources: Resources
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """All its runs."""
+        """Return all its runs."""
         return tuple(path for group in self.groups for path in group)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job that was meant to be submitted at `time`; `id` is None until the scheduler gave one.
+    """A job that was to be submitted at `time`; `id` is None until the scheduler returned one.
 
     `since` holds each run's epochs and attempts at that time.
     """
@@ -74,7 +74,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Traces:
-    """What a job left in its folder. `seconds` is how long it is known to have run."""
+    """The files that a job left. `seconds` is the recorded run time."""
 
     started: bool = False
     exit: int | None = None
@@ -85,7 +85,7 @@ class Traces:
 
 @dataclass(frozen=True)
 class Gain:
-    """What a job did for one run."""
+    """The progress of one run in a job."""
 
     state: str
     gained: int
@@ -109,16 +109,17 @@ class Ending:
 
     @property
     def signature(self) -> str | None:
-        """What two jobs have in common that failed at once for the same reason."""
+        """Return the signature of an immediate failure, equal for jobs with the same cause."""
         if self.outcome != "failed" or self.seconds >= FAST_SECONDS:
             return None
         return re.sub(r"\d+", "N", re.sub(r"\S*/\S*", "PATH", self.reason))
 
 
 def over(job: Job, listed: bool, traces: Traces, alive: bool, now: float, grace: float) -> bool:
-    """Whether a job can be closed: it is gone from the queue, and none of its runs is alive.
+    """Return whether a job can be closed: it left the queue, and none of its runs has a live
+    process.
 
-    A listing may lag, so a job that left no trace yet is given `grace` seconds to show up.
+    A listing may lag, so a job without any file has `grace` seconds to appear.
     """
     if listed or alive:
         return False
@@ -126,16 +127,16 @@ def over(job: Job, listed: bool, traces: Traces, alive: bool, now: float, grace:
 
 
 def judge(job: Job, traces: Traces, now: dict[str, Standing]) -> Ending:
-    """What a job that is over has done, from what it left and where its runs are now."""
+    """Derive how a job ended from its files and the present state of its runs."""
     facts = (traces.exit, traces.node, traces.seconds)
     if not traces.started and job.id is None:
-        return Ending("unsent", "it never reached the queue", *facts)
+        return Ending("unsent", "the job never reached the queue", *facts)
     now = {path: now[path] for path in job.request.paths if path in now}
     memory = _ran_out_of_memory(job, traces, now)
     timed = traces.exit is None and traces.seconds > NEAR_WALLTIME * job.request.resources.walltime
     runs = {path: _gain(job, path, standing, timed, memory) for path, standing in now.items()}
     if not traces.started:
-        return Ending("vanished", "gone from the queue before it started", *facts, runs)
+        return Ending("vanished", "the job left the queue before it started", *facts, runs)
     unfinished = [gain for gain in runs.values() if gain.state != "done"]
     if any(gain.out_of_memory for gain in unfinished):
         return Ending("out of memory", "out of memory", *facts, runs)
@@ -143,7 +144,7 @@ def judge(job: Job, traces: Traces, now: dict[str, Standing]) -> Ending:
     if failed:
         return Ending("failed", failed[0].reason, *facts, runs)
     if traces.exit is None or traces.exit > 128:
-        reason = "killed when its walltime was over" if timed else "killed without a word"
+        reason = "killed at its walltime" if timed else "killed without a message"
         return Ending("killed", reason, *facts, runs)
     if traces.exit in CLEAN_CODES or not unfinished:
         return Ending("left", "; ".join(sorted({g.reason for g in unfinished})), *facts, runs)
@@ -151,7 +152,7 @@ def judge(job: Job, traces: Traces, now: dict[str, Standing]) -> Ending:
 
 
 def _ran_out_of_memory(job: Job, traces: Traces, now: dict[str, Standing]) -> bool:
-    """Told by the scheduler, or its process was killed alone while it held much memory."""
+    """Return whether the scheduler reported it, or the process was killed with much memory."""
     if traces.exit in CLEAN_CODES:
         return False
     if any(cause_of(line) in OUT_OF_MEMORY for line in traces.output.splitlines()):
@@ -178,9 +179,9 @@ def _gain(job: Job, path: str, now: Standing, timed: bool, memory: bool) -> Gain
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"error: |\w*(Error|Exception)\b", line)]
-    return (errors or lines or ["it said nothing"])[-1][:SHOWN]
+    return (errors or lines or ["no output"])[-1][:SHOWN]
 
 
 def half(runs: int) -> int:
-    """How many runs to train together where `runs` did not fit."""
+    """Return how many runs to train together if `runs` did not fit."""
     return ceil(runs / 2)

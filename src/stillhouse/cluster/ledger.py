@@ -1,4 +1,4 @@
-"""What past jobs taught: per run and for the round. One file, rewritten under the submit lock."""
+"""The results of past jobs, per run and for the round: one file, under the submit lock."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ VANISHED_JOBS = 5
 
 @dataclass(frozen=True)
 class Past:
-    """Of one run: jobs in a row that brought no epoch, and what running out of memory taught.
+    """The past jobs of one run: jobs in a row without a new epoch, and out-of-memory errors.
 
-    `dry` jobs ended because their time was over, `lost` ones otherwise. `memory` counts the jobs
-    that ran it alone and ran out of memory; `together` is the most runs to train with it.
+    `dry` jobs reached their time limit, `lost` ones ended otherwise. `memory` counts jobs that ran
+    it alone and ran out of memory; `together` is the most runs to train with it.
     """
 
     dry: int = 0
@@ -28,15 +28,15 @@ class Past:
 
     @property
     def stuck(self) -> str:
-        """Why no further job is worth it, if none is."""
+        """Return why no further job is worthwhile, if so."""
         if self.dry >= DRY_JOBS:
-            return f"stuck: {self.dry} jobs ran out of time without one epoch gained"
+            return f"stuck: {self.dry} jobs reached their time limit without a new epoch"
         if self.dry + self.lost >= LOST_JOBS:
-            return f"stuck: {self.dry + self.lost} jobs ended without one epoch gained"
+            return f"stuck: {self.dry + self.lost} jobs ended without a new epoch"
         return ""
 
     def after(self, gain: Gain, runs: int) -> Past:
-        """With one more job, which trained `runs` runs."""
+        """Return it with one more job, which trained `runs` runs."""
         past = self
         if gain.gained or gain.state == "done":
             past = replace(past, dry=0, lost=0)
@@ -53,11 +53,12 @@ NOTHING = Past()
 
 @dataclass
 class Ledger:
-    """`folded` are the closed jobs it knows of, besides all those numbered below `below`.
+    """The ledger of a round.
 
-    `failures` maps a signature to the jobs that failed so at once; `forgiven` maps a failed run
-    to the attempts it had when somebody asked to try it again; `vanished` counts the last jobs in
-    a row that never started; `held` stops all submission.
+    `folded` are the closed jobs in it, besides all jobs numbered below `below`. `failures` maps a
+    signature to the jobs that failed immediately with it. `forgiven` maps a failed run to its
+    attempts at the time of `retry`. `vanished` counts the last jobs in a row that never started.
+    `held` stops all submission.
     """
 
     runs: dict[str, Past] = field(default_factory=dict)
@@ -69,15 +70,15 @@ class Ledger:
     folded: set[int] = field(default_factory=set)
 
     def past(self, path: str) -> Past:
-        """What is known of a run."""
+        """Return the record of a run."""
         return self.runs.get(path, NOTHING)
 
     def knows(self, number: int) -> bool:
-        """Whether a job is closed and folded in."""
+        """Return whether a job is closed and folded in."""
         return number < self.below or number in self.folded
 
     def fold(self, job: Job, ending: Ending) -> None:
-        """Take a closed job into account."""
+        """Add a closed job."""
         self.folded.add(job.number)
         while self.below in self.folded:
             self.folded.remove(self.below)
@@ -90,26 +91,26 @@ class Ledger:
 
     @property
     def halt(self) -> str:
-        """Why nothing of the round may be submitted, if so."""
+        """Return why nothing of the round may be submitted, if so."""
         if self.held:
             return self.held
         for signature, jobs in self.failures.items():
             if len(jobs) >= SAME_FAILURES:
                 numbers = ", ".join(map(str, jobs))
-                return f"jobs {numbers} failed at once in the same way: {signature}"
+                return f"jobs {numbers} failed immediately for the same reason: {signature}"
         if self.vanished >= VANISHED_JOBS:
-            return f"{self.vanished} jobs in a row were gone before they started"
+            return f"{self.vanished} jobs in a row left the queue before they started"
         return ""
 
     def forgive(self, attempts: dict[str, int]) -> None:
-        """Lift the halt, and let these runs, with so many attempts each, be tried again."""
+        """Lift the halt, and let these runs, with these numbers of attempts, be trained again."""
         self.held, self.failures, self.vanished = "", {}, 0
         self.forgiven |= attempts
         for path in attempts:
             self.runs.pop(path, None)
 
     def dump(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return it as JSON values."""
         return {
             **asdict(self),
             "runs": {path: asdict(past) for path, past in self.runs.items()},
@@ -118,6 +119,6 @@ class Ledger:
 
     @classmethod
     def load(cls, fields: dict[str, Any]) -> Ledger:
-        """From JSON values."""
+        """Read it from JSON values."""
         runs = {path: Past(**past) for path, past in fields["runs"].items()}
         return cls(**{**fields, "runs": runs, "folded": set(fields["folded"])})

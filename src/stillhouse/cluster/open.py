@@ -1,4 +1,4 @@
-"""Opening a round for submission: everything that is checked before the first job."""
+"""Open a round for submission: everything that is checked before the first job."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ def open_submitter(
 ) -> Submitter:
     """Load round and site; if either is new or changed, check that the round can be trained.
 
-    That check (packages, datasets, parameters, the active round) is the one `run` makes. It loads
-    torch, as does counting the networks' operations, which a pass from cron every few minutes does
-    not. Unless `dry`, datasets are looked for, teachers from files are taken over, and the round
-    becomes the active one. Raises QueueError where there is no scheduler, unless `dry`.
+    The check (packages, datasets, parameters, the active round) is that of `run`. It loads torch,
+    as does counting the networks' operations; a repeated pass from cron does not. Unless `dry`,
+    teachers from files are imported, and the round becomes the active one.
     """
     found, round_, file = open_round(root, name)
     workspace = Workspace(found.root.resolve(), found.beside)

@@ -1,4 +1,4 @@
-"""Which jobs to submit now: a pure function of what is known. No file, no clock, no scheduler."""
+"""Decide which jobs to submit now: a pure function without files, clock or scheduler."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from stillhouse.cluster.site import Resources, Site
 
 @dataclass(frozen=True)
 class Run:
-    """What never changes of a run.
+    """The constant facts of a run.
 
-    `group` numbers its cohort, `teacher` is the path of its teacher if this round trains it,
-    `cost` is the relative cost of an epoch (operations).
+    `group` numbers its cohort, `teacher` is the path of its teacher if this round trains it, `cost`
+    is the relative cost of an epoch (operations).
     """
 
     path: str
@@ -33,7 +33,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Terms:
-    """How to submit: where, runs or cohorts, processes per GPU, and which runs (None: all)."""
+    """The submit options: site, single runs or cohorts, and processes per GPU."""
 
     site: Site
     cohorts: bool = False
@@ -43,7 +43,9 @@ class Terms:
 
 @dataclass
 class Decision:
-    """The jobs to submit, most urgent first; why each other unfinished run is left; the halt."""
+    """The jobs to submit, most urgent first; why each other unfinished run is not submitted; the
+    halt.
+    """
 
     requests: list[Request] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
@@ -59,10 +61,10 @@ def decide(
     ledger: Ledger,
     terms: Terms,
 ) -> Decision:
-    """What to submit.
+    """Decide what to submit.
 
     `taught` are the runs that need no teacher or have one that is complete and verified, `jobs`
-    those not closed yet, and `live` counts all of the user's jobs in the queue, of any kind.
+    those not closed yet; `live` counts all of the user's jobs in the queue, of any kind.
     """
     decision = Decision(halt=ledger.halt)
     busy = {path for job in jobs for path in job.request.paths}
@@ -120,7 +122,7 @@ class Obstacle:
 def obstacle(
     run: Run, now: Standing, busy: bool, taught: bool, ledger: Ledger, site: Site
 ) -> Obstacle | None:
-    """Why an unfinished run may not be submitted now; None if it may."""
+    """Return why an unfinished run may not be submitted now; None if it may."""
     if busy or now.state == "running":
         return Obstacle("queued", "in the queue") if busy else Obstacle("training", "being trained")
     if now.state == "unreadable":
@@ -137,7 +139,7 @@ def obstacle(
 
 
 def urgencies(runs: Iterable[Run], now: Mapping[str, Standing]) -> dict[str, float]:
-    """What is left of each run plus, for a teacher, of its longest student: longest path first."""
+    """Return the remaining work of each run, for a teacher with that of its longest student."""
     left = {run.path: run.cost * max(0, run.epochs - now[run.path].epoch) for run in runs}
     after: dict[str, float] = defaultdict(float)
     for run in runs:
@@ -148,7 +150,7 @@ def urgencies(runs: Iterable[Run], now: Mapping[str, Standing]) -> dict[str, flo
 
 @dataclass(frozen=True)
 class _Unit:
-    """Runs for one process. An `early` one would be in a larger cohort if it waited."""
+    """Runs for one process. An `early` one would join a larger cohort by waiting."""
 
     runs: tuple[Run, ...]
     early: bool = False
@@ -157,7 +159,7 @@ class _Unit:
 def _units(
     free: list[Run], waiting: Collection[int], ledger: Ledger, terms: Terms
 ) -> Iterable[_Unit]:
-    """Groups of which a run waits for its teacher, named by `waiting`, are early."""
+    """Mark groups as early if one of their runs waits for its teacher (in `waiting`)."""
     if not terms.cohorts:
         return [_Unit((run,)) for run in free]
     units = []
@@ -175,7 +177,7 @@ def _together(runs: Iterable[Run], ledger: Ledger) -> int:
 def _fill(
     first: _Unit, others: Iterable[_Unit], taken: set[str], ledger: Ledger, terms: Terms
 ) -> Request:
-    """A job with this unit and, where its GPUs take more processes, others like it."""
+    """Return a job with this unit, and similar ones if its GPUs run more processes."""
     asked = _needs(first, ledger, terms.site)
     room = max(1, asked.gpus) * terms.runs_per_gpu
     units, runs = [first], list(first.runs)

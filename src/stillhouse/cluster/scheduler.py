@@ -1,7 +1,7 @@
-"""The one place that knows a scheduler: qtoolkit builds the commands and reads their output.
+"""The interface to PBS and Slurm: qtoolkit builds the commands and parses their output.
 
-Only the list of the user's jobs is asked for. Asking for one job is not reliable: qtoolkit reads
-a failed `qstat` as "no such job", and finished PBS jobs simply vanish.
+Only the list of the user's jobs is requested. Requests for one job are not reliable: qtoolkit reads
+a failed `qstat` as "no such job", and finished PBS jobs are not listed.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ PBS_FULL_CODE = 38
 
 
 class QueueError(RunError):
-    """The scheduler did not answer, or not in a way that can be trusted."""
+    """The scheduler did not answer, or its answer cannot be trusted."""
 
 
 class QueueFull(QueueError):
-    """The scheduler takes no more jobs of this user now; nothing was submitted."""
+    """The scheduler accepts no more jobs of this user now; nothing was submitted."""
 
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job of the user's that the scheduler has not finished with."""
+    """An unfinished job of the user."""
 
     id: str
     name: str
@@ -49,7 +49,7 @@ class QueuedJob:
 
 @dataclass(frozen=True)
 class Header:
-    """What a job asks of the scheduler; the output goes to a file of the submitting folder."""
+    """The resources of a job; the output goes to a file in the submitting folder."""
 
     name: str
     resources: Resources
@@ -72,7 +72,7 @@ class Scheduler:
         self._io = _io(site.scheduler)
 
     def jobs(self) -> list[QueuedJob]:
-        """All of the user's jobs, in one call. Raises QueueError rather than guess."""
+        """List all of the user's jobs, in one call. Raises QueueError if the answer is unclear."""
         user = pwd.getpwuid(os.getuid()).pw_name
         code, out, err = self._call(self._io.get_jobs_list_cmd(None, user))
         if code != 0:
@@ -80,16 +80,16 @@ class Scheduler:
         return parse_jobs(self._io, out, err)
 
     def script(self, header: Header, lines: list[str]) -> str:
-        """A job script: the directives, then the lines."""
+        """Return a job script: the directives, then the lines."""
         options = {"pbs": _pbs_options, "slurm": _slurm_options}[self.site.scheduler]
         text: str = self._io.get_submission_script(lines, options(self.site, header))
         return text + "\n"
 
     def submit(self, script: Path) -> str:
-        """Submit a script from its own folder; the job's id.
+        """Submit a script from its own folder; return the job's id.
 
-        Raises QueueFull if the scheduler said that no more jobs are taken, and QueueError for
-        anything else, after which the job may or may not be in the queue.
+        Raises QueueFull if the scheduler reported that no more jobs are accepted. Raises QueueError
+        for anything else; the job may or may not be in the queue then.
         """
         command = self._io.get_submit_cmd(shlex.quote(script.name))
         code, out, err = self._call(command, script.parent)
@@ -98,11 +98,11 @@ class Scheduler:
             raise (QueueFull if full else QueueError)(f"{err.strip() or out.strip()} (code {code})")
         id = self._io.parse_submit_output(code, out, err).job_id
         if not id:
-            raise QueueError(f"no job id in the answer {out.strip()!r}")
+            raise QueueError(f"no job id in the scheduler's answer {out.strip()!r}")
         return str(id)
 
     def cancel(self, id: str) -> None:
-        """Ask for a job's end. Raises QueueError if the scheduler refuses."""
+        """Cancel a job. Raises QueueError if the scheduler refuses."""
         code, out, err = self._call(self._io.get_cancel_cmd(id))
         if code != 0:
             raise QueueError(f"job {id} could not be cancelled: {err.strip() or out.strip()}")
@@ -137,20 +137,20 @@ class Scheduler:
 
 
 def search_path(site: Site) -> str:
-    """Where the scheduler's commands are looked for."""
+    """Return the search path of the scheduler's commands."""
     path = os.environ.get("PATH", SAFE_PATH)
     return f"{site.commands}:{path}" if site.commands else path
 
 
 def parse_jobs(io: Any, out: str, err: str) -> list[QueuedJob]:
-    """The unfinished jobs in a listing. Raises QueueError if qtoolkit cannot read it."""
+    """Return the unfinished jobs in a listing. Raises QueueError if it cannot be parsed."""
     from qtoolkit.core.data_objects import QState
     from qtoolkit.core.exceptions import OutputParsingError
 
     try:
         listed = io.parse_jobs_list_output(0, out, err)
     except (OutputParsingError, ValueError, KeyError, TypeError) as error:
-        raise QueueError(f"the queue's listing is not understood: {error}") from error
+        raise QueueError(f"the queue's listing cannot be parsed: {error}") from error
     over = (QState.DONE, QState.FAILED)
     return [
         QueuedJob(
@@ -217,6 +217,6 @@ def _slurm_options(site: Site, header: Header) -> dict[str, str]:
 
 
 def clock(seconds: int) -> str:
-    """Seconds as h:mm:ss."""
+    """Return seconds as h:mm:ss."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

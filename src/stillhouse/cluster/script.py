@@ -1,4 +1,4 @@
-"""The job script. Every name, path and value is quoted; directives hold checked words only."""
+"""The job script. Every name, path and value is quoted; directives hold validated words only."""
 
 from __future__ import annotations
 
@@ -35,14 +35,16 @@ exit "$code\""""
 
 @dataclass(frozen=True)
 class Workplace:
-    """What the training command of every job names: absolute paths."""
+    """The absolute paths in the training command of every job."""
 
     round: Path
     root: Path
 
 
 def body(request: Request, site: Site, place: Workplace, folder: Path) -> list[str]:
-    """The lines below the directives: leave traces, set up, train, pass SIGTERM on, say how."""
+    """Return the lines below the directives: record start, set up, train, forward SIGTERM, record
+    end.
+    """
     allowed = request.resources.walltime - site.margin
     lines = [BEGIN.format(folder=shlex.quote(str(folder)), allowed=allowed), *set_up(site)]
     lines += ["children=()", "trap 'kill -TERM \"${children[@]}\" 2>/dev/null' TERM INT"]
@@ -59,7 +61,7 @@ def body(request: Request, site: Site, place: Workplace, folder: Path) -> list[s
 
 
 def set_up(site: Site) -> list[str]:
-    """What a job does before it calls Python."""
+    """Return the set-up lines before Python."""
     lines = [f'export {name}="${{{name}:-{value}}}"' for name, value in KEEP_MEMORY.items()]
     if site.environment.modules:
         lines.append("command -v module > /dev/null || source /etc/profile")
@@ -72,12 +74,12 @@ def set_up(site: Site) -> list[str]:
 
 
 def python(site: Site) -> str:
-    """The interpreter of the jobs: the profile's, else the one that submits."""
+    """Return the interpreter of the jobs: the profile's, else the submitting one."""
     return site.environment.python or sys.executable
 
 
 def train_command(group: tuple[str, ...], site: Site, place: Workplace) -> str:
-    """The command that trains one group, for bash, where `until` is set."""
+    """Return the command that trains one group, for bash, with `until` set."""
     words = [python(site), "-P", "-m", "stillhouse", "train", "--root", str(place.root)]
     if site.data:
         words += ["--data-root", site.data]

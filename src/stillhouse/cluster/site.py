@@ -1,4 +1,4 @@
-"""A site profile: one TOML file that says what a cluster is like. Nothing of it is in the code."""
+"""A site profile: one TOML file that describes a cluster."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST_TRY = 1.5
 
 
 def seconds(value: Any) -> Any:
-    """`2:00:00`, `30:00` or a number of seconds, as seconds."""
+    """Convert `2:00:00`, `30:00` or a number of seconds to seconds."""
     if isinstance(value, str) and re.fullmatch(r"(\d+:)?\d{1,3}:\d{2}", value):
         total = 0
         for part in value.split(":"):
@@ -33,7 +33,7 @@ def seconds(value: Any) -> Any:
     return value
 
 
-# Far above what any cluster gives, and far below what a scheduler or a clock cannot take.
+# Far above any cluster's limits, and below what a scheduler or a clock rejects.
 MOST, MOST_SECONDS = 10**6, 366 * 24 * 3600
 Seconds = Annotated[
     int,
@@ -49,13 +49,13 @@ Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=
 
 
 class Strict(BaseModel):
-    """Immutable; unknown fields are refused."""
+    """Immutable; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Resources(Strict):
-    """What one job asks for."""
+    """The resources of one job."""
 
     cpus: Positive = 1
     memory_gb: Positive = 4
@@ -63,7 +63,7 @@ class Resources(Strict):
     walltime: Seconds
 
     def more_memory(self, times: int) -> int:
-        """Gigabytes to ask for after running out of memory `times` times."""
+        """Return the gigabytes to request after running out of memory `times` times."""
         return int(self.memory_gb * FIRST_TRY**times + 0.5)
 
 
@@ -79,7 +79,7 @@ class Special(Strict):
 
 
 class Environment(Strict):
-    """What a job does before it calls Python."""
+    """The set-up of a job before Python."""
 
     modules: tuple[Text, ...] = ()
     activate: tuple[Text, ...] = ()
@@ -109,11 +109,11 @@ class Site(Strict):
     def _consistent(self) -> Site:
         for walltime in (self.resources.walltime, *(one.walltime for one in self.special)):
             if walltime is not None and walltime <= self.margin:
-                raise ValueError(f"walltime {walltime} s leaves nothing after the margin")
+                raise ValueError(f"walltime {walltime} s leaves no time after the margin")
         return self
 
     def asks(self, dataset: str, model: str) -> Resources:
-        """The resources of a run; of several `special` entries that fit, later ones win."""
+        """Return the resources of a run; later matching `special` entries take precedence."""
         found = self.resources
         for special in self.special:
             if special.dataset in (None, dataset) and special.model in (None, model):
@@ -123,7 +123,7 @@ class Site(Strict):
 
     @property
     def ceiling(self) -> int:
-        """The most gigabytes a job may ask for."""
+        """Return the most gigabytes that a job may request."""
         return self.memory_ceiling_gb or 2 * self.resources.memory_gb
 
 
@@ -136,12 +136,12 @@ FORM = Form(
     },
     field="{} = ...",
     section="[{}]",
-    characters="expected characters that a scheduler and a shell take as they are",
+    characters="expected characters without a special meaning for a scheduler or a shell",
 )
 
 
 def find_site(root: Path, name: str) -> Path:
-    """The profile meant by a path, or by NAME for `sites/NAME.toml` below the root or here."""
+    """Find the profile of a path, or of NAME in `sites/NAME.toml` below the root or here."""
     tried = [Path(name), root / "sites" / f"{name}.toml", Path("sites") / f"{name}.toml"]
     for path in tried:
         if path.is_file():
@@ -151,7 +151,7 @@ def find_site(root: Path, name: str) -> Path:
 
 
 def load_site(path: Path) -> Site:
-    """The profile in a file. Raises ConfigError naming file, line and field."""
+    """Read the profile in a file. Raises ConfigError naming file, line and field."""
     source = read_toml(path)
     try:
         return Site.model_validate(source.data)

@@ -2,13 +2,13 @@
 
 experiments/jobs/
     lock                 held by the one submitting pass
-    ledger.json          what past jobs taught; site.json: how the last pass submitted
+    ledger.json          the results of past jobs; site.json: options of the last pass
     00042/
-        job.json         the intent, there before the scheduler is asked
-        script.sh        what is submitted
+        job.json         the intent, written before the scheduler is called
+        script.sh        the submitted script
         id.json          the scheduler's id
         starts.jsonl, ended.json, output.txt    written by the job
-        ending.json      what was concluded once the job was gone; the job is closed
+        ending.json      how the job ended, as a pass recorded it; the job is closed
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Locked(RunError):
 
 @dataclass(frozen=True)
 class Store:
-    """The folder `jobs`; only `lock`'s holder writes here, and each job into its own folder."""
+    """The folder `jobs`. Only the holder of `lock` writes here; each job has its own folder."""
 
     path: Path
 
     @contextmanager
     def lock(self) -> Iterator[Callable[[], None]]:
-        """Hold the submit lock; yields a function that prolongs it, or raises Locked if lost.
+        """Hold the submit lock; yields a function that extends it, or raises Locked if it was lost.
 
-        A pass that was killed leaves a lock that others break after three minutes.
+        A pass that was killed leaves its lock; other passes break it after three minutes.
         """
         try:
             from flufl.lock import Lock, NotLockedError, TimeOutError
@@ -69,14 +69,14 @@ class Store:
         try:
             lock.lock(timeout=LOCK_WAIT_SECONDS)
         except TimeOutError as error:
-            raise Locked("another submit is at work in this workspace") from error
+            raise Locked("another `cluster submit` is running in this workspace") from error
         try:
             yield prolong
         finally:
             lock.unlock(unconditionally=True)
 
     def ledger(self) -> Ledger:
-        """What past jobs taught."""
+        """Return the ledger."""
         path = self.path / "ledger.json"
         return Ledger.load(read_json(path)) if path.exists() else Ledger()
 
@@ -86,28 +86,28 @@ class Store:
         write_atomic(self.path / "ledger.json", dump_json(ledger.dump()))
 
     def note(self, **facts: Any) -> None:
-        """Remember how this pass submitted, for `status` and the next pass."""
+        """Record the options of this pass, for `status` and the next pass."""
         write_atomic(self.path / "site.json", dump_json({**facts, "time": time.time()}))
 
     def noted(self) -> dict[str, Any] | None:
-        """How the last pass submitted, if there was one."""
+        """Return the options of the last pass, if there was one."""
         path = self.path / "site.json"
         return read_json(path) if path.exists() else None
 
     def folder(self, number: int) -> Path:
-        """A job's folder."""
+        """Return a job's folder."""
         return self.path / f"{number:05d}"
 
     def numbers(self) -> list[int]:
-        """All jobs, oldest first."""
+        """Return all jobs, oldest first."""
         return sorted(int(path.name) for path in self.path.glob("[0-9]*") if path.name.isdigit())
 
     def jobs(self, ledger: Ledger) -> list[Job]:
-        """Those that are not folded into the ledger yet."""
+        """Return the jobs that are not folded into the ledger yet."""
         return [self.job(number) for number in self.numbers() if not ledger.knows(number)]
 
     def job(self, number: int) -> Job:
-        """A job as it was meant, with its id if it has one."""
+        """Return a job's intent, with its id if it has one."""
         folder = self.folder(number)
         fields = read_json(folder / "job.json")
         given = folder / "id.json"
@@ -128,7 +128,7 @@ class Store:
         since: dict[str, tuple[int, int]],
         script: Callable[[str, Path], str],
     ) -> Job:
-        """Write down a job before it is submitted. Raises Locked if its number is taken."""
+        """Record a job before it is submitted. Raises Locked if its number is taken."""
         number = max(self.numbers(), default=0) + 1
         job = Job(number, self.name(number), request, since, time.time())
         new = self.path / f".new-{uuid4().hex}"
@@ -146,23 +146,23 @@ class Store:
             new.rename(self.folder(number))
         except OSError as error:
             shutil.rmtree(new)
-            raise Locked("another submit is at work in this workspace") from error
+            raise Locked("another `cluster submit` is running in this workspace") from error
         return job
 
     def name(self, number: int) -> str:
-        """A name that every scheduler takes, and that no other workspace gives: `kd00042-1f3a9c`.
+        """Return a name that every scheduler accepts and no other workspace uses: `kd00042-1f3a9c`.
 
-        A letter first, at most 15 characters, no slash.
+        It starts with a letter and has at most 15 characters and no slash.
         """
         place = sha256(str(self.path.resolve()).encode()).hexdigest()[:6]
         return f"kd{number:05d}-{place}"
 
     def identify(self, job: Job, id: str) -> None:
-        """Record the id that the scheduler gave."""
+        """Record the scheduler's id."""
         write_once(self.folder(job.number) / "id.json", dump_json({"id": id, "time": time.time()}))
 
     def traces(self, job: Job, heard: float) -> Traces:
-        """What the job itself wrote so far; `heard` is when its runs last showed life."""
+        """Return what the job itself recorded; `heard` is the last heartbeat of its runs."""
         folder = self.folder(job.number)
         starts = folder / "starts.jsonl"
         if not starts.exists():
@@ -176,12 +176,12 @@ class Store:
         return Traces(True, None, begun["node"], max(0.0, heard - begun["time"]), tail)
 
     def close(self, job: Job, ending: Ending) -> None:
-        """Write down how a job ended; its script, should it still come up, does nothing then."""
+        """Record how a job ended; if its script starts later, it exits at once."""
         fields = {"id": job.id, "name": job.name, **asdict(ending), "closed": time.time()}
         write_once(self.folder(job.number) / "ending.json", dump_json(fields))
 
     def ending(self, job: Job) -> Ending | None:
-        """How a closed job ended, as it was concluded then."""
+        """Return how a closed job ended, as recorded."""
         path = self.folder(job.number) / "ending.json"
         if not path.exists():
             return None

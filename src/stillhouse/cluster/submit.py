@@ -1,11 +1,11 @@
-"""One pass of `cluster submit`: list once, close what is over, submit what is due, leave.
+"""One pass of `cluster submit`: list once, close finished jobs, submit what is due, exit.
 
-Nothing stays resident. An intent is on disk before the scheduler is asked and the id after it
-answered, so that a pass which dies anywhere leaves something the next one can resolve:
+No process stays resident. An intent is written before the scheduler is called, and the id after it
+answered, so the next pass can resolve what a killed pass left:
 
 - intent without id, name in the queue: the id is taken from the queue;
-- intent without id or trace, name not in the queue for `grace` seconds: it was never submitted.
-  Should that job come up all the same, its script finds itself closed and ends.
+- intent without id or files, name not in the queue for `grace` seconds: it was never submitted. If
+  that job starts later, its script finds itself closed and exits.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stillhouse.rounds.survey import Survey
 
 @dataclass
 class Pass:
-    """What one pass saw and did."""
+    """What one pass found and did."""
 
     decision: Decision
     submitted: list[Job]
@@ -54,9 +54,10 @@ class Submitter:
     operations: Operations
 
     def run(self, prolong: Callable[[], None]) -> Pass:
-        """One pass, under the lock. Raises QueueError, with nothing submitted, on any doubt.
+        """Run one pass, under the lock. Raises QueueError, with nothing submitted, if the queue is
+        unclear.
 
-        An error while submitting ends the pass; what was submitted before it stands.
+        An error while submitting ends the pass; jobs submitted before it remain.
         """
         queue = self.scheduler.jobs()
         ledger = self.store.ledger()
@@ -74,7 +75,7 @@ class Submitter:
         return done
 
     def scripts(self, queue: list[QueuedJob]) -> tuple[Decision, list[str]]:
-        """What a pass would submit if the queue held these jobs; reads only."""
+        """Return what a pass would submit now; reads only."""
         ledger = self.store.ledger()
         jobs = self.store.jobs(ledger)
         decision = self._decide(self.look(), jobs, queue, ledger)
@@ -127,7 +128,7 @@ class Submitter:
 
 
 def live(jobs: Iterable[Job], queue: list[QueuedJob]) -> int:
-    """All of the user's jobs: those listed, and our own that the listing may not show yet."""
+    """Return all of the user's jobs: the listed ones, and our own not listed yet."""
     names = {job.name for job in queue}
     return len(queue) + sum(job.name not in names for job in jobs)
 
@@ -139,10 +140,10 @@ def reconcile(
     look: Callable[[], Survey],
     grace: float,
 ) -> tuple[list[Job], list[tuple[Job, Ending]], Survey]:
-    """Take ids from the queue, close what is over; the jobs still open, and the survey used.
+    """Take ids from the queue and close finished jobs; return the open jobs and the survey used.
 
-    The survey is made after the listing, so that a job which ended between the two has written
-    its last word before it is judged.
+    The survey is made after the listing, so that a job which ended between the two has written its
+    last record before it is evaluated.
     """
     listed = {job.name: job for job in queue}
     seen = look()

@@ -1,4 +1,4 @@
-"""From a survey of the files to what the policy looks at."""
+"""Convert a survey of the files to the input of the policy."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Operations = Mapping[str, Mapping[str, int]]
 
 
 def outline(seen: Survey, operations: Operations | None = None) -> list[Run]:
-    """The runs of a round with what an epoch of each costs.
+    """Return the runs of a round with the cost of an epoch of each.
 
-    `operations` are those of one image's forward pass, by dataset and network; where they are
-    None the runs have no cost, which only the order of submission asks for.
+    `operations` are those of one image's forward pass, by dataset and network. If they are None,
+    the runs have no cost; only the submission order needs it.
     """
     group = {
         cell.config.path: number
@@ -47,7 +47,7 @@ def outline(seen: Survey, operations: Operations | None = None) -> list[Run]:
 
 
 def _epoch_cost(run: RunConfig, operations: Mapping[str, int]) -> float:
-    """Operations of an epoch; a backward pass takes about twice those of a forward pass."""
+    """Return the operations of an epoch; a backward pass takes about twice a forward pass."""
     spec = data.spec(run.dataset, run.files)
     images = run.training.train_images or spec.train_images - run.training.validation
     cost = operations[run.model] * (3 * images + spec.test_images)
@@ -55,7 +55,7 @@ def _epoch_cost(run: RunConfig, operations: Mapping[str, int]) -> float:
 
 
 def standing(state: RunState) -> Standing:
-    """A run's state as the policy sees it."""
+    """Return a run's state for the policy."""
     return Standing(
         state=state.name,
         epoch=state.epoch,
@@ -66,9 +66,10 @@ def standing(state: RunState) -> Standing:
 
 
 def taught(seen: Survey, teachers: dict[str, RunFolder]) -> tuple[set[str], dict[str, str]]:
-    """The unfinished runs that may start as far as their teacher goes, and what is wrong else.
+    """Return the unfinished runs whose teacher allows a start, and the problem of every other
+    teacher.
 
-    `teachers` holds each distilled run's teacher's folder. A teacher counts when its result is
+    `teachers` holds each distilled run's teacher's folder. A teacher is accepted if its result is
     complete and the file of its weights has the recorded hash.
     """
     faults: dict[RunFolder, str] = {}
@@ -88,7 +89,7 @@ def taught(seen: Survey, teachers: dict[str, RunFolder]) -> tuple[set[str], dict
 
 
 def weights_fault(folder: RunFolder) -> str:
-    """What is wrong with a finished run's weights; empty if they are the recorded ones."""
+    """Return the problem of a finished run's weights; empty if they are the recorded ones."""
     try:
         result = folder.completed()
     except RunError as error:
@@ -97,12 +98,12 @@ def weights_fault(folder: RunFolder) -> str:
         return f"{folder.path} is not finished"
     _, file, recorded = folder.teaching_weights(result)
     if not file.exists() or file_hash(file) != recorded:
-        return f"the weights in {file} are not those that were recorded"
+        return f"the weights in {file} differ from the recorded ones"
     return ""
 
 
 def life(cells: Iterable[Cell]) -> dict[str, tuple[float, int]]:
-    """When each run last showed life, and the most memory its newest attempt is known to hold."""
+    """Return each run's last heartbeat, and the most memory recorded for its newest attempt."""
     found = {}
     for cell in cells:
         attempts = cell.folder.attempts()
