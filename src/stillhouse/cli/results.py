@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -146,7 +146,10 @@ def observe(
 def compare(
     a: Annotated[
         str,
-        typer.Argument(metavar="ROUND", help="The earlier round: a file, a name or a workspace."),
+        typer.Argument(
+            metavar="ROUND",
+            help="The earlier round: a file, a name, a workspace, or a packed archive (.tar.zst).",
+        ),
     ],
     b: Annotated[str, typer.Argument(metavar="ROUND", help="The later round, named likewise.")],
     root: RootOption = HERE,
@@ -159,7 +162,8 @@ def compare(
 ) -> None:
     """Compare two rounds: changed settings, results cell by cell, what was fixed or got worse.
 
-    For csv and json only the results are written, with --settings only the settings.
+    Against a packed archive it says per arm whether the round was reproduced. For csv and json
+    only the results are written, with --settings only the settings.
 
     Example: stillhouse compare rounds/alpha.yaml rounds/beta.yaml --settings
     """
@@ -170,6 +174,8 @@ def compare(
     from stillhouse.show.compare import results_numbers, results_table, settings_table
     from stillhouse.show.results import which_epoch
 
+    if a.endswith(".tar.zst"):
+        _compare_rerun(Path(a), b, root, only, format)
     (first, earlier, old), (second, later, file) = open_round(root, a), open_round(root, b)
     if settings:
         check_parameters(earlier, old)
@@ -183,6 +189,21 @@ def compare(
     else:
         tables = [settings_table(earlier, later), results_table(*both, which)]
         show(tables, format, following)
+
+
+def _compare_rerun(
+    packed: Path, name: str, root: Path, only: str | None, format: Format
+) -> NoReturn:
+    from stillhouse.exchange.pack import results_in
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import part, survey
+    from stillhouse.show.rerun import rerun_table
+
+    workspace, loaded, _ = open_round(root, name)
+    seen = part(survey(workspace, loaded), only)
+    table, same = rerun_table(results_in(packed), seen, packed.name)
+    show(table, format, again("table", name, root))
+    raise typer.Exit(0 if same else 1)
 
 
 def doctor(

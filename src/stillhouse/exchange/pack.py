@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import tarfile
@@ -16,14 +17,16 @@ from typing import IO, Any
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.exchange import manifest
 from stillhouse.exchange.archive import Archive, check
-from stillhouse.rounds.workspace import Workspace
+from stillhouse.rounds.workspace import TRASH, Workspace
 from stillhouse.runs.files import sweep, sync_folder, temporary
+from stillhouse.runs.records import RESULT, Result
 
 SUFFIX = ".tar.zst"
 WEIGHTS = ("final.safetensors", "best.safetensors", "checkpoint.pt")
 BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 MAX_FILES = 10**6
 MAX_BYTES = 1 << 40
+MAX_RECORD = 1 << 26
 CHUNK = 1 << 20
 
 
@@ -195,3 +198,18 @@ def _reader(file: Path) -> Iterator[tarfile.TarFile]:
             yield bag
     except (tarfile.TarError, EOFError, zstd.ZstdError) as error:
         raise RunError(f"{file}: damaged, or no packed round ({error})", "fetch it again") from None
+
+
+def results_in(file: Path) -> dict[str, Result]:
+    """The results of all completed runs of a packed round, by path, without unpacking it."""
+    found: dict[str, Result] = {}
+    for name, content in read_pack(file):
+        _, inside, rest = name.partition("/data/experiments/")
+        run, end, _ = rest.rpartition("/result.json")
+        if inside and end and not {"attempts", TRASH} & set(run.split("/")):
+            try:
+                record = json.loads(content.read(MAX_RECORD))
+            except ValueError as error:
+                raise RunError(f"{file}: {name} is not JSON ({error})", "fetch it again") from None
+            found[run] = RESULT.check(record, f"{file}: {name}")
+    return found
