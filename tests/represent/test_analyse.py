@@ -185,14 +185,26 @@ def test_without_extraction_runs_and_epochs_are_written_alone(trained: Bench) ->
 
 def test_final_and_best_weights_are_not_mixed(trained: Bench) -> None:
     extracted(trained)
-    folder = trained.folder(PURE)
-    edit(folder.result, lambda content: content["weights"].update(best="e" * 64))
-    analyzed(trained)
-    edit(folder.result, lambda content: content["weights"].update(final="d" * 64))
+    other = trained.folder(PURE)
+    digests = {"final": "d" * 64, "best": "e" * 64}
+    edit(trained.folder(TEACHER).result, lambda content: content["weights"].update(best="c" * 64))
+    edit(other.result, lambda content: content["weights"].update(digests))
+    kept = read(other.path / FILE)
+    write(other.path / FILE, replace(kept, header=replace(kept.header, sha256=digests["best"])))
     with pytest.raises(RunError) as error:
         analyzed(trained)
     assert PURE in error.value.message
+    assert TEACHER in error.value.message
     assert "extract" in error.value.hint
+
+
+def test_a_network_whose_weights_changed_is_left_out_with_the_reason(trained: Bench) -> None:
+    extracted(trained)
+    digests = {"final": "d" * 64, "best": "e" * 64}
+    edit(trained.folder(PURE).result, lambda content: content["weights"].update(digests))
+    table, _ = analyzed(trained)
+    assert any(PURE in note and "changed" in note for note in table.notes)
+    assert PURE not in {row["run"] for row in rows(trained, "measures")}
 
 
 def test_a_damaged_file_is_named_and_the_other_networks_are_measured(trained: Bench) -> None:

@@ -171,3 +171,12 @@ def test_facts_are_sealed_json_with_a_format(trained: Bench) -> None:
     file.write_text(file.read_text().replace('"threads": 1', '"threads": 2'))
     with pytest.raises(RunError, match="checksum"):
         FACTS.read(file)
+
+
+def test_networks_at_once_give_the_same_bits(trained: Bench) -> None:
+    extracted(trained)
+    before = {path: store(trained, path).read_bytes() for path in trained.runs}
+    for path in trained.runs:
+        store(trained, path).unlink()
+    extracted(trained, jobs=3)
+    assert {path: store(trained, path).read_bytes() for path in trained.runs} == before

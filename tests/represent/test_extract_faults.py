@@ -16,7 +16,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from represented import LOGIT, PURE, TEACHER, counts, extracted, store
-from stillhouse.errors import ConfigError, RunError
+from stillhouse.errors import ConfigError, DataError, RunError
 from stillhouse.models.base import Network, Outputs
 from stillhouse.represent import claim, extract, recorded
 from stillhouse.represent.facts import FACTS
@@ -236,3 +236,16 @@ def test_weights_that_a_trained_round_does_not_have_are_refused(
     with pytest.raises(ConfigError) as error:
         extracted(trained, weights)
     assert error.value.hint
+
+
+def test_a_dataset_that_is_not_there_fails_its_own_runs_alone(
+    trained: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*given: Any) -> Any:
+        raise DataError("Digits is not in the data folder", "stillhouse data fetch Digits")
+
+    monkeypatch.setattr(extract.data, "load", missing)
+    table, sound = extracted(trained)
+    assert not sound
+    assert counts(table)["Failed"] == 5
+    assert any("data fetch" in note for note in table.notes)

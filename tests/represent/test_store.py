@@ -148,3 +148,12 @@ def test_other_rows_are_not_compared() -> None:
         with pytest.raises(RunError) as error:
             check_same_rows([first, same, other])
         assert first.run in error.value.message
+
+
+def test_rows_are_told_apart_by_their_ids_and_their_labels() -> None:
+    test, train = rows(7, 0), rows(9, 1)
+    relabelled = replace(test, labels=(test.labels + 1) % 4)
+    renumbered = replace(test, ids=test.ids + 1)
+    hashes = {rows_hash(one, train) for one in (test, relabelled, renumbered)}
+    assert len(hashes) == 3
+    assert rows_hash(replace(test, logits=test.logits * 2), train) in hashes

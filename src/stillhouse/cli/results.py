@@ -357,7 +357,8 @@ def analyze(
 ) -> None:
     """Write a round's tables and figures: accuracies, and what the extracted layers have in common.
 
-    The tables need `stillhouse extract`; with --figure only figures are drawn.
+    Tables are of the whole round; those of layers need `stillhouse extract`. With --figure only
+    figures are drawn.
 
     Example: stillhouse analyze rounds/digits.yaml --figure accuracy --format pdf
     """
@@ -375,9 +376,10 @@ def analyze(
         if name not in FIGURES:
             raise unknown_name("figure", name, FIGURES)
     workspace, loaded, _ = open_round(root, round_)
-    seen, which = part(survey(workspace, loaded), only), which_epoch(accuracy)
+    whole = survey(workspace, loaded)
+    seen, which = part(whole, only), which_epoch(accuracy)
     if not figure:
-        transfer, files = analyze_table(workspace, seen, jobs, partial(say, err=True))
+        transfer, files = analyze_table(workspace, whole, jobs, partial(say, err=True))
         show(transfer, Format.rich)
         for file in files:
             say(str(file))

@@ -31,9 +31,7 @@ class Claim:
     def take(cls, folder: Path) -> Claim | None:
         """A claim, or None if another process that lives has one."""
         path = folder / FILE
-        if holder(folder) is None:
-            with suppress(FileNotFoundError):
-                path.unlink()
+        tidy(folder)
         return cls(path) if write_once(path, str(Process.me()).encode()) else None
 
     def beat(self) -> None:

@@ -21,7 +21,7 @@ import stillhouse
 from stillhouse import data
 from stillhouse.data.base import Batch, Dataset, Split
 from stillhouse.data.loader import plain_batches
-from stillhouse.errors import RunError, describe, one_line
+from stillhouse.errors import RunError, StillhouseError, describe, one_line
 from stillhouse.plugin import kept
 from stillhouse.represent.claim import Claim, holder
 from stillhouse.represent.classes import (
@@ -87,7 +87,12 @@ class Extraction:
         for name in dict.fromkeys(one.config.dataset for one in wanted):
             group = sorted((one for one in wanted if one.config.dataset == name), key=_by_size)
             files = kept(group[0].config.files, group[0].kept)
-            images = Images.of(data.load(name, self.place.data_root, files), self.place.device)
+            try:
+                loaded = data.load(name, self.place.data_root, files)
+            except StillhouseError as error:
+                yield from (Outcome(one.name, str(error)) for one in group)
+                continue
+            images = Images.of(loaded, self.place.device)
             self._total = self._total or sum(_work(one, images.rows) for one in wanted)
             for part in _alike(group, TOGETHER * self.jobs):
                 configure(part[0].config.training)
@@ -103,6 +108,9 @@ class Extraction:
                     outcomes[target.name] = Outcome(target.name, busy=busy)
                     continue
                 self._claims.append(claim)
+                if target.stored():  # by another process, since the last look
+                    outcomes[target.name] = Outcome(target.name)
+                    continue
                 one = _Pass(target)
                 one.isolated(partial(one.open, images, self.place))
                 passes.append(one)

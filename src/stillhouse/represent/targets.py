@@ -217,30 +217,33 @@ def _extracted_there(target: Target) -> bool:
 def as_stored(workspace: Workspace, seen: Survey) -> list[tuple[Target, Header] | Skipped]:
     """The networks of a survey whose representations are there, from whatever weights.
 
+    One whose weights have changed since, or whose file is damaged, is left out with the reason.
     Raises RunError if some were extracted from final weights and some from best ones.
     """
-    found: list[tuple[Target, Header] | Skipped] = []
-    for one in targets(workspace, seen, STORED):
-        if isinstance(one, Target) and one.store.exists():
-            try:
-                found.append((one, read_header(one.store)))
-            except RunError as error:
-                found.append(Skipped(one.name, error.message))
-        else:
-            found.append(one if isinstance(one, Skipped) else Skipped(one.name, "not extracted"))
+    found = [_as_stored(one) for one in targets(workspace, seen, STORED)]
     trained = [one for one in found if not isinstance(one, Skipped) and one[0].result]
-    for which in ("final", "best"):
-        if all(_is(which, target, header) for target, header in trained):
-            return found
-    names = {which: [t.name for t, h in trained if _is(which, t, h)] for which in ("final", "best")}
-    old = [t.name for t, h in trained if not (_is("final", t, h) or _is("best", t, h))]
-    what = (
-        f"{old[0]} was extracted from other weights than it has now"
-        if old
-        else f"{names['final'][0]} was extracted from its final weights, {names['best'][0]} from "
-        "its best ones"
-    )
-    raise RunError(what, "repeat `stillhouse extract`")
+    final = [target.name for target, header in trained if not _is("best", target, header)]
+    best = [target.name for target, header in trained if not _is("final", target, header)]
+    if final and best:
+        raise RunError(
+            f"{final[0]} was extracted from its final weights, {best[0]} from its best ones",
+            "repeat `stillhouse extract`",
+        )
+    return found
+
+
+def _as_stored(one: Target | Skipped) -> tuple[Target, Header] | Skipped:
+    if isinstance(one, Skipped):
+        return one
+    if not one.store.exists():
+        return Skipped(one.name, "not extracted")
+    try:
+        header = read_header(one.store)
+    except RunError as error:
+        return Skipped(one.name, error.message)
+    if one.result and not (_is("final", one, header) or _is("best", one, header)):
+        return Skipped(one.name, "its weights have changed since it was extracted")
+    return one, header
 
 
 def _is(which: str, target: Target, header: Header) -> bool:
