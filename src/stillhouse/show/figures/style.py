@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,52 @@ SETTINGS: Any = {  # matplotlib types its keys one by one, by version
     "savefig.dpi": 160,
     "svg.hashsalt": "stillhouse",
 }
+
+
+SINGLE, DOUBLE = 3.3, 6.9  # widths of one and of two columns of a paper, in inches
+SMALLEST = 7  # points
+# For print: nothing below `SMALLEST`, everything a little smaller than on a screen.
+PRINT: Any = {
+    **SETTINGS,
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "figure.titlesize": 9,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.5,
+    # Laid out at the resolution of the pictures: text is wider or narrower at another.
+    "figure.dpi": 300,
+    "savefig.dpi": 300,
+    "figure.constrained_layout.w_pad": 0.06,
+    "figure.constrained_layout.h_pad": 0.05,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and marker of an arm."""
+
+    colour: str
+    marker: str
+
+
+def looks(methods: Iterable[str]) -> dict[str, Look]:
+    """The look of each method by its name, the same in all figures of a round.
+
+    Colours repeat after six methods, each time with other markers; pure students are grey.
+    """
+    others = sorted(set(methods) - {"pure"})
+    count = len(COLOURS)
+    found = {
+        name: Look(COLOURS[i % count], MARKERS[(i + i // count) % count])
+        for i, name in enumerate(others)
+    }
+    return {**found, "pure": Look(PURE, "o")}
 
 
 def save(figure: Figure, path: Path) -> None:

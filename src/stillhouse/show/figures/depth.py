@@ -1,0 +1,117 @@
+"""Dimensions of the representation over depth: four measures, one line per method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, caption, label_ends, settled
+from stillhouse.show.figures.style import DOUBLE, PRINT, Look
+
+MEASURES = {
+    "participation_ratio": "participation ratio",
+    "effective_rank": "effective rank",
+    "pca_95": "components for 95 %",
+    "twonn": "TwoNN dimension",
+}
+READING = (
+    "each line is one method's mean over seeds, small marks are seeds; black is the teacher, grey "
+    "the pure student. The first three panels describe the spectrum of the covariance, from the "
+    "most to the least dominated by its largest directions; TwoNN is the local dimension at the "
+    "scale of nearest neighbours. A method whose line moves from the pure student's to the "
+    "teacher's changed the shape of the representation, not only its accuracy. Each panel has its "
+    "own axis, which does not begin at 0."
+)
+
+
+def draw(tables: Tables, dataset: str) -> Drawn:
+    """Draw the arms of a dataset. Raises NothingToDraw."""
+    found = values(tables, dataset, MEASURES)
+    if found.empty:
+        raise NothingToDraw("no layer of a valid run was measured")
+    means = found.groupby(["arm", "layer", "measure"], sort=False)["value"]
+    return Drawn(
+        _figure(found, tables.looks(), dataset),
+        means.agg(["mean", "std", "count"]).reset_index(),
+        caption(
+            "Dimensions of each layer's features over the test images.",
+            tables,
+            dataset,
+            [int(n) for n in found.groupby("arm")["run"].nunique()],
+            READING,
+        ),
+    )
+
+
+def values(tables: Tables, dataset: str, names: Mapping[str, str]) -> pd.DataFrame:
+    """The values of measures of layers, with the arm of their run; TwoNN over all rows."""
+    runs, measures = tables.valid(dataset), tables.measures
+    some = measures[measures["measure"].isin(list(names)) & measures["value"].notna()]
+    if "scale" in some:
+        some = some[some["scale"].isna() | (some["scale"] == 1)]
+    found = some.merge(runs[["run", "arm", "role"]], on="run")
+    return found[["arm", "role", "run", "layer", "measure", "value"]]
+
+
+def _title(found: pd.DataFrame, dataset: str) -> str:
+    last = sorted(set(found["layer"]))[-1]
+    some = found[(found["layer"] == last) & (found["measure"] == "effective_rank")]
+    means = some.groupby("role")["value"].mean()
+    if not {"teacher", "pure"} <= set(means.index):
+        return f"{dataset}: dimensions over depth"
+    order = "more" if means["pure"] > means["teacher"] else "fewer"
+    return (
+        f"{dataset}, {last}: the pure student uses {order} directions than its teacher "
+        f"(effective rank {means['pure']:.1f}, {means['teacher']:.1f})"
+    )
+
+
+def _figure(found: pd.DataFrame, looks: Mapping[str, Look], dataset: str) -> Figure:
+    layers = sorted(set(found["layer"]))
+    arms = list(dict.fromkeys(found.sort_values("role", key=_order, kind="stable")["arm"]))
+    with matplotlib.rc_context(PRINT):
+        figure = Figure(figsize=(DOUBLE, max(4.2, 0.32 * len(arms) + 3)))
+        grid = figure.subplots(2, 2, sharex=True)
+        for axes, (name, title) in zip(grid.flat, MEASURES.items(), strict=True):
+            some = found[found["measure"] == name]
+            _panel(axes, some, arms, layers, looks)
+            axes.set_title(title)
+        for axes in grid[1]:
+            axes.set_xticks(range(len(layers)), layers)
+            axes.set_xlim(-0.15, len(layers) - 0.85)
+        figure.suptitle(_title(found, dataset), x=0.01, ha="left")
+        figure.draw_without_rendering()  # so that panels have their place
+        for axes, name in zip(grid[:, 1], list(MEASURES)[1::2], strict=True):
+            label_ends(axes, _ends(found[found["measure"] == name], arms, layers[-1], looks))
+        return settled(figure)
+
+
+def _order(roles: pd.Series) -> pd.Series:
+    """Teachers before pure students before methods."""
+    return roles.map({"teacher": 0, "pure": 1}).fillna(2)
+
+
+def _panel(
+    axes: Axes,
+    some: pd.DataFrame,
+    arms: Sequence[str],
+    layers: Sequence[str],
+    looks: Mapping[str, Look],
+) -> None:
+    for arm in arms:
+        own, look = some[some["arm"] == arm], looks[arm]
+        means = own.groupby("layer")["value"].mean().reindex([*layers])
+        axes.plot(range(len(layers)), means, marker=look.marker, color=look.colour)
+        places = [layers.index(layer) for layer in own["layer"]]
+        axes.plot(places, own["value"], look.marker, color=look.colour, ms=2, alpha=0.4, mew=0)
+
+
+def _ends(
+    some: pd.DataFrame, arms: Sequence[str], last: str, looks: Mapping[str, Look]
+) -> list[tuple[float, str, str]]:
+    means = some[some["layer"] == last].groupby("arm")["value"].mean()
+    return [(float(means[arm]), arm, looks[arm].colour) for arm in arms if arm in means]

@@ -1,0 +1,183 @@
+"""What a figure is made from, and what it leaves behind: pictures, plotted values, a caption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator, MaxNLocator
+from scipy.optimize import isotonic_regression
+
+from stillhouse.runs.files import write_atomic
+from stillhouse.show.figures.style import PRINT, TEACHER, Look, looks
+
+PICTURES = ("png", "svg", "pdf")
+CKA = "Linear CKA"
+INTERVAL = "Intervals are 95 % intervals of Student's t over seeds"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a round (docs/tables.md), and facts of its datasets.
+
+    `test_images` and `classes` are by dataset. `paired` says whether runs of equal seed belong
+    together, as in rounds trained here.
+    """
+
+    round: str
+    runs: pd.DataFrame
+    measures: pd.DataFrame
+    pairs: pd.DataFrame
+    transfer: pd.DataFrame
+    test_images: Mapping[str, int]
+    classes: Mapping[str, int]
+    paired: bool = True
+
+    def of(self, dataset: str) -> pd.DataFrame:
+        """The runs of a dataset, `valid` as a truth value."""
+        runs = self.runs[self.runs["dataset"] == dataset].copy()
+        runs["valid"] = runs["valid"].isin([True, "yes"]) & (runs["state"] == "done")
+        return runs
+
+    def valid(self, dataset: str) -> pd.DataFrame:
+        """The runs of a dataset that count: completed, and learned more than guessing reaches."""
+        runs = self.of(dataset)
+        return runs[runs["valid"]]
+
+    def looks(self) -> dict[str, Look]:
+        """The look of every arm of the round: its method's, black for teachers."""
+        by_method = looks(self.runs["method"].astype(str))
+        arms = self.runs.drop_duplicates("arm")
+        return {
+            str(arm): Look(TEACHER, "o") if role == "teacher" else by_method[str(method)]
+            for arm, role, method in zip(arms["arm"], arms["role"], arms["method"], strict=True)
+        }
+
+    def excluded(self, dataset: str) -> str:
+        """A sentence on the runs of a dataset that are not drawn."""
+        runs = self.of(dataset)
+        left = runs[~runs["valid"]]
+        if left.empty:
+            return "No run is excluded."
+        parts = [
+            f"{run} ({'completed, learned nothing' if state == 'done' else state})"
+            for run, state in zip(left["run"], left["state"], strict=True)
+        ]
+        shown = ", ".join(parts[:6]) + (f" and {len(parts) - 6} more" if len(parts) > 6 else "")
+        return f"Excluded: {len(parts)} of {len(runs)} runs: {shown}."
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, the values that it plots, and its caption (Markdown)."""
+
+    figure: Figure
+    data: pd.DataFrame
+    caption: str
+
+
+class NothingToDraw(Exception):
+    """Raised where the tables lack what a figure shows; `reason` says what."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def write(drawn: Drawn, folder: Path, name: str, kinds: Iterable[str] = PICTURES) -> list[Path]:
+    """Write NAME.png, .svg, .pdf, the plotted values (.csv) and the caption (.md)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{kind}" for kind in kinds]
+    with matplotlib.rc_context(PRINT):
+        for path in paths:
+            metadata = {"Date": None} if path.suffix == ".svg" else None
+            drawn.figure.savefig(path, metadata=metadata)
+    texts = {"csv": drawn.data.to_csv(index=False), "md": drawn.caption + "\n"}
+    for kind, text in texts.items():
+        write_atomic(folder / f"{name}.{kind}", text.encode())
+        paths.append(folder / f"{name}.{kind}")
+    return paths
+
+
+def caption(what: str, tables: Tables, dataset: str, seeds: Sequence[int], reading: str) -> str:
+    """Return a caption: what is shown, N, seeds, exclusions, and how to read it."""
+    few = f"{min(seeds)} to {max(seeds)}" if min(seeds) < max(seeds) else f"{max(seeds)}"
+    images = f"{tables.test_images[dataset]:,} test images"
+    return "\n\n".join(
+        [
+            f"{what} {dataset}, round {tables.round}: {images}, {few} seeds per method.",
+            tables.excluded(dataset),
+            f"How to read it: {reading}",
+        ]
+    )
+
+
+def settled(figure: Figure) -> Figure:
+    """Return the figure with its layout fixed.
+
+    The number of ticks does not depend on the size of a panel, else layout and ticks change each
+    other without an end.
+    """
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_locator(), AutoLocator):
+                axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    for _ in range(2):
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
+def label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], size: float = 7.5) -> None:
+    """Write (y, text, colour) beside the right edge, moved apart where they would overlap."""
+    bottom, top = axes.get_ylim()
+    height = axes.get_window_extent().height * 72 / axes.figure.dpi
+    gap = 1.35 * size / height * (top - bottom)
+    places = spread([y for y, _, _ in labels], gap, bottom, top)
+    for (y, text, colour), place in zip(labels, places, strict=True):
+        axes.plot(
+            [1.01, 1.05],
+            [y, place],
+            color=colour,
+            linewidth=0.6,
+            transform=axes.get_yaxis_transform(),
+            clip_on=False,
+        )
+        axes.annotate(
+            text,
+            (1.06, place),
+            xycoords=("axes fraction", "data"),
+            color=colour,
+            fontsize=size,
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def spread(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move values apart to at least `gap`, in their order, by the least sum of squares.
+
+    They stay within low and high if there is room. (Isotonic regression of the values less what
+    the gaps take.)
+    """
+    if not values:
+        return []
+    order = np.argsort(values, kind="stable")
+    steps = gap * np.arange(len(values))
+    fitted = isotonic_regression(np.asarray(values, dtype=float)[order] - steps).x
+    fitted = np.maximum(np.minimum(fitted, high - steps[-1]), low)
+    found = np.empty(len(values))
+    found[order] = fitted + steps
+    return [float(place) for place in found]
+
+
+def signed(value: float) -> str:
+    """Return a difference with sign and two decimals: `+0.12`, `-0.30`, `0.00`."""
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text

@@ -1,0 +1,210 @@
+"""Every figure of the tables: legible, inside its frame, nothing over another, and true."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from itertools import combinations
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axis import Axis, Tick
+from matplotlib.text import Text
+
+from show.figures.made_tables import made
+from stillhouse.show.figures import FIGURES
+from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, spread, write
+from stillhouse.show.figures.style import DOUBLE, PRINT, PURE, SINGLE, SMALLEST, TEACHER, looks
+
+each = pytest.mark.parametrize("name", FIGURES)
+ROUNDS = {
+    "three seeds": made(),
+    "one seed": made(seeds=1),
+    "a failed method": made(failed=("rkd",)),
+    "one method": made(methods=1),
+}
+
+
+def drawn(name: str, tables: Tables) -> Drawn:
+    found = import_module(f"stillhouse.show.figures.{name}").draw(tables, "Cifar10")
+    assert isinstance(found, Drawn)
+    return found
+
+
+def texts(figure: matplotlib.figure.Figure) -> list[Text]:
+    """All texts that are drawn: ticks beyond the limits of an axis exist and are not."""
+    with matplotlib.rc_context(PRINT):
+        figure.draw_without_rendering()
+    of_ticks = {label for tick in figure.findobj(Tick) for label in (tick.label1, tick.label2)}
+    drawn_ticks = {
+        label
+        for axis in figure.findobj(Axis)
+        if axis.axes.axison
+        for tick in axis._update_ticks()
+        for label in (tick.label1, tick.label2)
+    }
+    return [
+        text
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text().strip()
+        if text not in of_ticks - drawn_ticks
+    ]
+
+
+@each
+@pytest.mark.parametrize("kind", ROUNDS)
+def test_text_is_legible_inside_the_figure_and_apart(name: str, kind: str) -> None:
+    figure = drawn(name, ROUNDS[kind]).figure
+    frame = figure.bbox
+    boxes = []
+    for text in texts(figure):
+        assert text.get_fontsize() >= SMALLEST, text
+        box = text.get_window_extent()
+        assert box.x0 >= frame.x0 - 1 and box.x1 <= frame.x1 + 1, (text, box, frame)
+        assert box.y0 >= frame.y0 - 1 and box.y1 <= frame.y1 + 1, (text, box, frame)
+        boxes.append((text, box))
+    for (one, a), (other, b) in combinations(boxes, 2):
+        width = min(a.x1, b.x1) - max(a.x0, b.x0)
+        height = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert width <= 1 or height <= 1, (one, other)
+
+
+@each
+def test_width_is_that_of_a_column_or_of_two(name: str) -> None:
+    assert drawn(name, ROUNDS["three seeds"]).figure.get_size_inches()[0] in (SINGLE, DOUBLE)
+
+
+@each
+def test_a_method_has_one_colour_and_marker_everywhere(name: str) -> None:
+    tables = ROUNDS["three seeds"]
+    allowed = {(look.colour, look.marker) for look in tables.looks().values()}
+    others = {PURE, TEACHER}  # reference lines
+    for axes in drawn(name, tables).figure.axes:
+        for line in axes.lines:
+            if line.get_marker() not in ("None", None, ""):
+                assert (line.get_color(), line.get_marker()) in allowed
+            else:
+                assert line.get_color() in {colour for colour, _ in allowed} | others
+
+
+def test_looks_differ_by_colour_or_marker_beyond_six_methods() -> None:
+    found = looks([f"method{i}" for i in range(20)] + ["pure"])
+    assert len({(look.colour, look.marker) for look in found.values()}) == 21
+    assert found["pure"].colour == PURE
+
+
+@each
+def test_failed_runs_are_named_and_not_drawn(name: str) -> None:
+    found = drawn(name, ROUNDS["a failed method"])
+    assert "Excluded: 3 of 24 runs: Cifar10/rkd/" in found.caption
+    if "arm" in found.data:
+        assert "RKD" not in set(found.data["arm"])
+
+
+@each
+def test_captions_tell_images_seeds_and_how_to_read(name: str) -> None:
+    caption = drawn(name, ROUNDS["three seeds"]).caption
+    for part in ("10,000 test images", "3 seeds", "No run is excluded", "How to read it:"):
+        assert part in caption
+
+
+@each
+def test_a_figure_is_written_in_five_files(name: str, tmp_path: Path) -> None:
+    found = drawn(name, ROUNDS["three seeds"])
+    paths = write(found, tmp_path, name)
+    assert [path.suffix for path in paths] == [".png", ".svg", ".pdf", ".csv", ".md"]
+    assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(found.data)
+    assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@each
+def test_a_figure_is_drawn_alike_twice(name: str, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write(drawn(name, ROUNDS["three seeds"]), tmp_path / folder, name, ["svg"])
+    one, other = ((tmp_path / folder / f"{name}.svg").read_bytes() for folder in ("a", "b"))
+    assert one == other
+
+
+@each
+def test_without_rows_there_is_a_reason(name: str) -> None:
+    tables = made()
+    empty = Tables(
+        **{
+            **vars(tables),
+            "runs": tables.runs.assign(valid=False),
+            "transfer": tables.transfer[:0],
+        }
+    )
+    with pytest.raises(NothingToDraw) as caught:
+        drawn(name, empty)
+    assert caught.value.reason
+
+
+def test_the_forest_plot_is_in_order_and_its_intervals_are_those_of_the_tables() -> None:
+    from stillhouse.stats.inference import difference
+
+    tables = ROUNDS["three seeds"]
+    data = drawn("forest", tables).data
+    assert list(data["difference"]) == sorted(data["difference"], reverse=True)
+    runs = tables.valid("Cifar10")
+    pure, logit = (
+        dict(zip(rows["seed"], rows["accuracy"], strict=True))
+        for rows in (runs[runs["arm"] == arm] for arm in ("Pure", "Logit"))
+    )
+    expected = difference(logit, pure, "paired", 0.01)
+    row = data.set_index("arm").loc["Logit"]
+    assert expected is not None
+    assert (row["difference"], row["low"], row["high"]) == pytest.approx(
+        (expected.value, expected.low, expected.high)
+    )
+
+
+def test_the_title_of_the_forest_plot_counts_the_intervals() -> None:
+    found = drawn("forest", ROUNDS["three seeds"])
+    data = found.data
+    above, below = int((data["low"] > 0).sum()), int((data["high"] < 0).sum())
+    title = found.figure.axes[0].get_title(loc="left")
+    assert f"{above} of 6" in title and f"{below} below" in title
+
+
+def test_cross_layer_maps_are_differences_to_the_pure_student() -> None:
+    data = drawn("cross_layer", ROUNDS["three seeds"]).data.set_index(
+        ["arm", "layer", "teacher_layer"]
+    )["difference"]
+    assert len(data) == 6 * 9
+    assert data["FitNets", "layer3", "layer3"] == pytest.approx(0.15, abs=0.05)
+    assert data["FitNets", "layer1", "layer3"] == pytest.approx(0, abs=0.05)
+
+
+def test_the_maps_share_one_scale_around_zero() -> None:
+    figure = drawn("cross_layer", ROUNDS["three seeds"]).figure
+    limits = {image.get_clim() for axes in figure.axes for image in axes.images}
+    assert len(limits) == 1
+    low, high = limits.pop()
+    assert low == -high
+
+
+def test_the_curve_of_independent_errors() -> None:
+    found = drawn("fidelity", ROUNDS["three seeds"])
+    curve = next(line for line in found.figure.axes[0].lines if line.get_linestyle() == ":")
+    x, y = (np.asarray(values) for values in curve.get_data())
+    teacher = found.data["teacher_accuracy"].mean() / 100
+    np.testing.assert_allclose(y, 100 * (x / 100 * teacher + (1 - x / 100) * (1 - teacher) / 9))
+
+
+def test_labels_move_apart_and_keep_their_order() -> None:
+    places = spread([5.0, 1.0, 1.1, 1.05], gap=0.5, low=0, high=10)
+    assert np.argsort(places).tolist() == [1, 3, 2, 0]
+    assert np.diff(sorted(places)).min() >= 0.5 - 1e-12
+    assert places[0] == 5.0
+    assert np.mean(sorted(places)[:3]) == pytest.approx(1.05)
+    assert max(spread([9.9, 10.0], gap=1, low=0, high=10)) <= 10
+
+
+def test_data_is_plain(tmp_path: Path) -> None:
+    for name in FIGURES:
+        write(drawn(name, ROUNDS["three seeds"]), tmp_path, name, [])
+        json.dumps(pd.read_csv(tmp_path / f"{name}.csv").to_dict("records"))
