@@ -89,21 +89,35 @@ def a_step_trains(case: MethodCase, pair: str, precision: Precision) -> None:
 
 
 def a_run_trains_every_layer(case: MethodCase) -> None:
-    """After a step in each epoch every trainable weight has moved, and no frozen one."""
+    """After a step in each epoch every trainable weight has moved, and no frozen one.
+
+    A weight of the student that the evaluated network does not use may stay.
+    """
     stand = case.stand()
     parts = {"the student's": stand.student, "the method's": stand.method}
     before = {whose: weights(part) for whose, part in parts.items()}
     trainee = stand.trainee()
     for epoch in range(EPOCHS):
         stand.step(trainee, epoch)
+    unused = _unused(stand)
     for whose, part in parts.items():
         for name, p in part.named_parameters():
             moved = not torch.equal(p, before[whose][name])
             require(
-                moved == p.requires_grad,
+                moved == p.requires_grad or (not moved and p in unused),
                 f"{whose} {name} {'moved though frozen' if moved else 'was never trained'}",
                 "freeze what is not to be trained with requires_grad_(False)",
             )
+
+
+def _unused(stand: Stand) -> set[torch.nn.Parameter]:
+    """Return the student's parameters that the logits of the evaluated network do not depend on."""
+    model, parameters = stand.method.inference_model(stand.student), [*stand.student.parameters()]
+    if model is stand.student:
+        return set()
+    logits = model.eval()(stand.batch.images).logits
+    gradients = torch.autograd.grad(logits.sum(), parameters, allow_unused=True)
+    return {p for p, gradient in zip(parameters, gradients, strict=True) if gradient is None}
 
 
 def the_same_seed_draws_the_same(case: MethodCase) -> None:
