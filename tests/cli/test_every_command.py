@@ -35,7 +35,6 @@ WORK = {
     "run": "",
     "extract": "",
     "report": "",
-    "archive": "",
     "verify": "--losses",
     "cluster cancel": "",
     "cluster retry": "",

@@ -78,7 +78,7 @@ def test_weights(tmp_path: Path, trap: Trap) -> None:
     path = tmp_path / "final.safetensors"
     for payload in payloads(trap):
         path.write_bytes(payload)
-        with pytest.raises(RunError, match="not a file of weights"):
+        with pytest.raises(RunError, match="not a weight file"):
             load_weights(path, sha256(payload).hexdigest())
         assert not trap.sprung.exists()
 

@@ -139,7 +139,7 @@ def test_another_runs_checkpoint_is_passed_over(stopped: Stopped, make_lab: Any)
     with replaced(attempt.checkpoint, foreign):
         found, (warning,) = checkpoint.load_newest(stopped.folder, stopped.mark)
     assert found is not None and found.path == attempt.previous
-    assert warning.startswith(f"{attempt.checkpoint} is another run's")
+    assert warning.startswith(f"{attempt.checkpoint} belongs to another run")
 
 
 def test_a_run_goes_on_from_torn_checkpoints(

@@ -144,7 +144,7 @@ def test_an_untrained_network_may_not_teach(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     torch.manual_seed(0)
     torch.save(models.build("ResNetBaby", SPECS["Digits"]).state_dict(), shelf.file)
-    with pytest.raises(RunError, match="no better than a guess"):
+    with pytest.raises(RunError, match="at chance level"):
         shelf.adopt()
     assert not shelf.record.result.exists()
 

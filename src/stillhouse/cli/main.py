@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from stillhouse.cli import analysis, archive, cluster, material, report, reset, results, study
 from stillhouse.cli.old import current_words, meant
-from stillhouse.cli.output import open_streams, say, say_prose, styled
+from stillhouse.cli.output import open_streams, say
 from stillhouse.errors import Notice, StillhouseError, describe
 
 Command = Callable[..., None]
@@ -156,28 +156,24 @@ def main() -> None:
     """
     warnings.showwarning = print_notice
     open_streams()
-    if not styled():
-        from typer import rich_utils
-
-        rich_utils.FORCE_TERMINAL = False  # help without bold and faint text
     words, notice = current_words(sys.argv[1:])
     if notice:
-        say_prose(f"note: {notice}")
+        say(f"note: {notice}", err=True)
     try:
         app(words, prog_name="stillhouse")
     except StillhouseError as error:
-        say_prose(f"error: {error}")
+        say(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
         if (reason := describe(error)) is None:
             raise
-        say_prose(f"error: {reason}")
+        say(f"error: {reason}", err=True)
         sys.exit(1)
 
 
 def print_notice(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """Print a notice of stillhouse in one line; other warnings as Python prints them."""
     if issubclass(category, Notice):
-        say_prose(f"note: {message}")
+        say(f"note: {message}", err=True)
     else:
         say(warnings.formatwarning(message, category, *where[:2]).rstrip(), err=True)

@@ -1,7 +1,7 @@
-"""Resumable state in one file, whose first 32 bytes are the SHA-256 of the rest.
+"""The state for resuming in one file; its first 32 bytes are the SHA-256 of the rest.
 
-Only tensors and plain values are stored, and they are loaded with `weights_only=True`. A
-checkpoint carries the run it belongs to, and is of no use to another.
+Only tensors and plain values are stored, and they are loaded with `weights_only=True`. A checkpoint
+identifies its run and cannot be used for another.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from stillhouse.runs.records import FORMAT
 Natural = Annotated[int, Field(ge=0)]
 DIGEST_BYTES = 32
 MAX_BYTES = 1 << 36
-CURE = "remove it; the run goes on from the checkpoint before it, if there is one"
+CURE = "remove it; the run resumes from the previous checkpoint, if there is one"
 
 
 class _Content(BaseModel):
-    """What `Trainee.state` holds, as far as loading it would not notice."""
+    """The fields of `Trainee.state` that `load_state_dict` does not validate."""
 
     position: Annotated[list[Natural], Field(min_length=2, max_length=2)]
     network: dict[str, Any]
@@ -45,20 +45,20 @@ class _Content(BaseModel):
 
 @dataclass(frozen=True)
 class Found:
-    """An intact checkpoint of the run that asked for it."""
+    """An intact checkpoint of the requested run."""
 
     path: Path
     state: dict[str, Any]
 
 
 def mark(facts: dict[str, Any]) -> str:
-    """Which run a checkpoint belongs to: its configuration, its images, its teacher's weights."""
+    """The run of a checkpoint: its configuration, its images, its teacher's weights."""
     teacher = facts["teacher"]["sha256"] if facts["teacher"] else ""
     return " ".join((facts["identity"], facts["data"], teacher))
 
 
 def save(attempt: Attempt, run: str, state: dict[str, Any]) -> None:
-    """Write the newest checkpoint of the run marked `run`, and keep the one before it."""
+    """Write the newest checkpoint of the run marked `run`, and keep the previous one."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "run": run, "state": state}, buffer)
     payload = buffer.getvalue()
@@ -68,11 +68,11 @@ def save(attempt: Attempt, run: str, state: dict[str, Any]) -> None:
 
 
 def load_newest(folder: RunFolder, run: str) -> tuple[Found | None, list[str]]:
-    """The newest intact checkpoint of the run marked `run`, over all attempts, and warnings.
+    """Return the newest intact checkpoint of the run marked `run`, over all attempts, and warnings.
 
-    None if there is none: the run then starts from its beginning. Every checkpoint that is passed
-    over has a warning, and so has a beginning after epochs that had been trained. Raises RunError
-    for a checkpoint written by a newer stillhouse.
+    Without one the run starts from the beginning. Every skipped checkpoint has a warning, and so
+    has a start from the beginning after trained epochs. Raises RunError for a checkpoint written by
+    a newer stillhouse.
     """
     warnings: list[str] = []
     attempts = folder.attempts()
@@ -82,10 +82,12 @@ def load_newest(folder: RunFolder, run: str) -> tuple[Found | None, list[str]]:
                 state = _read(path, run)
                 if not isinstance(state, str):
                     return Found(path, state), warnings
-                warnings.append(f"{path} {state}; falling back to the checkpoint before it")
+                warnings.append(f"{path} {state}; using the previous checkpoint")
     trained = max((attempt.read_status().get("epoch", 0) for attempt in attempts), default=0)
     if warnings or trained:
-        warnings.append(f"no checkpoint is left of {trained} epochs: starting from the beginning")
+        warnings.append(
+            f"no checkpoint of {trained} trained epochs is left: starting from the beginning"
+        )
     return None, warnings
 
 
@@ -98,7 +100,7 @@ def discard(folder: RunFolder, before: int | None = None) -> None:
 
 
 def _read(path: Path, run: str) -> dict[str, Any] | str:
-    """The state in a file, or what is wrong with it."""
+    """Return the state in a file, or what is wrong with it."""
     data = read_bytes(path, MAX_BYTES, CURE)
     digest, payload = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
     if sha256(payload).digest() != digest:
@@ -106,9 +108,9 @@ def _read(path: Path, run: str) -> dict[str, Any] | str:
     try:
         found = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
     except Exception as error:  # noqa: BLE001 - hostile bytes make torch raise anything
-        return f"is no checkpoint ({type(error).__name__})"
+        return f"is not a checkpoint ({type(error).__name__})"
     if not isinstance(found, dict) or not isinstance(found.get("format"), int):
-        return "is no checkpoint of stillhouse"
+        return "is not a checkpoint of stillhouse"
     if found["format"] > FORMAT:
         raise RunError(
             f"{path}: written by a newer stillhouse (format {found['format']}; this one reads up "
@@ -116,7 +118,7 @@ def _read(path: Path, run: str) -> dict[str, Any] | str:
             "update stillhouse",
         )
     if found.get("run") != run:
-        return "is another run's"
+        return "belongs to another run"
     try:
         _Content.model_validate(found.get("state"), strict=True)
     except ValidationError as error:

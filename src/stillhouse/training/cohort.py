@@ -1,8 +1,7 @@
-"""Opening a cohort: data, teacher, and one claimed, resumed, recorded member per run."""
+"""Open a cohort: data, teacher, and one claimed, resumed, recorded member per run."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,9 +26,9 @@ from stillhouse.training.reopen import Place, Shared, reopen
 from stillhouse.training.trainee import Trainee
 
 OTHER_IMAGES = (
-    "it was started on other images, or on the same in another order, which decides what a step "
-    "and a subset hold: name the folder of those images with --data-root (`stillhouse data check` "
-    "says what a folder holds), or move the run's folder away to train it anew"
+    "it was started on other images, or on the same images in another order, which changes steps "
+    "and subsets: give the folder of those images as --data-root (`stillhouse data check` shows "
+    "what a folder holds), or move the run's folder away to train the run again"
 )
 
 
@@ -48,7 +47,7 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
         try:
             if member := _open_member(config, shared, complain):
                 cohort.members.append(member)
-        except Exception as error:  # noqa: BLE001 - a method is foreign code; the others go on
+        except Exception as error:  # noqa: BLE001 - a method is foreign code; the others continue
             complain(f"{config.path}: {describe(error) or f'{type(error).__name__}: {error}'}")
             cohort.failures += 1
     return cohort
@@ -71,11 +70,11 @@ def _open_member(
     folder.path.mkdir(parents=True, exist_ok=True)
     check_same(folder, config, facts)
     if started := folder.started():
-        facts["identity"] = started["identity"]  # another version may hash it otherwise
+        facts["identity"] = started["identity"]  # another version may compute another hash
     if folder.completed():
         return None
     recorder = Recorder(folder, Claim.take(folder), checkpoint.mark(facts))
-    if folder.completed():  # by the holder of the attempt before, since the last look
+    if folder.completed():  # by the holder of the previous attempt, since the last check
         recorder.leave()
         return None
     try:
@@ -95,7 +94,7 @@ def _open_member(
 
 
 def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> None:
-    """Raise RunError, showing the difference, if the folder holds another configuration."""
+    """Raise RunError with the difference if the folder holds another configuration."""
     run, was = folder.started(), recorded(folder)
     if run is None or was is None:
         return
@@ -108,12 +107,12 @@ def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> N
             f"{folder.path} was started with another configuration:\n    " + "\n    ".join(lines),
             OTHER_IMAGES
             if run["data"] != facts["data"]
-            else "restore the configuration, or move the folder away to train it anew",
+            else "restore the configuration, or move the folder away to train the run again",
         )
 
 
 def _taught_by(facts: Run | dict[str, Any]) -> dict[str, Any]:
-    """Which weights teach; a teacher's measured accuracy may differ between machines."""
+    """Return which weights teach; a teacher's accuracy may differ between machines."""
     return {"teacher": {"sha256": facts["teacher"]["sha256"] if facts["teacher"] else None}}
 
 
@@ -121,12 +120,11 @@ def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Traine
     machine = {**environment.machine(), "device": str(t.device), "threads": torch.get_num_threads()}
     if t.device.type == "cuda":
         machine["gpu"] = torch.cuda.get_device_name(t.device)
-    ratios = effective_ratio(t.coefficients)  # to cross entropy, which may have no part in it
     run = {
         "config": t.config.model_dump(mode="json"),
         **facts,
         "coefficients": t.coefficients,
-        "effective_ratio": {k: v for k, v in ratios.items() if math.isfinite(v)},
+        "effective_ratio": effective_ratio(t.coefficients),
         "code": environment.code(),
         "machine": machine,
     }
@@ -137,7 +135,7 @@ def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Traine
 
 
 def _resume(trainee: Trainee, folder: RunFolder, recorder: Recorder, shared: Shared) -> list[str]:
-    """Bring a trainee to where its run was left; returns warnings."""
+    """Restore a run's state from its last checkpoint; returns warnings."""
     found, warnings = checkpoint.load_newest(folder, recorder.run)
     if found is not None:
         _load(trainee, found)
@@ -156,15 +154,10 @@ def _load(trainee: Trainee, found: checkpoint.Found) -> None:
 
 
 def _cost(trainee: Trainee) -> dict[str, int]:
-    """Parameter counts: of the evaluated network, and of the method's modules that are not in it.
-
-    The latter are counted by whether they are trained or frozen.
-    """
-    model = trainee.method.inference_model(trainee.network)
-    evaluated = {id(p): p for p in model.parameters()}
-    own = [p for p in trainee.method.parameters() if id(p) not in evaluated]
+    """Return parameter counts: of the student, and of the method's modules, trained and frozen."""
+    own = list(trainee.method.parameters())
     return {
-        "parameters": sum(p.numel() for p in evaluated.values()),
+        "parameters": sum(p.numel() for p in trainee.network.parameters()),
         "method_parameters": sum(p.numel() for p in own if p.requires_grad),
         "method_frozen_parameters": sum(p.numel() for p in own if not p.requires_grad),
     }

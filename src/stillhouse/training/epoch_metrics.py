@@ -1,4 +1,4 @@
-"""Running sums over the steps of an epoch; part of the checkpoint, so an epoch can be resumed."""
+"""Running sums over the steps of an epoch; saved in the checkpoint for resuming."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 @dataclass
 class Tally:
-    """What has been summed since the epoch began.
+    """The sums since the start of the epoch.
 
-    `origin` is the network's parameters at its start, as one vector; `balance` the gradient
-    norms of its first step, `seconds` the time spent on this network alone, `hashes` those of the
-    weights after some numbers of steps.
+    `origin` is the network's parameters at that start, as one vector; `balance` the gradient norms
+    of its first step, `seconds` the time spent on this network alone, `hashes` those of the weights
+    after some numbers of steps.
     """
 
     origin: Tensor
@@ -38,23 +38,23 @@ class Tally:
         self.seen += images
 
     def means(self) -> dict[str, float]:
-        """The mean of each value over the images seen."""
+        """Return the mean of each value over the images so far."""
         sums = self.sums.tolist()
         return {name: value / self.seen for name, value in zip(self.names, sums, strict=True)}
 
     def update_ratio(self, parameters: Tensor) -> float:
-        """How far the parameters have moved, relative to their norm at the start."""
+        """Return the norm of the parameters' change, relative to their norm at the start."""
         return float((parameters - self.origin).norm() / self.origin.norm())
 
     def state(self) -> dict[str, Any]:
-        """Tensors and plain values."""
+        """Return the state as tensors and plain values."""
         fields = vars(self).copy()
         names = fields.pop("names")
         return fields | {"sums": dict(zip(names, self.sums.clone().unbind(), strict=True))}
 
     @classmethod
     def load(cls, state: dict[str, Any], device: torch.device) -> Tally:
-        """The tally of a `state`, on a device."""
+        """Load a `state` on a device."""
         sums = state["sums"]
         fields = {**state, "origin": state["origin"].to(device)}
         if sums:
@@ -65,14 +65,14 @@ class Tally:
 
 
 def weigh(values: Iterable[Tensor], images: int) -> Tensor:
-    """One step's means over `images` images, times their number, as one float64 vector."""
+    """Return one step's means over `images` images, times their number, as a float64 vector."""
     return torch.stack([value.detach().double() for value in values]) * images
 
 
 class StepClock:
-    """The seconds spent between entering and leaving, on the device that does the work.
+    """Measure seconds between entering and leaving, on the device that does the work.
 
-    On a GPU the processor is far ahead, so the device marks the times itself; `read` waits for it.
+    On a GPU the host runs far ahead, so the device records the times; `read` waits for it.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -87,7 +87,7 @@ class StepClock:
         self._mark(1.0)
 
     def read(self) -> float:
-        """The seconds since the last reading."""
+        """Return the seconds since the last reading."""
         if self.marks:
             self.marks[-1].synchronize()
         pairs = zip(self.marks[::2], self.marks[1::2], strict=True)

@@ -1,4 +1,4 @@
-"""Measuring a network: the one evaluator of the loop, the hand-over and the extractor."""
+"""Evaluate a network: the only evaluator of the loop, of loaded teachers and of the extractor."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ class Evaluation:
 
     @property
     def predictions(self) -> Tensor:
-        """The predicted classes (n,)."""
+        """Return the predicted classes (n,)."""
         return self.logits.argmax(dim=1)
 
     @property
     def accuracy(self) -> float:
-        """Percentage of rows predicted right, from an exact count."""
+        """Return the percentage of correct predictions, from an exact count."""
         return 100.0 * int((self.predictions == self.labels).sum()) / len(self.labels)
 
     @property
     def loss(self) -> float:
-        """Mean cross entropy, in nats."""
+        """Return the mean cross entropy in nats."""
         return float(F.cross_entropy(self.logits, self.labels))
 
     @property
     def ece(self) -> float:
-        """Expected calibration error in percent (see `calibration_error`)."""
+        """Return the expected calibration error in percent (see `calibration_error`)."""
         return calibration_error(self.logits, self.labels)
 
     def rows(self) -> dict[str, Tensor]:
-        """What is kept of every image: `predictions` and `labels`, (n,) int16, in row order."""
+        """Return `predictions` and `labels`, (n,) int16, in row order."""
         found = {"predictions": self.predictions, "labels": self.labels}
         return {name: values.to(torch.int16) for name, values in found.items()}
 
@@ -89,7 +89,7 @@ def pooled(feature: Tensor) -> Tensor:
 def evaluate(
     network: nn.Module, batches: Iterable[Batch], beat: Callable[[], None] = lambda: None
 ) -> Evaluation:
-    """Run a network in eval mode and float32 over batches; its mode is restored."""
+    """Run a network in eval mode and float32 over batches, then restore its mode."""
     training, evaluator = network.training, Evaluator(network.eval())
     for batch in batches:
         evaluator.add(batch)
@@ -114,10 +114,11 @@ def calibration_error(logits: Tensor, labels: Tensor, bins: int = ECE_BINS) -> f
 
 
 def summarise(evaluation: Evaluation, teacher: Evaluation | None) -> dict[str, float]:
-    """What an epoch keeps: accuracy and ECE (%), CE (nats), distinct predictions, fidelity.
+    """Return an epoch's measurements: accuracy and ECE (%), CE (nats), distinct predictions,
+    fidelity.
 
-    With a teacher: `agreement`, the percentage of equal predictions, and `kl`, the mean
-    KL(teacher || student) at T = 1 (Stanton et al. 2021, arXiv:2106.05945).
+    With a teacher: `agreement`, the percentage of equal predictions, and `kl`, the mean KL(teacher
+    || student) at T = 1 (Stanton et al. 2021, arXiv:2106.05945).
     """
     summary = {
         "accuracy": evaluation.accuracy,

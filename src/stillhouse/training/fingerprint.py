@@ -9,7 +9,7 @@ from torch import nn
 
 
 def fingerprint(*modules: nn.Module) -> str:
-    """SHA-256 over every parameter and buffer of the modules, in order."""
+    """Return the SHA-256 over every parameter and buffer of the modules, in order."""
     digest = sha256()
     values = [value.detach() for module in modules for value in module.state_dict().values()]
     if values and all(value.is_cuda for value in values):  # one copy instead of hundreds

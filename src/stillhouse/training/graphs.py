@@ -1,7 +1,7 @@
-"""CUDA graphs: the launches of a step recorded once and repeated as one.
+"""CUDA graphs: the kernel launches of a step, recorded once and replayed.
 
 A graph reads and writes the addresses it was recorded with. So all members of a cohort read one
-batch that stays where it is, and the teacher's outputs beside it.
+batch at a fixed address, and the teacher's outputs beside it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from stillhouse.config.schema import Training
 from stillhouse.data.base import Batch
 from stillhouse.models.base import Outputs
 
-WARM_UP = 3  # what PyTorch's own capture does, so that libraries have allocated and chosen
+WARM_UP = (
+    3  # as in PyTorch's own capture, so that libraries have allocated memory and chosen kernels
+)
 TIMED = 3
 T = TypeVar("T")
 Values = tuple[tuple[str, ...], Tensor]
@@ -25,27 +27,27 @@ Read = tuple[Batch, Outputs | None, dict[str, float]]
 
 
 class Graph(Generic[T]):
-    """The launches of `run` and its result, which they fill anew.
+    """The kernel launches of `run` and its result, which each replay overwrites.
 
-    Recorded on the current CUDA stream, which must not be the default one. `run` is called some
-    times before; `changed`, called after the first, names every tensor that it changes, and these
-    are put back.
+    They are recorded on the current CUDA stream, which must not be the default one. `run` is called
+    some times before; `changed`, called after the first call, names every tensor that it changes,
+    and these are restored.
     """
 
     def __init__(self, run: Callable[[], T], changed: Callable[[], Sequence[Tensor]]) -> None:
         with put_back(changed()):
             for _ in range(WARM_UP):
                 run()
-        self.kept = changed()  # their memory must not be given to others while it is written here
+        self.kept = changed()  # keep their memory reserved while it is written here
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, stream=torch.cuda.current_stream()):
             self.result = run()
         self.draws: bool | None = None
 
     def replay(self) -> T:
-        """Do it again; the result holds the new values until the next time.
+        """Replay; the result holds the new values until the next replay.
 
-        `draws` tells from the first time on whether it takes random numbers.
+        `draws` states from the first replay on whether it uses random numbers.
         """
         before = torch.cuda.get_rng_state() if self.draws is None else None
         self.graph.replay()
@@ -55,9 +57,9 @@ class Graph(Generic[T]):
 
 
 class StepGraph(Graph[Values]):
-    """A student's step, as long as it reads the same tensors with the same loss weights.
+    """A student's recorded step, valid for the same tensors and loss weights.
 
-    `seconds` is what it takes with the device to itself: beside others it shares the time.
+    `seconds` is its time alone on the device; beside other steps it shares the time.
     """
 
     def __init__(
@@ -76,15 +78,15 @@ class StepGraph(Graph[Values]):
         self.seconds = start.elapsed_time(end) / 1000 / TIMED
 
     def fits(self, batch: Batch, taught: Outputs | None, weights: dict[str, float]) -> bool:
-        """Whether a step with these is the one recorded."""
+        """Return whether these are the recorded tensors and weights."""
         return batch is self.read[0] and taught is self.read[1] and weights == self.read[2]
 
 
 class Lane:
-    """A CUDA stream of its own: what is given to it runs beside what others give to theirs.
+    """A separate CUDA stream, which runs concurrently with others.
 
-    Entering waits for what the current stream was given before; `join` lets the current stream
-    wait for the lane. Each graph is recorded on its own, so that no two share cuBLAS's workspace.
+    Entering waits for the earlier work of the current stream; `join` lets the current stream wait
+    for the lane. Each graph is recorded separately, so no two share cuBLAS's workspace.
     """
 
     def __init__(self) -> None:
@@ -99,13 +101,13 @@ class Lane:
         self._context.__exit__(*raised)
 
     def join(self) -> None:
-        """Let the current stream wait for all that the lane was given."""
+        """Let the current stream wait for all work of the lane."""
         torch.cuda.current_stream().wait_stream(self.stream)
 
 
 @contextmanager
 def put_back(tensors: Sequence[Tensor]) -> Iterator[None]:
-    """Give tensors their values again, where they are, after what changes them."""
+    """Restore the values of tensors, in place, after a change."""
     saved = [value.clone() for value in tensors]
     yield
     with torch.no_grad():
@@ -114,9 +116,9 @@ def put_back(tensors: Sequence[Tensor]) -> Iterator[None]:
 
 
 class Inputs:
-    """What all members of a cohort read in a step: the batch, and the teacher's outputs for it.
+    """The shared inputs of a step for all members of a cohort: the batch and the teacher's outputs.
 
-    With `graphs` both stay where they are.
+    With `graphs` both stay at their addresses.
     """
 
     def __init__(self, teacher: Callable[[Batch], Outputs] | None, graphs: bool) -> None:
@@ -125,7 +127,7 @@ class Inputs:
         self._graph: Graph[Outputs] | None = None
 
     def batch(self, batch: Batch) -> Batch:
-        """The batch to step on."""
+        """Return the batch of the step."""
         if not self.graphs:
             return batch
         if self._batch is None:
@@ -137,7 +139,7 @@ class Inputs:
         return self._batch
 
     def teach(self, batch: Batch) -> Outputs | None:
-        """The teacher's outputs for a batch that `batch` gave; None without a teacher."""
+        """Return the teacher's outputs for a batch from `batch`; None without a teacher."""
         if self.teacher is None or not self.graphs:
             return self.teacher(batch) if self.teacher else None
         if self._graph is None:
@@ -149,5 +151,5 @@ class Inputs:
 
 
 def graphed(training: Training, device: torch.device) -> bool:
-    """Whether a recipe is trained with CUDA graphs on a device: a CPU has none."""
+    """Return whether a recipe uses CUDA graphs on a device; a CPU has none."""
     return training.cuda_graphs and device.type == "cuda"

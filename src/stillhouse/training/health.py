@@ -1,7 +1,7 @@
-"""Whether steps were sound, kept on the device, so that no step waits for it.
+"""Check that steps are finite, on the device, so that no step synchronises.
 
-A CPU checks every step at once (`guard`). A GPU notes the first bad step beside the weights, and
-is asked now and then (`look`): always before weights are saved or measured.
+On a CPU every step is checked immediately (`health_checks`). A GPU records the first bad step
+beside the weights, and is read at intervals (`look`): always before weights are saved or measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOOK_STEPS = 50
 
 @dataclass(frozen=True)
 class Seen:
-    """What a look found: steps skipped since the last one, and how many in a row up to now."""
+    """The result of a look: steps skipped since the last one, and how many in a row until now."""
 
     skipped: int
     stuck: int
@@ -45,7 +45,7 @@ class DeviceHealth:
         self.positions: list[tuple[int, int]] = []
 
     def tensors(self) -> list[Tensor]:
-        """All that a step changes."""
+        """Return all tensors that a step changes."""
         numbers = [self.index, self.bad, self.skipped, self.stuck, self.frozen]
         return [*numbers, self.terms, self.norms]
 
@@ -56,9 +56,9 @@ class DeviceHealth:
         parameters: Sequence[nn.Parameter],
         terms: Sequence[Tensor],
     ) -> Tensor:
-        """Step the optimizer and return the gradient norm (0 where the scaler skipped).
+        """Step the optimizer and return the gradient norm (0 if the scaler skipped the step).
 
-        Without a scaler, weights stay as they are from the first bad step on.
+        Without a scaler, weights stay unchanged from the first bad step on.
         """
         scaler.unscale_(optimizer)
         norms = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None]))
@@ -79,10 +79,10 @@ class DeviceHealth:
         return torch.where(skipped, torch.zeros_like(norm), norm)
 
     def look(self, terms: Sequence[str], gradients: Sequence[str]) -> Seen:
-        """Forget the steps since the last look, all of them sound.
+        """Reset the record of the steps since the last look, all of them finite.
 
-        `terms` and `gradients` name the values of the last `apply`. Raises TrainingError naming
-        the first bad step and what was not finite in it.
+        `terms` and `gradients` name the values of the last `apply`. Raises TrainingError naming the
+        first bad step and the non-finite value.
         """
         bad, skipped, stuck = torch.stack([self.bad, self.skipped, self.stuck]).tolist()
         if bad >= 0:
@@ -93,7 +93,7 @@ class DeviceHealth:
         return Seen(skipped, stuck)
 
     def load(self, stuck: int) -> None:
-        """Start anew after `stuck` skipped steps."""
+        """Reset after `stuck` skipped steps."""
         for value in (self.index, self.skipped, self.frozen):
             value.zero_()
         self.bad.fill_(-1)

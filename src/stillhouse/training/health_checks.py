@@ -1,4 +1,4 @@
-"""Catching training that has gone wrong, as it happens, by name and with evidence."""
+"""Detect training that fails, when it happens, with a name and evidence."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stillhouse.errors import TrainingError
 from stillhouse.runs.soundness import patience
 
 STUCK_STEPS = 50
-STILL = 1e-12  # of the weights' norm: only parameters that were 0 have moved, by nothing
-HINT = "look at metrics.jsonl; --keep-going trains on all the same"
+STILL = 1e-12  # relative to the weights' norm: below it only zero parameters moved
+HINT = "look at metrics.jsonl; with --keep-going it is trained further"
 
 
 def check_terms(terms: dict[str, Tensor], epoch: int, step: int) -> None:
-    """Raise TrainingError naming the first term that is not finite (one synchronisation)."""
+    """Raise TrainingError naming the first non-finite term (one synchronisation)."""
     finite = torch.isfinite(torch.stack([value.detach() for value in terms.values()])).tolist()
     for name, good in zip(terms, finite, strict=True):
         if not good:
@@ -25,14 +25,14 @@ def check_terms(terms: dict[str, Tensor], epoch: int, step: int) -> None:
 
 
 def bad_term(name: str, epoch: int, step: int) -> TrainingError:
-    """The error for a loss term that is not finite."""
+    """Return the error for a non-finite loss term."""
     return TrainingError(
         f"the loss term '{name}' is not finite at epoch {epoch} step {step}", code="divergence"
     )
 
 
 def bad_gradient(name: str | None, epoch: int, step: int, skipped: int = 0) -> TrainingError:
-    """The error for a parameter's gradient, after `skipped` steps that a scaler left out."""
+    """Return the error for a parameter's gradient, after `skipped` steps without an update."""
     if not skipped:
         return TrainingError(
             f"the gradient of {name} is not finite at epoch {epoch} step {step}", code="divergence"
@@ -45,14 +45,14 @@ def bad_gradient(name: str | None, epoch: int, step: int, skipped: int = 0) -> T
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """The Euclidean norm of all gradients, on their device."""
+    """Return the Euclidean norm of all gradients, on their device."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     return norm
 
 
 def first_bad_gradient(named: Iterable[tuple[str, nn.Parameter]]) -> str | None:
-    """The first parameter whose gradient is not finite."""
+    """Return the first parameter with a non-finite gradient."""
     for name, parameter in named:
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
             return name
@@ -62,11 +62,11 @@ def first_bad_gradient(named: Iterable[tuple[str, nn.Parameter]]) -> str | None:
 def check_progress(
     judged: Sequence[dict[str, Any]], epochs: int, steps: int, chance: float
 ) -> None:
-    """Raise TrainingError if the newest epochs' records show that nothing is being learnt.
+    """Raise TrainingError if the newest epochs' records show that nothing is learned.
 
-    `judged` are the records in which what the method teaches last is taught at full rate; `steps`
-    are those of an epoch, `chance` the accuracy (%) of guessing. Weights that did not move are
-    caught at once; accuracy at chance level after max(5, 5 % of all epochs) epochs of it.
+    `judged` are the records after warm-up and earlier phases of the method; `steps` are those of an
+    epoch, `chance` is the accuracy (%) of guessing. Weights that did not move are an error at once;
+    accuracy at chance level after max(5, 5 % of all epochs) such epochs.
     """
     if not judged:
         return
@@ -84,11 +84,11 @@ def check_progress(
     if len(recent) < wait or max(accuracies) > chance:
         return
     constant = newest["test"]["classes_predicted"] == 1
-    what = "predicts one class for every image" if constant else "is no better than a guess"
+    what = "predicts one class for every image" if constant else "is at chance level"
     shown = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
     raise TrainingError(
         f"the network {what}: test accuracy {shown} % in epochs {recent[0]['epoch']}-"
-        f"{newest['epoch']}, where guessing reaches {chance:.2f} % (training loss "
+        f"{newest['epoch']}, chance level is up to {chance:.2f} % (training loss "
         f"{newest['train']['total']:.4g}, gradient norm {newest['gradients']['norm']:.4g})",
         HINT,
         "collapse" if constant else "nothing-learned",

@@ -1,7 +1,7 @@
-"""The training loop: one batch, one look by the teacher, one step of every student.
+"""The training loop: one batch, one forward pass of the teacher, one step of every student.
 
-A member's weights do not depend on who else is in the cohort: every draw follows from the
-member's own seed and position, the teacher is frozen, and nothing else is shared.
+A member's weights do not depend on the other members: random numbers depend on the member's own
+seed and position, the teacher is frozen, and nothing else is shared.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stillhouse.training.trainee import Record, Trainee
 
 @dataclass
 class Member:
-    """One run of a cohort: what trains, who writes it down, and the facts for its result."""
+    """One run of a cohort: its state, its recorder, and the facts for its result."""
 
     trainee: Trainee
     recorder: Recorder
@@ -55,9 +55,9 @@ class Cohort:
 def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -> str | None:
     """Train every member to its end; return the reason if asked to stop before.
 
-    The members furthest behind step first, so a resumed member catches up with the others.
-    `tell` is called with each finished epoch's record. What fails in a part that all share, as
-    the teacher does, fails every member. Out of the device's memory the members stay, `crowded`.
+    The members furthest behind step first, so a resumed member catches up with the others. `tell`
+    is called with each finished epoch's record. A failure of a shared part, such as the teacher,
+    fails every member. Out of GPU memory the members stay, and `crowded` is set.
     """
     try:
         return _train(cohort, stop, tell)
@@ -147,14 +147,14 @@ def _stop(cohort: Cohort, reason: str, code: Cause) -> None:
 
 @contextmanager
 def _isolated(cohort: Cohort, member: Member) -> Iterator[None]:
-    """Let a member that fails leave with its reason while the others go on."""
+    """Let a member that fails leave with its reason; the others continue."""
     try:
         yield
     except Superseded as error:
         cohort.members.remove(member)
         member.recorder.give_way(error)
     except torch.OutOfMemoryError:
-        raise  # a matter of all members: see `train`
+        raise  # concerns all members: see `train`
     except Exception as error:  # noqa: BLE001 - a method is foreign code and may raise anything
         _fail(cohort, member, error)
 
@@ -167,7 +167,7 @@ def _fail(cohort: Cohort, member: Member, error: Exception) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most memory used so far in bytes: the GPU's, or this process's on a CPU."""
+    """Return the peak memory in bytes: the GPU's, or this process's on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return process_memory()

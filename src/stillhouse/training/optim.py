@@ -18,12 +18,12 @@ STEP_FACTOR = 0.1
 
 
 def learning_rate(training: Training, epoch: int, step: int, steps: int) -> float:
-    """The learning rate of step `step` (of `steps`) in `epoch`, both from 0.
+    """Return the learning rate of step `step` (of `steps`) in `epoch`, both from 0.
 
-    The schedule moves once an epoch: `cosine` to 0 over all epochs (PyTorch's CosineAnnealingLR
-    with T_max = epochs), or a tenth after each milestone. Warm-up multiplies it by a factor that
-    rises linearly, step by step, from a tenth to 1 over `warmup_epochs` (He et al. 2016, section
-    4.2, needed a smaller rate at the start for their 110-layer network).
+    The schedule is updated once per epoch: `cosine` to 0 over all epochs (PyTorch's
+    CosineAnnealingLR with T_max = epochs), or a tenth after each milestone. Warm-up multiplies it
+    by a factor that rises linearly, at every step, from a tenth to 1 over `warmup_epochs` (He et
+    al. 2016, section 4.2, needed a smaller rate at the start for their 110-layer network).
     """
     rate = training.learning_rate
     if training.schedule == "cosine":
@@ -44,9 +44,9 @@ def make_optimizer(
 ) -> torch.optim.SGD:
     """SGD over the student's and the method's parameters; `set_rate` sets its learning rates.
 
-    `groups` are those of the method. `fused` is the form for a GPU: one launch, no wait, learning
-    rates in float32 on the device. Raises ConfigError unless each of the groups' parameters is
-    among `parameters` once.
+    `groups` are those of the method. `fused` is the form for a GPU: one launch, no synchronisation,
+    learning rates in float32 on the device. Raises ConfigError unless each of the groups'
+    parameters is among `parameters` once.
     """
     left = {id(parameter): parameter for parameter in parameters}
     own = []
@@ -54,9 +54,9 @@ def make_optimizer(
         fields: dict[str, Any] = {"params": [left.pop(id(p), None) for p in group.parameters]}
         if None in fields["params"]:
             raise ConfigError(
-                "parameter_groups() gives a parameter that is not the method's own, is frozen, or "
+                "parameter_groups() returns a parameter that is not the method's, is frozen, or "
                 "is in two groups",
-                "give parameters of the method's modules that take gradients, each once",
+                "return trainable parameters of the method's modules, each once",
             )
         if group.learning_rate is not None:
             fields["initial_lr"] = group.learning_rate
@@ -80,9 +80,9 @@ def make_optimizer(
 
 
 def fill_momentum(optimizer: torch.optim.SGD) -> None:
-    """Give every parameter its momentum buffer, of zeros where it has none.
+    """Give every parameter a momentum buffer of zeros if it has none.
 
-    The fused step leaves a buffer of its own making uninitialised if it is skipped.
+    The fused step leaves its own new buffer uninitialised if the step is skipped.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"] if group["momentum"] else ():
@@ -91,7 +91,7 @@ def fill_momentum(optimizer: torch.optim.SGD) -> None:
 
 
 def load_optimizer(optimizer: torch.optim.SGD, state: dict[str, Any]) -> None:
-    """Load a state, of this device's form of the optimizer or of the other."""
+    """Load a state of this device's form of the optimizer or of the other."""
     forms = [(group["lr"], group["fused"]) for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
     for group, (rate, fused) in zip(optimizer.param_groups, forms, strict=True):
@@ -105,7 +105,7 @@ def load_optimizer(optimizer: torch.optim.SGD, state: dict[str, Any]) -> None:
 def set_rate(
     optimizer: torch.optim.Optimizer, training: Training, epoch: int, step: int, steps: int
 ) -> None:
-    """Give every parameter group its learning rate of a step (see `learning_rate`)."""
+    """Set the learning rate of every parameter group (see `learning_rate`)."""
     rate = learning_rate(training, epoch, step, steps)
     for group in optimizer.param_groups:
         own = group.get("initial_lr")

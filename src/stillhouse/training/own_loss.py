@@ -1,11 +1,11 @@
-"""Does a method do what it claims: is its own loss lower for its student than for a pure one?
+"""Compare a method's own loss between its student and a pure one.
 
 Both students are frozen and measured on the test images against the same teacher, with the same
-random draws. What a method holds and does not train (a paraphraser, a random network) is what the
-student was trained with. Modules that it trains (a regressor, a translator) are fitted to the pure
-student by the student's own recipe, several times from other initial weights. They are fitted to
-the own student, too, unless its loss with the modules it was trained with is already lower than
-all of these: those learned beside a student that moved, and may lag behind.
+random draws. Parts that a method holds but does not train (a paraphraser, a random network) are
+those the student was trained with. Modules that it trains (a regressor, a translator) are fitted to
+the pure student with the student's own recipe, several times from other initial weights. They are
+also fitted to the own student, unless its loss with its trained modules is already below all these
+fits: modules trained beside a changing student may lag behind.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def compare(
 ) -> Iterator[Comparison]:
     """Compare each completed distillation run with the completed pure run of its seed.
 
-    `runs` are resolved and completed; `fit_epochs` is for the modules that are fitted, as many as
-    the run had if not given. Runs that share images, teacher and pure student are measured
-    together. Raises RunError if a pure run is missing.
+    `runs` are resolved and completed; `fit_epochs` is for the fitted modules (default: the run's
+    epochs). Runs that share images, teacher and pure student are measured together. Raises RunError
+    if a pure run is missing.
     """
     for group in groups(runs):
         measured = [_in_float32(run) for run in group]
@@ -63,7 +63,7 @@ def compare(
 
 
 def groups(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
-    """Runs of one dataset, recipe, teacher, network and seed, in the order of the first of each."""
+    """Group runs by dataset, recipe, teacher, network and seed, in order of appearance."""
     found: dict[object, list[RunConfig]] = {}
     for run in runs:
         key = (run.dataset, run.training, run.teacher, run.model, run.seed)
@@ -72,7 +72,7 @@ def groups(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
 
 
 def _in_float32(run: RunConfig) -> RunConfig:
-    """The same run measured as every evaluation is, whatever precision it was trained in."""
+    """Return the same run in the precision of every evaluation."""
     recipe = run.training.model_copy(update={"precision": "fp32"})
     return run.model_copy(update={"training": recipe})
 
@@ -86,7 +86,7 @@ class _Group:
     networks: dict[str, Network] = field(default_factory=dict)
 
     def compare(self, runs: Sequence[RunConfig], epochs: int) -> list[OwnLoss]:
-        """The own losses of every run; `epochs` are those of a fit."""
+        """Return the own losses of every run; `epochs` are those of a fit."""
         own = [self._open(run, run.path) for run in runs]
         fitted = [run for run, trainee in zip(runs, own, strict=True) if _trained(trainee)]
         pure = {run.path: self._opened(run, run.pure_path, run in fitted) for run in runs}
@@ -108,7 +108,7 @@ class _Group:
         ]
 
     def _opened(self, run: RunConfig, path: str, fresh: bool) -> list[Trainee]:
-        """A student with the method's modules, or with fresh ones once for every fit."""
+        """Return a student with the method's modules, or with new ones for every fit."""
         draws = [f"fit {number}" for number in range(FITS)] if fresh else [None]
         return [self._open(run, path, draw) for draw in draws]
 
@@ -162,7 +162,7 @@ class _Group:
 
     @torch.no_grad()
     def _measure(self, trainees: Sequence[Trainee]) -> list[float]:
-        """Every trainee's mean loss over the test images."""
+        """Return every run's mean loss over the test images."""
         if not trainees:
             return []
         for one in trainees:
@@ -188,7 +188,7 @@ def _trained(trainee: Trainee) -> list[nn.Parameter]:
 
 
 def _fresh(method: nn.Module) -> dict[str, Tensor]:
-    """The state of those modules that train parameters themselves, statistics included."""
+    """Return the state of the modules that train parameters themselves, with statistics."""
     return {
         f"{prefix}{'.' if prefix else ''}{name}": value
         for prefix, module in method.named_modules()
@@ -201,7 +201,7 @@ def _fresh(method: nn.Module) -> dict[str, Tensor]:
 def _losses(
     trainees: Sequence[Trainee], shared: Shared, batch: Batch, when: tuple[str, int, int]
 ) -> list[Tensor]:
-    """Every trainee's own loss of a batch; a network that several share looks at it once."""
+    """Return every run's own loss of a batch; a shared network computes it once."""
     assert shared.teacher is not None
     taught, seen = shared.teacher(batch), dict[Network, Outputs]()
     for one in trainees:
@@ -216,7 +216,7 @@ def _losses(
 
 
 def _loss(trainee: Trainee, terms: dict[str, Tensor]) -> Tensor:
-    """The weighted sum of the terms, as it counts in the last epoch."""
+    """Return the weighted sum of the terms, with the weights of the last epoch."""
     epochs = trainee.config.training.epochs
     weights = trainee.method.weights(trainee.coefficients, epochs - 1, epochs)
     return torch.stack([weights[name] * value for name, value in terms.items()]).sum()

@@ -13,23 +13,23 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """The context in which networks run; does nothing for fp32."""
+    """Return the autocast context of the networks; it does nothing for fp32."""
     dtype = DTYPES.get(precision)
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
 def full_precision(device: torch.device) -> torch.autocast:
-    """The float32 island in which every loss is computed."""
+    """Return the context without autocast in which every loss is computed."""
     return torch.autocast(device.type, enabled=False)
 
 
 def make_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
-    """A gradient scaler, active for fp16 only."""
+    """Return a gradient scaler, active for fp16 only."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
 def configure(training: Training) -> None:
-    """Set this process's threads, determinism and TF32 switches, as the run's record says."""
+    """Set this process's threads, determinism and TF32 switches, as in the run's record."""
     torch.set_num_threads(training.threads)
     torch.backends.cudnn.deterministic = training.deterministic
     torch.backends.cudnn.benchmark = not training.deterministic
@@ -40,7 +40,7 @@ def configure(training: Training) -> None:
 
 
 def waits_for(device: torch.device) -> bool:
-    """Whether every step may read its results at once: on a GPU that would leave it idle."""
+    """Return whether every step may read its results at once; on a GPU that would stall it."""
     return device.type != "cuda"
 
 
@@ -51,7 +51,7 @@ def settle(network: nn.Module, device: torch.device) -> None:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU."""
+    """Return the device; `auto` is CUDA if there is one, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

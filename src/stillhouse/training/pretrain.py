@@ -1,4 +1,4 @@
-"""Parts that a method trains on the teacher first: trained once a teacher, kept, shared."""
+"""Parts that a method trains on the teacher first: trained once per teacher, kept, shared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stillhouse.seeding import reseed
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.teacher import TrainedTeacher
 
-CURE = "remove it; it is trained again"
+CURE = "remove it; the part is trained again"
 
 
 def pretrain(
@@ -33,12 +33,11 @@ def pretrain(
     cache: Path,
     beat: Callable[[float], None],
 ) -> None:
-    """Give a method its pretrained module: from the cache, or trained now and put there.
+    """Load a method's pretrained module from the cache, or train it now and store it there.
 
-    The weights depend on the teacher's, the method's own key and the training batches only. Of two
-    processes that train them at once the first to end decides, for both. What they cost stands
-    beside them. `beat` is given the share that is done. Raises RunError if the cached file is
-    damaged.
+    The weights depend only on the teacher's weights, the method's key and the training batches. If
+    two processes train them at once, the first to finish determines them for both. Their cost is
+    stored beside them. Raises RunError if the cached file is damaged.
     """
     work = method.pretraining()
     if work is None:
@@ -75,7 +74,7 @@ def _train(
 
 
 def _load(module: nn.Module, path: Path, key: str) -> None:
-    """Raises RunError unless the file holds the part that belongs to `key`, undamaged."""
+    """Load the part. Raises RunError unless the file belongs to `key` and is undamaged."""
     if not path.is_file():  # a pipe would block
         raise RunError(f"{path}: not a plain file", CURE)
     try:
@@ -85,11 +84,11 @@ def _load(module: nn.Module, path: Path, key: str) -> None:
     except (SafetensorError, OSError, RuntimeError) as error:
         raise RunError(f"{path}: not readable as weights ({one_line(error)})", CURE) from error
     if metadata != _about(module, key):
-        raise RunError(f"{path}: damaged or another teacher's", CURE)
+        raise RunError(f"{path}: damaged, or it belongs to another teacher", CURE)
 
 
 def _about(module: nn.Module, key: str) -> dict[str, str]:
-    """One entry, because several would be written in an order that changes from time to time."""
+    """Return one entry; several would be written in an order that varies."""
     return {"about": json.dumps([key, fingerprint(module)])}
 
 

@@ -1,4 +1,4 @@
-"""The one writer of a run's folder."""
+"""The only writer of a run's folder."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ MAX_WEIGHTS = 1 << 34
 
 
 class _Log(logging.FileHandler):
-    """A log that cannot be written, as on a full disk, is no reason to print tracebacks."""
+    """A log handler that ignores write errors, as on a full disk."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say nothing: what keeps the log from being written stops the run by itself."""
+        """Print nothing: the same error stops the run by itself."""
 
 
 class Recorder:
-    """Writes what a trainee does: metrics, log, checkpoints, weights and result.
+    """Write the files of a run: metrics, log, checkpoints, weights and result.
 
     `run` marks the run in its checkpoints (see `checkpoint.mark`).
     """
@@ -57,7 +57,7 @@ class Recorder:
         self.claim.write_status("running", **self._facts())
 
     def start(self, trainee: Trainee) -> None:
-        """Note where the attempt starts and lay down the records so far."""
+        """Record where the attempt starts, and write the earlier records."""
         lines = [json.dumps(record, allow_nan=False) + "\n" for record in trainee.records]
         write_atomic(self.attempt.metrics, "".join(lines).encode())
         epoch, step = self._position = trainee.position
@@ -65,14 +65,14 @@ class Recorder:
         self.claim.write_status("running", **self._facts(), steps=trainee.steps)
 
     def beat(self, trainee: Trainee, doing: str = "") -> None:
-        """Show that the run is alive, where it is, and what it is `doing` if not training."""
+        """Write a heartbeat with the position."""
         self._position = trainee.position
         if self.claim.due():
             now = {"doing": doing} if doing else trainee.progress()
             self.claim.beat(**self._facts(), **now)
 
     def step(self, trainee: Trainee) -> None:
-        """Beat, and save a checkpoint in mid-epoch if the last one is `SAVE_SECONDS` old."""
+        """Write a heartbeat, and a checkpoint if the last one is `SAVE_SECONDS` old."""
         self.beat(trainee)
         in_epoch = trainee.position[1] < trainee.steps
         if in_epoch and time.monotonic() - self._saved >= SAVE_SECONDS:
@@ -89,7 +89,7 @@ class Recorder:
         self.save(trainee)
 
     def save(self, trainee: Trainee) -> None:
-        """Write a checkpoint and drop those of earlier attempts."""
+        """Write a checkpoint and delete those of earlier attempts."""
         self.claim.check()
         checkpoint.save(self.attempt, self.run, trainee.state())
         checkpoint.discard(self.folder, before=self.attempt.number)
@@ -98,32 +98,32 @@ class Recorder:
         self.claim.write_status("running", **self._facts(), **trainee.progress())
 
     def stop(self, trainee: Trainee, reason: str, code: Cause) -> None:
-        """Leave cleanly, to be resumed."""
+        """Stop, to be resumed."""
         self.save(trainee)
         self.log.info("stopped: %s", reason)
         self._end("stopped", reason, code)
 
     def pause(self, reason: str, code: Cause) -> None:
-        """Leave as the last checkpoint has it, to be resumed."""
+        """Stop at the last checkpoint, to be resumed."""
         self.log.warning("paused: %s", reason)
         self._end("stopped", reason, code)
 
     def leave(self) -> None:
-        """Leave a run that turned out to be completed."""
+        """Stop recording a run that is already completed."""
         self._end("finished", "")
         tidy(self.folder)
 
     def give_way(self, reason: Superseded) -> None:
-        """Leave a run to the attempt that has taken over."""
+        """Stop recording a run that another attempt has taken over."""
         self.log.warning("%s", reason)
-        with suppress(OSError):  # nobody waits for what an obsolete attempt has to say
+        with suppress(OSError):  # the messages of an obsolete attempt are not needed
             self._end("stopped", reason.message)
             tidy(self.folder)
 
     def fail(self, error: Exception) -> str | None:
-        """Leave with a reason; the traceback of an unforeseen error goes to the log.
+        """Record a failure with its reason; the traceback of an unexpected error goes to the log.
 
-        Returns the reason where it could not be written into the folder, for a person to be told.
+        Returns the reason if it could not be written into the folder.
         """
         foreseen = describe(error)
         reason = foreseen or f"{type(error).__name__}: {error}"
@@ -173,9 +173,9 @@ class Recorder:
         self.claim.write_status(state, reason=reason, **cause, **self._facts())
 
     def _facts(self) -> Record:
-        """Seconds of this attempt, peak memory of its process in bytes, and where it is.
+        """Return seconds of this attempt, peak memory of its process in bytes, and its position.
 
-        An attempt that has not got to resuming does not know where it is.
+        An attempt that has not resumed yet has no position.
         """
         facts: Record = {
             "seconds": round(time.monotonic() - self._started, 1),
@@ -187,12 +187,12 @@ class Recorder:
 
 
 def process_memory() -> int:
-    """The most memory, in bytes, that this process has held so far."""
+    """Return the peak memory of this process in bytes."""
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else ():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    # Too high on Linux: it begins with what the parent held when it started this process.
+    # Too high on Linux: it includes the parent's memory at the start of this process.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -210,7 +210,7 @@ def epoch_line(record: Record, epochs: int) -> str:
 
 
 def write_weights(path: Path, weights: dict[str, Tensor]) -> str:
-    """Put named tensors into a safetensors file; return its SHA-256."""
+    """Write named tensors to a safetensors file; return its SHA-256."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     content = safetensors.torch.save(tensors)
     write_atomic(path, content)
@@ -218,20 +218,20 @@ def write_weights(path: Path, weights: dict[str, Tensor]) -> str:
 
 
 def load_weights(path: Path, expected: str) -> dict[str, Tensor]:
-    """Weights whose file still has the hash that was recorded. Raises RunError otherwise."""
+    """Read weights whose file has the recorded hash. Raises RunError otherwise."""
     content = read_recorded(path, expected, MAX_WEIGHTS, MOVE_AWAY)
     try:
         loaded: dict[str, Tensor] = safetensors.torch.load(content)
     except SafetensorError as error:
-        raise RunError(f"{path}: not a file of weights ({one_line(error)})", MOVE_AWAY) from error
+        raise RunError(f"{path}: not a weight file ({one_line(error)})", MOVE_AWAY) from error
     return loaded
 
 
 def load_into(module: nn.Module, path: Path, expected: str) -> None:
-    """Give a module its recorded weights. Raises RunError if they are not, or do not fit."""
+    """Load recorded weights into a module. Raises RunError if they differ or do not fit."""
     try:
         module.load_state_dict(load_weights(path, expected))
     except RuntimeError as error:
         raise RunError(
-            f"{path}: another network's weights ({one_line(error)})", MOVE_AWAY
+            f"{path}: the weights belong to another network ({one_line(error)})", MOVE_AWAY
         ) from error

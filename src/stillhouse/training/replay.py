@@ -1,4 +1,4 @@
-"""Training a finished or begun run's first steps again, to see whether every bit is the same."""
+"""Train the first steps of a run again and compare the bits."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Verified:
 
 
 def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
-    """Repeat the first steps, at most `steps`, as `run.json` says, and compare hashes.
+    """Repeat the first steps, at most `steps`, according to `run.json`, and compare hashes.
 
-    Writes nothing but a missing pretrained part. Raises RunError if no hash was recorded yet.
+    Writes only a missing pretrained part. Raises RunError if no hash is recorded yet.
     """
     run, config = folder.started(), recorded(folder)
     if run is None or config is None:

@@ -1,4 +1,4 @@
-"""When a worker should leave: a signal, a deadline, or the end of the process that started it."""
+"""Stop a worker: by a signal, a deadline, or the end of its parent process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEADLINE = "the time allowed to the job is over"
 
 
 class Stop:
-    """Asked before every step; `reason()` is None while training may go on.
+    """Called before every step; `reason()` is None while training may continue.
 
     `until` is the latest time (seconds since 1970) at which a step may begin. `code` is the cause
     that a run records for the last reason.
@@ -28,12 +28,12 @@ class Stop:
         self._signal: str | None = None
 
     def listen(self) -> None:
-        """Turn SIGTERM, SIGINT and SIGHUP into a clean stop at the next step."""
+        """Turn SIGTERM, SIGINT and SIGHUP into a stop at the next step."""
         for number in stop_signals():
             signal.signal(number, self._note)
 
     def reason(self) -> str | None:
-        """Why to stop, if to stop."""
+        """Return the reason to stop, or None."""
         if self._signal:
             return f"received {self._signal}"
         if self._parent is not None and os.getppid() != self._parent:

@@ -39,16 +39,16 @@ class TrainedTeacher:
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Outputs:
-        """The teacher's float32 outputs for a batch."""
+        """Return the teacher's float32 outputs for a batch."""
         with autocast(self.precision, self.device):
             outputs: Outputs = self.network(batch.images)
         return outputs.float()
 
     def check_unchanged(self) -> None:
-        """Raise RunError if a weight or a batch-norm statistic moved since loading."""
+        """Raise RunError if a weight or a batch-norm statistic changed since loading."""
         if fingerprint(self.network) != self.facts["fingerprint"]:
             raise RunError(
-                "the teacher changed while it taught; its students cannot be trusted",
+                "the teacher changed during training; its students are not valid",
                 code="changed-teacher",
             )
 
@@ -78,7 +78,7 @@ def load_teacher(
     if sha is None:
         raise RunError(
             f"the teacher in {folder.path} was imported without its weights",
-            "train the teacher here, or name a file of weights",
+            "train the teacher here, or give a weight file",
         )
     network = models.build(teacher.model, data.spec, files)
     try:

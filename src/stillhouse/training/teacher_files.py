@@ -1,7 +1,7 @@
-"""Taking over a trained network from a file of the user's, to teach.
+"""Import a teacher: a trained network from a weight file.
 
-Its accuracy on the test images is measured and written down before it teaches: the record looks
-like that of a run trained here, with `adopted` in place of a recipe.
+Its accuracy on the test images is measured and recorded before it teaches. The record is like that
+of a run trained here, with `adopted` instead of a recipe.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def adopt(
 ) -> float:
     """Record the network in a file as a finished run; return its test accuracy in percent.
 
-    Its one "epoch" is the measurement; no recipe is known, so the one in `run.json` is nominal.
-    Raises RunError if the file holds anything but tensors, if they are not the network's, or if
-    it is no better than a guess.
+    Its only "epoch" is the measurement; the recipe is unknown, so the one in `run.json` is nominal.
+    Raises RunError if the file holds anything but tensors, if they are not the network's, or if it
+    is at chance level.
     """
     spec = data.spec
     network = models.build(teacher.model, spec, files)
@@ -58,9 +58,8 @@ def adopt(
     test = evaluate(network, plain_batches(data.test, spec, EVALUATION_BATCH))
     if test.accuracy <= chance_bound(spec.test_images, spec.commonest):
         raise RunError(
-            f"{file}: {test.accuracy:.2f} % on the test images of {spec.name} is no better than "
-            "a guess",
-            "is it of this dataset, with the classes in this order?",
+            f"{file}: {test.accuracy:.2f} % on the test images of {spec.name} is at chance level",
+            "check that it was trained on this dataset, with the classes in this order",
         )
     folder.path.mkdir(parents=True, exist_ok=True)
     weights = write_weights(folder.final, network.state_dict())
@@ -91,11 +90,11 @@ def adopt(
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
-    """The named tensors of a `.safetensors`, `.pth` or `.pt` file; nothing in it is executed.
+    """Read the named tensors of a `.safetensors`, `.pth` or `.pt` file; nothing in it is executed.
 
     Reads a state dict, alone or under one of `CONTAINERS`. Raises RunError for anything else.
     """
-    cure = "save tensors alone: torch.save(model.state_dict(), file), or safetensors"
+    cure = "save only tensors: torch.save(model.state_dict(), file), or safetensors"
     try:
         if file.suffix == ".safetensors":
             loaded: Any = safetensors.torch.load_file(file)
@@ -115,9 +114,9 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def put_weights(network: nn.Module, weights: dict[str, Tensor], file: Path) -> None:
-    """Load weights by the network's own names, or by the field's usual ones for a ResNet.
+    """Load weights by the network's names, or by the field's usual ones for a ResNet.
 
-    Raises RunError naming what is missing, left over or of another shape.
+    Raises RunError naming missing, additional or differently shaped weights.
     """
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     if set(weights) != set(expected):
@@ -131,7 +130,7 @@ def put_weights(network: nn.Module, weights: dict[str, Tensor], file: Path) -> N
     if problems := [f"{what}: {_some(names)}" for what, names in wrong if names]:
         raise RunError(
             f"{file}: its weights are not this network's ({'; '.join(problems)})",
-            "is it of this model, and of a dataset with as many classes and channels?",
+            "check the model, and the dataset's number of classes and channels",
         )
     network.load_state_dict(weights)
 

@@ -1,4 +1,4 @@
-"""One network in training: its weights, its method, its optimizer and how far it is."""
+"""The state of one run in training: weights, method, optimizer and position."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ MARKED_STEPS = (0, 1, 10, 100)  # of the first epoch: what `verify` compares
 
 
 class Trainee:
-    """Everything that one run changes while it trains; no files.
+    """Everything that one run changes during training; no files.
 
-    `position` is (epoch, step), both from 0, of the step it takes next; `records` holds one
-    record per finished epoch, `predicted` what the last one predicted for every test image. With
-    `keep_going` it trains on where it is seen to learn nothing.
+    `position` is (epoch, step), both from 0, of the next step; `records` holds one record per
+    finished epoch, `predicted` the last predictions for the test images. With `keep_going` it is
+    trained further at chance level.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Trainee:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done."""
+        """Return whether all epochs are done."""
         return self.position[0] >= self.config.training.epochs
 
     def step(self, batch: Batch, taught: Outputs | None, join: bool = True) -> None:
@@ -113,12 +113,12 @@ class Trainee:
             self.look()
 
     def join(self) -> None:
-        """Let what the device is given next wait for this trainee's steps."""
+        """Let the device's next work wait for this run's steps."""
         if self.lane is not None:
             self.lane.join()
 
     def look(self) -> None:
-        """Take over what the device kept since the last look. Raises TrainingError if it is bad."""
+        """Read the device's record since the last look. Raises TrainingError if a step was bad."""
         self.join()
         if self.health is not None and self.health.positions:
             seen = self.health.look(self._terms_seen, self._graded())
@@ -148,9 +148,9 @@ class Trainee:
     def _advance(
         self, batch: Batch, taught: Outputs | None, redraw: bool = True
     ) -> tuple[tuple[str, ...], Tensor]:
-        """Forward, losses, backward, update; returns the values to sum, weighed, by name.
+        """Forward, losses, backward, update; returns the weighted values to sum, by name.
 
-        `redraw` gives the method a stream of its own.
+        `redraw` gives the method its own stream.
         """
         config, training, (epoch, step) = self.config, self.config.training, self.position
         with autocast(training.precision, self.device):
@@ -179,7 +179,7 @@ class Trainee:
         return tuple(values), weigh(values.values(), len(batch.labels))
 
     def _replay(self, batch: Batch, taught: Outputs | None) -> tuple[tuple[str, ...], Tensor]:
-        """What `_advance` does, from its CUDA graph, which is captured where none fits."""
+        """Do what `_advance` does from its CUDA graph, which is captured if none fits."""
         weights = self.method.weights(
             self.coefficients, self.position[0], self.config.training.epochs
         )
@@ -200,7 +200,7 @@ class Trainee:
         return self.graph.replay()
 
     def _changed(self) -> list[Tensor]:
-        """Every tensor that a step changes, for the graph to put back after its warm-up."""
+        """Return every tensor that a step changes, for the graph to restore after its warm-up."""
         self._scale()
         states = [*self.optimizer.state.values(), vars(self.scaler)]
         own = [v for state in states for v in state.values() if isinstance(v, Tensor)]
@@ -208,7 +208,7 @@ class Trainee:
         return [*modules, *own, *(self.health.tensors() if self.health else [])]
 
     def end_epoch(self, measured: Record, timing: Record) -> Record:
-        """Close the epoch with what was measured (`test`, `validation`) and return its record."""
+        """Close the epoch with its measurements (`test`, `validation`) and return its record."""
         epoch, training = self.position[0], self.config.training
         means = self.tally.means()
         record = {
@@ -230,10 +230,10 @@ class Trainee:
         return record
 
     def check_progress(self, chance: float) -> None:
-        """Raise TrainingError if the epochs so far show that nothing is being learnt.
+        """Raise TrainingError if the epochs so far show that nothing is learned.
 
-        `chance` is the test accuracy (%) of guessing. Epochs of warm-up, and of an earlier phase
-        of the method, in which other terms count than at the end, are not judged.
+        `chance` is the test accuracy (%) of guessing. Warm-up epochs, and an earlier phase of the
+        method with other terms than the last phase, are not checked.
         """
         if self.keep_going:
             return
@@ -247,7 +247,7 @@ class Trainee:
         guard.check_progress(judged, training.epochs, self.steps, chance)
 
     def state(self) -> dict[str, Any]:
-        """Everything a resumed run needs, as tensors and plain values; none of it unlooked at."""
+        """Return the state for resuming, as tensors and plain values, after a look at the steps."""
         self.look()
         return {
             "position": list(self.position),
@@ -296,9 +296,10 @@ class Trainee:
         return terms
 
     def _gradient_balance(self, weighted: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Gradient norms over the network of weighted CE and of all other terms; their cosine.
+        """Return gradient norms over the network of weighted CE and of all other terms; their
+        cosine.
 
-        Empty where no other term counts.
+        Empty if no other term has a weight.
         """
         scale, parameters = self._scale(), list(self.network.parameters())
         others = [value for name, value in weighted.items() if name != "ce"]
@@ -316,7 +317,7 @@ class Trainee:
         return {"ce": ce.norm(), "kd": kd.norm(), "cosine": cosine}
 
     def _scale(self) -> float | Tensor:
-        """The gradient scaler's factor, where it is."""
+        """Return the gradient scaler's factor."""
         if self.health is None or not self.scaler.is_enabled():
             return self.scaler.get_scale()
         self.scaler.scale(torch.zeros((), device=self.device))  # makes it, the first time
@@ -338,7 +339,7 @@ class Trainee:
         before = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        skipped = self.scaler.get_scale() < before or not finite  # a scale of 0 falls no more
+        skipped = self.scaler.get_scale() < before or not finite  # a scale of 0 cannot decrease
         self.tally.skipped += skipped
         self.stuck = self.stuck + 1 if skipped else 0
         if self.stuck >= guard.STUCK_STEPS and not self.keep_going:

@@ -1,4 +1,4 @@
-"""One process that trains one cohort from a round."""
+"""A process that trains one cohort of a round."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def work(
     say: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> int:
-    """Train resolved configurations as one cohort, or in parts where a GPU does not hold it.
+    """Train resolved configurations as one cohort, or in parts if the GPU's memory is too small.
 
     Returns 0 if all finished, 1 if one failed, 3 if asked to stop before the end.
     """
@@ -61,9 +61,9 @@ def work(
 
 
 def _disperse(cohort: Cohort, complain: Callable[[str], None]) -> list[list[RunConfig]]:
-    """Let the members leave as their last checkpoints have them; returns two smaller cohorts.
+    """Stop the members at their last checkpoints; returns two smaller cohorts.
 
-    A run that had the device to itself fails.
+    A run that was alone on the device fails.
     """
     left = [member.trainee.config for member in cohort.members]
     if len(left) == 1:
@@ -76,14 +76,14 @@ def _disperse(cohort: Cohort, complain: Callable[[str], None]) -> list[list[RunC
         cohort.members[0].recorder.fail(error)
         return []
     reason = f"out of GPU memory in a cohort of {len(left)}"
-    complain(f"{reason}: trained on in two smaller ones, each from its last checkpoints")
+    complain(f"{reason}: continued in two smaller ones, each from its last checkpoints")
     for member in cohort.members:
         member.recorder.pause(reason, "oom-gpu")
     return [left[::2], left[1::2]]
 
 
 def _record(error: Exception, configs: list[RunConfig], place: Place) -> None:
-    """Write what befell all runs into the folder of each, so that it is told later too."""
+    """Record a failure of the process for every run, in its folder."""
     for config in configs:
         folder = place.folder(config.path)
         with suppress(RunError):  # another process is training it, or its files are damaged

@@ -183,7 +183,7 @@ BROKEN: list[tuple[str, str, str]] = [
         put(BODY, BODY + "        self.count += 1\n").replace(TERM, TERM + " * self.count")
         + INIT
         + "        self.count = 0\n",
-        "the term 'match' differs once the state was saved and loaded",
+        "the term 'match' differs after the state was saved and loaded",
     ),
     (
         "its state survives a file",

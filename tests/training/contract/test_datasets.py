@@ -42,8 +42,8 @@ def train(
 
 
 BROKEN: list[tuple[str, str, str]] = [
-    (IMAGES, put("1_442", "1_443"), "the training images are (1442, 1, 8, 8), specified are"),
-    (IMAGES, put("size=8", "size=16"), "specified are (1442, 1, 16, 16)"),
+    (IMAGES, put("1_442", "1_443"), "the training images are (1442, 1, 8, 8)"),
+    (IMAGES, put("size=8", "size=16"), "(1442, 1, 16, 16)"),
     (IMAGES, train(images="train.images / 255"), "the training images are float32, not uint8"),
     (IMAGES, train(images="train.images // 255"), "no training pixel is above 1"),
     (LABELS, put("classes=10", "classes=9"), "the training labels go from 0 to 9"),

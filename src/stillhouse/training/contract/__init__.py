@@ -1,4 +1,4 @@
-"""What a method, a model or a dataset must keep to, checked by running it.
+"""The contract of methods, models and datasets, checked by running them.
 
-The tests use these checks for what is built in, `stillhouse check FILE` for a file of the user's.
+The tests check built-in components with it, `stillhouse check FILE` a custom component.
 """

@@ -1,4 +1,4 @@
-"""What a dataset's specification promises, against its images."""
+"""Compare a dataset's specification with its images."""
 
 from __future__ import annotations
 
@@ -28,27 +28,30 @@ class DataCase:
 
     @property
     def spec(self) -> DatasetSpec:
-        """What is known of it without loading it."""
+        """Return its facts, known without loading it."""
         return data.spec(self.name, self.files)
 
     def load(self) -> Dataset:
-        """Read it anew."""
+        """Load it again."""
         return data.load(self.name, self.root, self.files)
 
     def splits(self) -> Iterator[tuple[str, int, Split]]:
-        """Each split's name, the number of images it should have, and what it has."""
+        """Yield each split's name, its specified number of images, and the split."""
         loaded = self.load()
         yield "training", self.spec.train_images, loaded.train
         yield "test", self.spec.test_images, loaded.test
 
 
 def images_are_as_specified(case: DataCase) -> None:
-    """uint8, in the number and of the shape that the specification says."""
+    """Images are uint8, with the specified number and shape."""
     spec = case.spec
     for name, count, split in case.splits():
         expected = (count, spec.channels, spec.size, spec.size)
         found = tuple(split.images.shape)
-        require(found == expected, f"the {name} images are {found}, specified are {expected}")
+        require(
+            found == expected,
+            f"the {name} images are {found}, but the specification has {expected}",
+        )
         kind = str(split.images.dtype).removeprefix("torch.")
         require(kind == "uint8", f"the {name} images are {kind}, not uint8 from 0 to 255")
         bright = int(split.images.max())
@@ -56,7 +59,7 @@ def images_are_as_specified(case: DataCase) -> None:
 
 
 def labels_are_as_specified(case: DataCase) -> None:
-    """int64 from 0 to classes - 1, one an image, and every class is trained on."""
+    """Labels are int64 from 0 to classes - 1, one per image, with every class in training."""
     classes, commonest = case.spec.classes, case.spec.commonest
     for name, count, split in case.splits():
         labels = split.labels
@@ -78,20 +81,20 @@ def labels_are_as_specified(case: DataCase) -> None:
 
 
 def ids_number_the_rows(case: DataCase) -> None:
-    """0, 1, 2 ... in both splits, so that an image can be found again."""
+    """Ids are 0, 1, 2 ... in both splits, so an image can be found again."""
     for name, count, split in case.splits():
         numbered = torch.equal(split.ids, torch.arange(count))
         require(numbered, f"the {name} ids are not 0 to {count - 1}", "use make_dataset")
 
 
 def loading_twice_is_equal(case: DataCase) -> None:
-    """Rows are in the same order with the same content each time."""
+    """Two loads give the same rows in the same order."""
     same = case.load().content_hash() == case.load().content_hash()
-    require(same, "two loads differ", "read files in sorted order and draw nothing")
+    require(same, "two loads differ", "read files in sorted order and use no random numbers")
 
 
 def mean_and_std_are_those_of_the_training_images(case: DataCase) -> None:
-    """Per channel, of pixels scaled to [0, 1]."""
+    """Mean and std are per channel, of pixels scaled to [0, 1]."""
     spec, images = case.spec, case.load().train.images
     sums = torch.zeros(2, spec.channels, dtype=torch.float64)
     for part in torch.split(images, CHUNK):

@@ -1,4 +1,4 @@
-"""What a method says of itself: read by listings and tables, most of it without running it."""
+"""Check the declarations of a method, which listings and tables mostly read as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stillhouse.training.contract.verdict import Broken, require
 
 
 def label_and_taught_by_are_literals(case: MethodCase) -> None:
-    """They are read from the text of the file; `needs` agrees with them."""
+    """Label and taught_by are read from the text of the file; `needs` agrees with them."""
     kind = case.kind
     for name, said, read in (
         ("label", getattr(kind, "label", None), methods.declared(case.name, case.files).label),
@@ -32,12 +32,12 @@ def label_and_taught_by_are_literals(case: MethodCase) -> None:
     require(
         case.taught == (kind.taught_by != "nobody"),
         f"taught_by is '{kind.taught_by}', but needs is {sorted(kind.needs)}",
-        "a method that somebody teaches needs 'teacher', and no other does",
+        "a method with a teacher needs 'teacher', and no other method does",
     )
 
 
 def the_card_is_filled_in(case: MethodCase) -> None:
-    """Formula and layers are there, hazards are sentences."""
+    """The card has a formula and layers; hazards are sentences."""
     card = getattr(case.kind, "card", None)
     if not isinstance(card, Card):
         raise Broken("it has no card", 'give the class card = Card("formula", "layers", ())')
@@ -48,10 +48,12 @@ def the_card_is_filled_in(case: MethodCase) -> None:
 
 
 def the_config_has_defaults_and_survives_json(case: MethodCase) -> None:
-    """A round need not set anything, and what a run records makes the same method again."""
+    """Config has defaults, and the recorded values make the same method again."""
     kind = case.kind
     require(
-        issubclass(kind.Config, MethodConfig), "Config is not a MethodConfig", "derive it from it"
+        issubclass(kind.Config, MethodConfig),
+        "Config is not a MethodConfig",
+        "derive Config from MethodConfig",
     )
     listed, fields = (
         methods.declared(case.name, case.files).parameters,
@@ -69,7 +71,7 @@ def the_config_has_defaults_and_survives_json(case: MethodCase) -> None:
 
 
 def weights_name_exactly_the_terms(case: MethodCase) -> None:
-    """In every epoch of any run, for every way of weighing."""
+    """Weights name exactly the terms, in every epoch and for every total."""
     stand = case.stand()
     terms = stand.terms(stand.look(stand.student)).keys()
     reference = case.kind.reference(stand.method.config)

@@ -1,4 +1,4 @@
-"""The contract of whatever a file of the user's defines."""
+"""The contract of a custom component."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ METHOD_CHECKS = declaration.CHECKS | loss.CHECKS | hostile.CHECKS | runs.CHECKS
 
 
 def check_file(file: Plugin, data_root: Path, images: str) -> Iterator[Verdict]:
-    """A verdict for each check of the file's kind.
+    """Return a verdict for each check of the file's kind.
 
-    `images` names the dataset for whose classes and image shape a model is built. Raises
-    ConfigError if there is no such dataset.
+    `images` names the dataset that gives a model its classes and image shape. Raises ConfigError if
+    there is no such dataset.
     """
     files = (file,)
     match file.kind:

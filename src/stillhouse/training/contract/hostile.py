@@ -1,4 +1,4 @@
-"""Input that breaks a careless loss: a step must leave finite gradients all the same."""
+"""Inputs that break a careless loss; a step must still give finite gradients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _as_it_is(thing: Thing) -> Thing:
 
 @dataclass(frozen=True)
 class Hostile:
-    """What is done to a batch, and to the outputs of student and teacher."""
+    """The change to a batch, and to the outputs of student and teacher."""
 
     batch: Callable[[Batch], Batch] = _as_it_is
     features: Callable[[Tensor], Tensor] = _as_it_is
@@ -34,11 +34,11 @@ class Hostile:
 
     @property
     def spoils_outputs(self) -> bool:
-        """Whether it does something that one network could meet without the other."""
+        """Return whether it can occur in one network without the other."""
         return self.batch is _as_it_is
 
     def outputs(self, outputs: Outputs) -> Outputs:
-        """Float32 outputs, made hostile."""
+        """Return float32 outputs with the hostile change."""
         plain = outputs.float()
         features = {name: self.features(value) for name, value in plain.features.items()}
         return Outputs(self.logits(plain.logits), features)
@@ -53,7 +53,7 @@ def _all_as_the_first(x: Tensor) -> Tensor:
 
 
 def _zero(x: Tensor) -> Tensor:
-    return x - x.detach()  # whose gradient goes on
+    return x - x.detach()  # keeps the gradient
 
 
 def _saturated(x: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ INPUTS = {
 
 
 def gradients_stay_finite(case: MethodCase, hostile: Hostile) -> None:
-    """In every precision; and in float32 if only the student or the teacher gives such outputs."""
+    """Gradients are finite in every precision; in float32 also for one network alone."""
     for precision in PRECISIONS:
         _step(case, hostile, precision, student=True, teacher=True)
     if hostile.spoils_outputs:

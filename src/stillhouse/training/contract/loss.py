@@ -1,4 +1,4 @@
-"""What a method's terms do to student and teacher, one step at a time."""
+"""Check a method's terms for student and teacher, one step at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stillhouse.training.contract.verdict import require
 
 
 def terms_are_finite_float32_scalars(case: MethodCase) -> None:
-    """Cross entropy too, which a method may replace."""
+    """Terms are finite float32 scalars; cross entropy too, which a method may replace."""
     for pair in PAIRS:
         stand = case.stand(pair)
         for name, term in stand.terms(stand.look(stand.student)).items():
@@ -31,7 +31,7 @@ def terms_are_finite_float32_scalars(case: MethodCase) -> None:
 
 
 def every_term_reaches_the_student(case: MethodCase) -> None:
-    """A term without a gradient in the student teaches nothing."""
+    """Every term has a gradient in the student; otherwise it teaches nothing."""
     stand = case.stand()
     parameters = [*stand.student.parameters()]
     for name, term in stand.terms(stand.student(stand.batch.images)).items():
@@ -47,7 +47,7 @@ def every_term_reaches_the_student(case: MethodCase) -> None:
 
 
 def the_teacher_is_left_as_it_was(case: MethodCase) -> None:
-    """Weights, batch-norm statistics, mode; and the method holds no part of it."""
+    """The teacher's weights, statistics and mode are unchanged; the method holds no part of it."""
     if not case.taught:
         return
     stand = case.stand()
@@ -60,21 +60,21 @@ def the_teacher_is_left_as_it_was(case: MethodCase) -> None:
     require(
         not any(p.requires_grad or p.grad is not None for p in stand.teacher.parameters()),
         "the teacher's parameters take gradients",
-        "leave the network given to bind_teacher as it is",
+        "do not change the network given to bind_teacher",
     )
     modes = any(part.training for part in stand.teacher.modules())
-    require(not modes, "the teacher is no longer in eval mode", "leave its mode alone")
+    require(not modes, "the teacher is no longer in eval mode", "do not change its mode")
     taught = {id(value) for value in (*stand.teacher.parameters(), *stand.teacher.buffers())}
     for name, value in (*stand.method.named_parameters(), *stand.method.named_buffers()):
         require(
             id(value) not in taught,
             f"the method's {name} is the teacher's own and would be saved with it",
-            "copy.deepcopy the part that it keeps",
+            "copy the part that it keeps with copy.deepcopy",
         )
 
 
 def a_step_trains(case: MethodCase, pair: str, precision: Precision) -> None:
-    """A step of the loop moves the student, and every value stays finite."""
+    """A step of the loop changes the student, and every value stays finite."""
     stand = case.stand(pair)
     before = weights(stand.student)
     stand.step(stand.trainee(precision))
@@ -89,55 +89,41 @@ def a_step_trains(case: MethodCase, pair: str, precision: Precision) -> None:
 
 
 def a_run_trains_every_layer(case: MethodCase) -> None:
-    """After a step in each epoch every trainable weight has moved, and no frozen one.
-
-    A weight of the student that the evaluated network does not use may stay.
-    """
+    """After a step in each epoch every trainable weight has changed, and no frozen one."""
     stand = case.stand()
     parts = {"the student's": stand.student, "the method's": stand.method}
     before = {whose: weights(part) for whose, part in parts.items()}
     trainee = stand.trainee()
     for epoch in range(EPOCHS):
         stand.step(trainee, epoch)
-    unused = _unused(stand)
     for whose, part in parts.items():
         for name, p in part.named_parameters():
             moved = not torch.equal(p, before[whose][name])
             require(
-                moved == p.requires_grad or (not moved and p in unused),
+                moved == p.requires_grad,
                 f"{whose} {name} {'moved though frozen' if moved else 'was never trained'}",
                 "freeze what is not to be trained with requires_grad_(False)",
             )
 
 
-def _unused(stand: Stand) -> set[torch.nn.Parameter]:
-    """Return the student's parameters that the logits of the evaluated network do not depend on."""
-    model, parameters = stand.method.inference_model(stand.student), [*stand.student.parameters()]
-    if model is stand.student:
-        return set()
-    logits = model.eval()(stand.batch.images).logits
-    gradients = torch.autograd.grad(logits.sum(), parameters, allow_unused=True)
-    return {p for p, gradient in zip(parameters, gradients, strict=True) if gradient is None}
-
-
 def the_same_seed_draws_the_same(case: MethodCase) -> None:
-    """Every draw comes from torch's global generator, which the loop seeds before each step."""
+    """All random numbers come from torch's global generator, seeded before each step."""
     first = case.stand()
     expected = _seeded(first, first.look(first.student))
     random.random()
     np.random.rand()
     again = case.stand()
     found = _seeded(again, again.look(again.student))
-    hint = "draw with torch's global generator alone"
+    hint = "use only torch's global generator"
     _require_equal(expected, found, "differs between two calls with the same seed", hint)
 
 
 def its_state_survives_a_file(case: MethodCase) -> None:
-    """What decides the terms after some steps is in `state_dict`, as plain tensors."""
+    """The state that determines the terms is in `state_dict`, as plain tensors."""
     stand = case.stand()
     for name, value in stand.method.state_dict().items():
         tensor = isinstance(value, Tensor)
-        require(tensor, f"state_dict holds {name}, a {type(value).__name__}", "use tensors alone")
+        require(tensor, f"state_dict holds {name}, a {type(value).__name__}", "use only tensors")
     trainee = stand.trainee()
     for epoch in range(2):
         stand.step(trainee, epoch)
@@ -149,7 +135,7 @@ def its_state_survives_a_file(case: MethodCase) -> None:
     _require_equal(
         _seeded(stand, outputs),
         _seeded(fresh, outputs),
-        "differs once the state was saved and loaded",
+        "differs after the state was saved and loaded",
         "keep what changes in training in parameters or in buffers (register_buffer)",
     )
 

@@ -1,4 +1,4 @@
-"""What the loop, the methods and the tables rely on in a network."""
+"""Check what the loop, the methods and the tables need from a network."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ from stillhouse.training.health_checks import STUCK_STEPS
 from stillhouse.training.precision import autocast, make_scaler
 
 BATCH = 4
-TOLERANCE = 1e-4  # of the largest value: convolutions sum in another order for another batch
+TOLERANCE = 1e-4  # relative to the largest value: another batch size changes the order of sums
 
 
 @dataclass(frozen=True)
 class ModelCase:
-    """A network and the images it is for."""
+    """A network and the dataset of its images."""
 
     name: str
     files: Files = ()
     spec: DatasetSpec = SPECS["Cifar10"]
 
     def build(self, seed: int = 0) -> Network:
-        """A fresh network."""
+        """Return a newly initialised network."""
         torch.manual_seed(seed)
         return models.build(self.name, self.spec, self.files)
 
     def images(self) -> Tensor:
-        """Normally distributed ones, as those of a dataset are once normalised."""
+        """Return normally distributed images, like those of a normalised dataset."""
         channels, size = self.spec.channels, self.spec.size
         generator = torch.Generator().manual_seed(0)
         return torch.randn(BATCH, channels, size, size, generator=generator)
 
     @torch.no_grad()
     def look(self, network: Network) -> Outputs:
-        """What it gives for the images in eval mode."""
+        """Return its outputs for the images in eval mode."""
         outputs: Outputs = network.eval()(self.images())
         return outputs
 
 
 def outputs_have_the_documented_shapes(case: ModelCase) -> None:
-    """Logits, at least one group of four dimensions, and `pooled` of two."""
+    """Outputs have logits, at least one group of four dimensions, and `pooled` of two."""
     network = case.build()
     outputs = case.look(network)
-    require(isinstance(outputs, Outputs), f"forward gives {type(outputs).__name__}, not Outputs")
+    require(isinstance(outputs, Outputs), f"forward returns {type(outputs).__name__}, not Outputs")
     shape = tuple(outputs.logits.shape)
     require(
         shape == (BATCH, case.spec.classes), f"logits are {shape}, not {(BATCH, case.spec.classes)}"
@@ -85,7 +85,7 @@ def outputs_have_the_documented_shapes(case: ModelCase) -> None:
 
 
 def the_head_maps_pooled_to_the_logits(case: ModelCase) -> None:
-    """Methods may read or copy it."""
+    """The head maps pooled to the logits; methods may read or copy it."""
     network = case.build()
     outputs = case.look(network)
     head = getattr(network, "head", None)
@@ -96,7 +96,7 @@ def the_head_maps_pooled_to_the_logits(case: ModelCase) -> None:
 
 
 def the_seed_decides_its_weights(case: ModelCase) -> None:
-    """Drawn from torch's global generator, so that all arms of a seed start alike."""
+    """Weights come from torch's global generator, so all arms of a seed start equal."""
     first, again, other = (weights(case.build(seed)) for seed in (0, 0, 1))
     for name, value in first.items():
         require(torch.equal(value, again[name]), f"{name} differs between two builds of a seed")
@@ -107,7 +107,7 @@ def the_seed_decides_its_weights(case: ModelCase) -> None:
 
 
 def an_image_is_judged_by_itself(case: ModelCase) -> None:
-    """In eval mode the batch around it does not count."""
+    """In eval mode an image's logits do not depend on its batch."""
     network = case.build().eval()
     together = case.look(network).logits
     with torch.no_grad():
@@ -116,43 +116,44 @@ def an_image_is_judged_by_itself(case: ModelCase) -> None:
 
 
 def looking_changes_nothing(case: ModelCase) -> None:
-    """Eval mode leaves parameters and buffers as they are and gives the same answer twice."""
+    """Eval mode changes no parameter or buffer and gives the same outputs twice."""
     network = case.build()
     before = weights(network)
     first, second = case.look(network).logits, case.look(network).logits
-    require(torch.equal(first, second), "in eval mode two looks at the same images differ")
+    require(torch.equal(first, second), "in eval mode two forward passes of the same images differ")
     for name, value in network.state_dict().items():
         require(torch.equal(value, before[name]), f"{name} changes in eval mode")
 
 
 def its_state_survives_a_file(case: ModelCase) -> None:
-    """Saved and loaded into a network of another seed, it answers the same."""
+    """Saved and loaded into a network of another seed, it gives the same outputs."""
     network, other = case.build(), case.build(seed=1)
     _step(network, case, "fp32")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     other.load_state_dict(safetensors.torch.load(safetensors.torch.save(state)))
     require(
         torch.equal(case.look(network).logits, case.look(other).logits),
-        "its answers change once its weights were saved and loaded",
-        "keep what decides them in parameters or in buffers (register_buffer)",
+        "its outputs change after its weights were saved and loaded",
+        "keep its state in parameters or buffers (register_buffer)",
     )
 
 
 def a_copy_is_a_network_of_its_own(case: ModelCase) -> None:
-    """`copy.deepcopy` gives the same answers and shares nothing."""
+    """`copy.deepcopy` gives the same outputs and shares nothing."""
     network = case.build()
     before = case.look(network).logits
     copied = copy.deepcopy(network)
-    require(torch.equal(case.look(copied).logits, before), "a copy gives other answers")
+    require(torch.equal(case.look(copied).logits, before), "a copy gives other outputs")
     _step(copied, case, "fp32")
-    require(torch.equal(case.look(network).logits, before), "a copy in training changes it")
+    require(torch.equal(case.look(network).logits, before), "training a copy changes the network")
     require(
-        not torch.equal(case.look(copied).logits, before), "a copy that is trained does not change"
+        not torch.equal(case.look(copied).logits, before),
+        "training a copy does not change the copy",
     )
 
 
 def a_step_trains(case: ModelCase, precision: Precision) -> None:
-    """A step on cross entropy moves every parameter, and every value stays finite."""
+    """A step on cross entropy changes every parameter, and every value stays finite."""
     network = case.build()
     before = weights(network)
     _step(network, case, precision)
@@ -162,12 +163,12 @@ def a_step_trains(case: ModelCase, precision: Precision) -> None:
         require(
             p.grad is not None and not torch.equal(p, before[name]),
             f"{name} is not trained by cross entropy",
-            "leave out what the logits do not depend on",
+            "remove parameters that the logits do not depend on",
         )
 
 
 def _step(network: Network, case: ModelCase, precision: Precision) -> None:
-    """A step of the optimizer, after those that the gradient scaler skips."""
+    """Take an optimizer step, after those that the gradient scaler skips."""
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     scaler = make_scaler(precision, CPU)
     labels = torch.arange(BATCH) % case.spec.classes
@@ -196,9 +197,9 @@ CHECKS: dict[str, Callable[[ModelCase], None]] = {
     "outputs have the documented shapes": outputs_have_the_documented_shapes,
     "the head maps pooled to the logits": the_head_maps_pooled_to_the_logits,
     "the seed decides its weights": the_seed_decides_its_weights,
-    "an image is judged by itself": an_image_is_judged_by_itself,
-    "looking changes nothing": looking_changes_nothing,
+    "an image's outputs do not depend on its batch": an_image_is_judged_by_itself,
+    "a forward pass in eval mode changes nothing": looking_changes_nothing,
     "its state survives a file": its_state_survives_a_file,
-    "a copy is a network of its own": a_copy_is_a_network_of_its_own,
+    "a copy shares nothing with the network": a_copy_is_a_network_of_its_own,
     **{f"a step trains in {p}": partial(a_step_trains, precision=p) for p in PRECISIONS},
 }

@@ -1,4 +1,4 @@
-"""A network that has little in common with the others: four groups of odd channels and sizes."""
+"""A network unlike the others: four groups of odd channels and sizes."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ class Uneven(Network):
 
 
 def build(classes: int, channels: int) -> Network:
-    """A fresh network, as from a file of the user's."""
+    """Return a newly initialised network, like a custom component."""
     return Uneven(classes, channels)

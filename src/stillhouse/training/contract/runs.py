@@ -1,4 +1,4 @@
-"""Short runs through the loop: in company or alone, stopped or not, they end bit for bit alike."""
+"""Short runs through the loop: in a cohort or alone, stopped or not, they are bit-identical."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ Outcome = dict[str, Any]
 
 
 class StopAfter(Stop):
-    """Asks to stop after some steps."""
+    """Request a stop after some steps."""
 
     def __init__(self, steps: int | None) -> None:
         super().__init__()
         self.left = steps
 
     def reason(self) -> str | None:
-        """Counts one step more, and says so when it was the last."""
+        """Count one step; return a reason at the last one."""
         if self.left is None:
             return None
         self.left -= 1
@@ -51,9 +51,9 @@ class StopAfter(Stop):
 
 @dataclass(frozen=True)
 class Bench:
-    """Where short runs of one pair of networks lie: each `into` is a folder of experiments.
+    """The folders of short runs of one pair of networks: each `into` is a folder of experiments.
 
-    `files` are the user's own that the pair and the dataset need.
+    `files` are the custom components that the pair and the dataset need.
     """
 
     root: Path
@@ -66,10 +66,10 @@ class Bench:
     def outcomes(
         self, into: str, cases: Sequence[MethodCase], stops: Sequence[int] = ()
     ) -> list[Outcome]:
-        """What the cases come to as one cohort, stopped after so many steps each time.
+        """Train the cases as one cohort, stopped after so many steps each time; return the results.
 
-        Those with another teacher (the student's own kind) are a cohort of their own. Raises
-        Broken with the reason if one fails.
+        Those with another teacher (the student's own kind) are a separate cohort. Raises Broken
+        with the reason if one fails.
         """
         configs = [self._config(case, number) for number, case in enumerate(cases)]
         for teacher in dict.fromkeys(config.teacher for config in configs):
@@ -109,7 +109,7 @@ class Bench:
         )
 
     def _config(self, case: MethodCase, number: int) -> RunConfig:
-        """A run of a case; `axes` give two cases of a method folders of their own."""
+        """Return the run of a case; `axes` give two cases of a method separate folders."""
         by = {"teacher": self.teacher, "student": self.student}
         teacher = by.get(methods.declared(case.name, case.files).taught_by)
         return RunConfig(
@@ -126,7 +126,7 @@ class Bench:
 
 
 def require_same(first: Outcome, second: Outcome, what: str) -> None:
-    """Raise Broken, naming what differs first, unless two runs ended bit for bit alike."""
+    """Raise Broken with the first difference unless two runs are bit-identical."""
     for field, was, now in difference(first, second):
         raise Broken(
             f"{what}: {field} is {was} and {now}",
@@ -136,7 +136,7 @@ def require_same(first: Outcome, second: Outcome, what: str) -> None:
 
 
 def a_run_in_a_cohort_is_the_run_alone(case: MethodCase) -> None:
-    """With a pure student and a distilled one beside it."""
+    """A run is the same beside a pure student and a distilled one."""
     with TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         bench.train_teachers()
@@ -146,7 +146,7 @@ def a_run_in_a_cohort_is_the_run_alone(case: MethodCase) -> None:
 
 
 def a_resumed_run_is_the_uninterrupted_one(case: MethodCase) -> None:
-    """Stopped in the middle of its first and of its second epoch."""
+    """A run is the same if stopped in the middle of its first and second epoch."""
     with TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         bench.train_teachers()
@@ -156,7 +156,7 @@ def a_resumed_run_is_the_uninterrupted_one(case: MethodCase) -> None:
 
 
 def _outcome(folder: RunFolder) -> Outcome:
-    """Everything of a completed run that must be bit-identical when repeated."""
+    """Return everything of a completed run that must be bit-identical when repeated."""
     result = folder.completed()
     if result is None:
         raise Broken(f"the run is {state_of(folder).name}: {state_of(folder).reason}")

@@ -1,4 +1,4 @@
-"""A method between two networks and real images: what its checks look at."""
+"""A method between two networks and real images, for the checks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PAIRS = {
 
 @dataclass(frozen=True)
 class MethodCase:
-    """A method, where its file is if it is the user's, and its parameters."""
+    """A method, its file if it is custom, and its parameters."""
 
     name: str
     files: Files = ()
@@ -43,16 +43,16 @@ class MethodCase:
 
     @property
     def kind(self) -> type[Method]:
-        """The method's class."""
+        """Return the method's class."""
         return methods.load(self.name, self.files)
 
     @property
     def taught(self) -> bool:
-        """Whether it learns from a teacher."""
+        """Return whether it has a teacher."""
         return "teacher" in self.kind.needs
 
     def stand(self, pair: str = "the same kind") -> Stand:
-        """The method between a pair of fresh networks, its pretraining done."""
+        """Return the method between a pair of new networks, after pretraining."""
         spec, names = data.spec(DATASET), PAIRS[pair]
         torch.manual_seed(0)
         teacher, student = (models.build(name, spec, (*self.files, odd_file())) for name in names)
@@ -79,20 +79,20 @@ class Stand:
 
     @torch.no_grad()
     def look(self, network: Network, precision: Precision = "fp32") -> Outputs:
-        """A network's float32 outputs for the batch, cut from their graph."""
+        """Return a network's float32 outputs for the batch, detached."""
         with autocast(precision, CPU):
             outputs: Outputs = network(self.batch.images)
         return outputs.float()
 
     def terms(self, student: Outputs) -> dict[str, Tensor]:
-        """Cross entropy and the method's terms, as the loop asks for them."""
+        """Return cross entropy and the method's terms, called as in the loop."""
         terms = {"ce": self.method.task_loss(student, self.batch, 0.0)}
         if self.case.taught:
             terms |= self.method.terms(student, self.look(self.teacher), self.batch)
         return terms
 
     def trainee(self, precision: Precision = "fp32") -> Trainee:
-        """What the loop would train."""
+        """Return the parameters that the loop would train."""
         recipe = Training(
             epochs=EPOCHS, batch_size=BATCH, learning_rate=0.01, weight_decay=0, precision=precision
         )
@@ -101,9 +101,9 @@ class Stand:
         return Trainee(config, self.student, self.method, STEPS, CPU)
 
     def step(self, trainee: Trainee, epoch: int = 0) -> None:
-        """One step of the loop in an epoch, after those that the gradient scaler skips.
+        """Take one step of the loop in an epoch, after those that the gradient scaler skips.
 
-        Raises TrainingError if a term or a gradient is not finite, or too many are skipped.
+        Raises TrainingError if a term or a gradient is not finite, or too many steps are skipped.
         """
         taught = self.look(self.teacher, trainee.config.training.precision)
         trainee.position = (epoch, 0)
@@ -115,25 +115,25 @@ class Stand:
 
 @cache
 def odd_file() -> Plugin:
-    """The odd network, named as a round names a file of the user's."""
+    """Return the odd network as a custom component."""
     return read_plugin(Path(odd.__file__))
 
 
 @cache
 def images() -> Batch:
-    """The first test images of Digits."""
+    """Return the first test images of Digits."""
     digits = data.load(DATASET, Path())
     return next(plain_batches(digits.test, digits.spec, BATCH))
 
 
 @cache
 def training_images() -> TrainingImages:
-    """Those of `images` and every second other one: ids have gaps, as with `train_images`."""
+    """Return `images` and every second other one: ids have gaps, as with `train_images`."""
     split = data.load(DATASET, Path()).test
     rows = (split.ids < BATCH) | (split.ids % 2 == 0)
     return TrainingImages(split.ids[rows], split.labels[rows], len(split))
 
 
 def weights(module: torch.nn.Module) -> dict[str, Tensor]:
-    """A copy of all parameters and buffers."""
+    """Return a copy of all parameters and buffers."""
     return copy.deepcopy(module.state_dict())

@@ -11,11 +11,11 @@ from stillhouse.plugin import Files, line_of
 
 
 class Case(Protocol):
-    """What is checked, with the user's own files that it needs."""
+    """The subject of a check, with the custom components that it needs."""
 
     @property
     def files(self) -> Files:
-        """Those files."""
+        """Return those files."""
         ...
 
 
@@ -23,12 +23,15 @@ Subject = TypeVar("Subject", bound=Case)
 
 
 class Broken(StillhouseError):
-    """A promise of the contract that is not kept."""
+    """A broken rule of the contract."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reason` is empty if the check passed; `line` is where in the user's file it went wrong."""
+    """The result of a check: `reason` is empty if it passed.
+
+    `line` is the line of the error in the custom component.
+    """
 
     check: str
     reason: str
@@ -37,7 +40,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Bug:
-    """What is wrong, and the checks that it breaks."""
+    """One bug and the checks that it breaks."""
 
     reason: str
     line: str
@@ -45,13 +48,13 @@ class Bug:
 
 
 def require(kept: bool, broken: str, hint: str = "") -> None:
-    """Raise Broken unless a promise is kept."""
+    """Raise Broken unless a rule is kept."""
     if not kept:
         raise Broken(broken, hint)
 
 
 def judge(checks: Mapping[str, Callable[[Subject], None]], subject: Subject) -> Iterator[Verdict]:
-    """Run every check by its name; an error of the subject's own is a verdict too."""
+    """Run every check by its name; an error of the subject is a verdict too."""
     for name, check in checks.items():
         try:
             check(subject)
@@ -63,7 +66,7 @@ def judge(checks: Mapping[str, Callable[[Subject], None]], subject: Subject) -> 
 
 
 def bugs(verdicts: Iterable[Verdict]) -> list[Bug]:
-    """What failed, in the order found: checks with one line or one reason fail of one bug."""
+    """Return the failures in order; checks with the same line or reason are one bug."""
     groups: list[list[Verdict]] = []
     for verdict in verdicts:
         if not verdict.reason:
