@@ -305,13 +305,24 @@ def watch(
     every: Annotated[
         float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")
     ] = 2.0,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Write the runs for tensorboard or wandb, below analysis/experiment_ROUND.",
+        ),
+    ] = None,
 ) -> None:
     """Follow a round that trains elsewhere, on this machine or a cluster. Ctrl-C leaves.
+
+    With --track it also writes the runs for other programs, of a finished round too.
 
     Example: stillhouse watch rounds/digits.yaml
     """
     from rich.console import Console
 
+    from stillhouse.exchange.archive import archive_of
+    from stillhouse.exchange.trackers.replay import Replay
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import Known, survey
     from stillhouse.show.progress import Progress
@@ -320,12 +331,17 @@ def watch(
     workspace, loaded, _ = open_round(root, round_)
     known: Known = {}
     seen = survey(workspace, loaded, only, known=known)
+    place = archive_of(workspace, loaded.round).path
     with suppress(KeyboardInterrupt), Progress(Console()) as progress:
-        progress.update(seen)
-        while not seen.trained:
+        followers: list[Progress | Replay] = [progress]
+        followers += [Replay(name, place / name, progress.say) for name in track or ()]
+        while True:
+            for follower in followers:
+                follower.update(seen)
+            if seen.trained:
+                break
             time.sleep(every)
             seen = survey(workspace, loaded, only, known=known)
-            progress.update(seen)
     say(summary(seen, workspace.experiments))
     say(f"next: {again('table' if seen.trained else 'status', round_, root)}")
 
