@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.cli import analysis, archive, cluster, material, report, reset, results, study
+from stillhouse.cli import analysis, cluster, material, reset, results, study, watch
 from stillhouse.cli.old import current_words, meant
 from stillhouse.cli.output import open_streams, say
 from stillhouse.errors import Notice, StillhouseError, describe
@@ -21,7 +21,7 @@ VERBS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Train": {
         "plan": study.plan,
         "run": study.run,
-        "watch": study.watch,
+        "watch": watch.watch,
         "status": study.status,
         "reset": reset.reset,
     },
@@ -35,8 +35,8 @@ VERBS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Analysis": {
         "extract": analysis.extract,
         "analyze": results.analyze,
-        "report": report.report,
-        "archive": archive.archive,
+        "report": analysis.report,
+        "archive": analysis.archive,
     },
     "Material": {
         "list": {
