@@ -19,7 +19,7 @@ from stillhouse.cli.options import (
     RoundArgument,
     again,
 )
-from stillhouse.cli.output import Format, say, show
+from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _close(name: str, root: Path, partial_: bool) -> None:
     html, _ = write_report(document(read_material(workspace, loaded, file)), found.path)
     say(f"{found.path}: {seal(found).files} files, each with its SHA-256 in {NAME}")
     say(f"the page is {html}")
-    say(f"next: {again('archive', loaded.round, root)} --verify")
+    follow(f"{again('archive', loaded.round, root)} --verify")
 
 
 def _known(name: str, root: Path) -> Archive:
@@ -185,7 +185,7 @@ def _packed(found: Archive, target: Path | None, weights: bool) -> None:
 
     count = pack(found, target, weights)
     say(f"{target}: {count} files, {target.stat().st_size:,} bytes")
-    say(f"next: stillhouse archive {target} --restore --root FOLDER")
+    follow(f"stillhouse archive {target} --restore --root FOLDER")
 
 
 def _restore(name: str, root: Path) -> None:
@@ -196,4 +196,4 @@ def _restore(name: str, root: Path) -> None:
     found = unpack(Path(name), Workspace(root)) if name.endswith(SUFFIX) else _known(name, root)
     restore(found)
     say(f"the runs of round '{found.name}' are in {found.workspace.experiments} again")
-    say(f"next: {again('status', found.name, root)}")
+    follow(again("status", found.name, root))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stillhouse.cli.options import HERE, OnlyOption, RootOption, RoundArgument, again
-from stillhouse.cli.output import say
+from stillhouse.cli.output import follow, say
 
 
 def watch(
@@ -57,4 +57,4 @@ def watch(
             time.sleep(every)
             seen = survey(workspace, loaded, only, known=known)
     say(summary(seen, workspace.experiments))
-    say(f"next: {again('table' if seen.trained else 'status', round_, root)}")
+    follow(again("table" if seen.trained else "status", round_, root))
