@@ -13,14 +13,19 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, product
+from pathlib import Path
 from random import Random
 from statistics import mean
 
-from stillhouse.cluster.jobs import Job, Request, Standing, Traces, judge, over
+from stillhouse.cluster.jobs import Job, Request, Traces, judge, over
 from stillhouse.cluster.ledger import Ledger
-from stillhouse.cluster.policy import Run, Terms, decide
+from stillhouse.cluster.policy import Terms, decide
 from stillhouse.cluster.site import Site
+from stillhouse.config.schema import RunConfig, Teacher, Training
+from stillhouse.rounds.survey import Cell, own_teacher
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.state import RunState
 
 HOUR = 3600.0
 PASS = 300.0
@@ -43,18 +48,27 @@ def site(cap: int) -> Site:
     return Site.model_validate({"scheduler": "pbs", "cap": cap, "resources": resources})
 
 
-def matrix(students: int, seeds: int) -> list[Run]:
-    """Four datasets, a teacher and so many students a seed: 4 x seeds x (1 + students) runs."""
-    runs = []
-    for dataset, cost in DATASETS.items():
-        for seed in range(seeds):
-            teacher = f"{dataset}/pure/big/{seed}"
-            runs.append(Run(teacher, dataset, "big", len(runs), None, EPOCHS, cost))
-            for number in range(students):
-                path = f"{dataset}/m{number}/small/{seed}"
-                taught_by = teacher if number else None
-                runs.append(Run(path, dataset, "small", len(runs), taught_by, EPOCHS, cost))
-    return runs
+def matrix(students: int, seeds: int) -> list[Cell]:
+    """Four datasets, a teacher and so many students a seed: 4 x seeds x (1 + students) runs.
+
+    The first student of each seed is a pure one.
+    """
+    cells = []
+    for dataset, seed in product(DATASETS, range(seeds)):
+        teacher = Teacher(model="big", seed=seed)
+        cells.append(_cell(dataset, "pure", "big", seed, None))
+        for number in range(students):
+            method = f"m{number}" if number else "pure"
+            cells.append(_cell(dataset, method, "small", seed, teacher if number else None))
+    return cells
+
+
+def _cell(dataset: str, method: str, model: str, seed: int, teacher: Teacher | None) -> Cell:
+    training = Training(epochs=EPOCHS)
+    run = RunConfig(
+        dataset=dataset, method=method, model=model, seed=seed, teacher=teacher, training=training
+    )
+    return Cell(run, RunFolder(Path()), RunState("missing"), None)
 
 
 @dataclass
@@ -93,19 +107,20 @@ class World:
 
     leave_closed = True
 
-    def __init__(self, runs: list[Run], cap: int, seed: int, hour_share: float = 0.4) -> None:
-        self.random, self.runs = Random(seed), runs
-        self.by_path = {run.path: run for run in runs}
+    def __init__(self, cells: list[Cell], cap: int, seed: int, hour_share: float = 0.4) -> None:
+        self.random = Random(seed)
+        self.cells = {cell.path: cell for cell in cells}
+        self.costs = {path: DATASETS[cell.config.dataset] for path, cell in self.cells.items()}
+        self.taught_by = {path: own_teacher(cell.config) for path, cell in self.cells.items()}
         self.terms = Terms(site(cap))
         self.walltime = self.terms.site.resources.walltime
         # Hidden from the policy: how long an epoch really takes, here with teachers twice as slow.
         self.pace = {
-            run.path: run.cost * hour_share * HOUR / 24 * (2 if run.model == "big" else 1)
-            * self.random.lognormvariate(0, 0.2)
-            for run in runs
+            path: self.costs[path] * hour_share * HOUR / 24
+            * (2 if cell.config.model == "big" else 1) * self.random.lognormvariate(0, 0.2)
+            for path, cell in self.cells.items()
         }  # fmt: skip
-        self.trained = dict.fromkeys(self.by_path, 0.0)
-        self.now = {path: Standing() for path in self.by_path}
+        self.trained = dict.fromkeys(self.cells, 0.0)
         self.until: dict[str, float] = {}
         self.clock, self.faults = 0.0, 0
         self.ledger, self.numbers = Ledger(), count(1)
@@ -117,12 +132,17 @@ class World:
         self.order = count()
         self.passes = self.listings = self.most = self.fullest = 0
 
+    def change(self, path: str, **changes: object) -> None:
+        """Give a run another state."""
+        cell = self.cells[path]
+        self.cells[path] = replace(cell, state=replace(cell.state, **changes))  # type: ignore[arg-type]
+
     def at(self, when: float, what: str, name: str = "") -> None:
         heapq.heappush(self.events, (when, next(self.order), what, name))
 
     def go(self, most_passes: int) -> Report:
         self.at(0.0, "pass")
-        left = len(self.runs)
+        left = len(self.cells)
         while left:
             self.clock, _, what, name = heapq.heappop(self.events)
             if what == "pass":
@@ -135,13 +155,13 @@ class World:
                 left -= self.finish(self.live[name])
         jobs = next(self.numbers) - 1
         return Report(
-            len(self.runs), self.clock / HOUR, self.bound() / HOUR, self.passes, self.listings,
+            len(self.cells), self.clock / HOUR, self.bound() / HOUR, self.passes, self.listings,
             jobs, self.most, self.fullest, self.faults,
         )  # fmt: skip
 
     def bound(self) -> float:
         work = {path: EPOCHS * pace for path, pace in self.pace.items()}
-        chain = max(work[r.path] + (work[r.teacher] if r.teacher else 0.0) for r in self.runs)
+        chain = max(own + work.get(str(self.taught_by[path]), 0.0) for path, own in work.items())
         return max(sum(work.values()) / self.terms.site.cap, chain)
 
     # --- the node ---------------------------------------------------------------------------
@@ -152,7 +172,7 @@ class World:
             self.leave(live)
             return
         assert path not in self.training, f"{path} is trained by two jobs"
-        assert self.now[path].state != "done", f"{path} is trained again"
+        assert self.cells[path].state.name != "done", f"{path} is trained again"
         self.training[path] = live.job.name
         live.traces = Traces(True, None, "node", 0.0, "")
         needed = IMPORT + EPOCHS * self.pace[path] - self.trained[path]
@@ -165,8 +185,8 @@ class World:
         if broken < ends:
             ends, live.dead = broken, True
         self.faults += live.dead
-        was = self.now[path]
-        self.now[path] = replace(was, state="running", attempts=was.attempts + 1, reason="")
+        attempts = self.cells[path].state.attempts + 1
+        self.change(path, name="running", attempts=attempts, reason="")
         self.at(self.clock + ends, "end", live.job.name)
         live.start = self.clock
 
@@ -181,9 +201,7 @@ class World:
         done = not live.dead and self.trained[path] >= EPOCHS * self.pace[path] - 1e-6
         epoch = EPOCHS if done else int(self.trained[path] / self.pace[path])
         state = "done" if done else "running" if live.dead else "stopped"
-        self.now[path] = replace(
-            self.now[path], state=state, epoch=epoch, code="walltime" if state == "stopped" else ""
-        )
+        self.change(path, name=state, epoch=epoch, code="walltime" if state == "stopped" else "")
         code = None if live.dead else 0 if done else 3
         live.traces = Traces(True, code, "node", ran, "")
         del self.training[path]
@@ -203,17 +221,23 @@ class World:
             return
         listed = {name for name, live in self.live.items() if live.end > self.clock >= live.seen}
         for path in [path for path, until in self.until.items() if until <= self.clock]:
-            self.now[path] = replace(self.now[path], state="lost")
+            self.change(path, name="lost")
             del self.until[path]
         self.reconcile(listed)
         taught = {
-            run.path for run in self.runs
-            if run.teacher is None or self.now[run.teacher].state == "done"
+            path for path, teacher in self.taught_by.items()
+            if teacher is None or self.cells[teacher].state.name == "done"
         }  # fmt: skip
         unlisted = sum(job.name not in listed for job in self.open.values())
         in_queue = len(listed) + unlisted
         decision = decide(
-            self.runs, self.now, taught, list(self.open.values()), in_queue, self.ledger, self.terms
+            list(self.cells.values()),
+            self.costs,
+            taught,
+            list(self.open.values()),
+            in_queue,
+            self.ledger,
+            self.terms,
         )
         assert not decision.halt
         self.most = max(self.most, len(decision.requests))
@@ -235,9 +259,9 @@ class World:
                 self.open[job.number] = job
             traces = live.traces if live else Traces()
             path = job.request.paths[0]
-            alive = traces.exit is None and self.now[path].state == "running"
+            alive = traces.exit is None and self.cells[path].state.name == "running"
             if over(job, job.name in listed, traces, alive, self.clock, self.terms.site.grace):
-                ending = judge(job, traces, self.now)
+                ending = judge(job, traces, {path: self.cells[path].state})
                 self.ledger.fold(job, ending)
                 self.closed.add(job.number)
                 del self.open[job.number]
@@ -247,7 +271,7 @@ class World:
     def submit(self, request: Request) -> bool:
         """Intent, submission, id; whether the pass may go on."""
         number, path = next(self.numbers), request.paths[0]
-        now = self.now[path]
+        now = self.cells[path].state
         job = Job(number, f"kd{number}", request, {path: (now.epoch, now.attempts)}, self.clock)
         self.open[number] = job
         fault = self.random.random() < FAILED_SUBMISSION

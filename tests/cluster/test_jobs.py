@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 
 from queues import make_site
-from stillhouse.cluster.jobs import Job, Request, Standing, Traces, judge, over
+from stillhouse.cluster.jobs import Job, Request, Traces, judge, over
 from stillhouse.cluster.ledger import Past
+from stillhouse.runs.state import RunState
 
 JOB = Job(
     1, "kd1", Request((("a",), ("b",)), make_site().resources), {"a": (2, 1), "b": (2, 1)}, 0, "7"
 )
 ALONE = Job(1, "kd1", Request((("a",),), make_site().resources), {"a": (2, 1)}, 0, "7")
-MORE = Standing("stopped", 5, "the time allowed", 2, code="walltime")
-DRY = Standing("stopped", 2, "the time allowed", 2, code="walltime")
-LOST = Standing("lost", 2, "its process ended", 2)
+MORE = RunState("stopped", "the time allowed", 5, attempts=2, code="walltime")
+DRY = RunState("stopped", "the time allowed", 2, attempts=2, code="walltime")
+LOST = RunState("lost", "its process ended", 2, attempts=2)
 
 
 def traces(exit: int | None, seconds: float = 600, output: str = "") -> Traces:
@@ -34,21 +35,23 @@ def test_a_job_is_over_when_it_is_gone_and_nobody_is_alive() -> None:
     ("exit", "seconds", "output", "now", "outcome", "reason"),
     [
         (3, 6900, "", MORE, "left", "the time allowed"),
-        (0, 900, "", Standing("done", 10, "", 2), "left", ""),
+        (0, 900, "", RunState("done", "", 10, attempts=2), "left", ""),
         (None, 400, "", LOST, "killed", "killed without a message"),
         (None, 3500, "", LOST, "killed", "killed at its walltime"),
         (143, 100, "", LOST, "killed", "killed without a message"),
-        (1, 5, "x\nModuleNotFoundError: No module named 'scipy'\n", Standing("lost", 2, "", 1),
-         "failed", "ModuleNotFoundError: No module named 'scipy'"),
-        (1, 5, "error: no data\n  hint: fetch\n", Standing("missing", 2, "", 1), "failed",
+        (1, 5, "x\nModuleNotFoundError: No module named 'scipy'\n",
+         RunState("lost", "", 2, attempts=1), "failed",
+         "ModuleNotFoundError: No module named 'scipy'"),
+        (1, 5, "error: no data\n  hint: fetch\n", RunState("missing", "", 2, attempts=1), "failed",
          "error: no data"),
-        (127, 1, "python: not found", Standing("missing", 2, "", 1), "failed", "python: not found"),
-        (1, 9, "", Standing("failed", 2, "ValueError: x", 2), "failed", "ValueError: x"),
-        (1, 9, "", Standing("failed", 2, "told in other words", 2, code="oom-gpu"),
+        (127, 1, "python: not found", RunState("missing", "", 2, attempts=1), "failed",
+         "python: not found"),
+        (1, 9, "", RunState("failed", "ValueError: x", 2, attempts=2), "failed", "ValueError: x"),
+        (1, 9, "", RunState("failed", "told in other words", 2, attempts=2, code="oom-gpu"),
          "out of memory", "out of memory"),
-        (137, 9, "", Standing("lost", 2, "", 2, memory=7_000_000_000), "out of memory",
+        (137, 9, "", RunState("lost", "", 2, attempts=2, memory=7_000_000_000), "out of memory",
          "out of memory"),
-        (137, 9, "", Standing("lost", 2, "", 2, memory=500_000_000), "killed",
+        (137, 9, "", RunState("lost", "", 2, attempts=2, memory=500_000_000), "killed",
          "killed without a message"),
         (None, 9, "=>> PBS: job killed: mem 33554433kb exceeded limit 33554432kb", LOST,
          "out of memory", "out of memory"),
@@ -57,14 +60,14 @@ def test_a_job_is_over_when_it_is_gone_and_nobody_is_alive() -> None:
     ],
 )  # fmt: skip
 def test_the_ending_is_told_from_what_was_left(
-    exit: int | None, seconds: float, output: str, now: Standing, outcome: str, reason: str
+    exit: int | None, seconds: float, output: str, now: RunState, outcome: str, reason: str
 ) -> None:
     ending = judge(ALONE, traces(exit, seconds, output), {"a": now})
     assert (ending.outcome, ending.reason, ending.node) == (outcome, reason, "node7")
 
 
 def test_a_job_without_traces_was_not_sent_or_vanished() -> None:
-    now = {"a": Standing("stopped", 2, attempts=1)}
+    now = {"a": RunState("stopped", epoch=2, attempts=1)}
     sent = judge(ALONE, Traces(), now)
     assert (sent.outcome, sent.runs["a"].started) == ("vanished", False)
     unsent = Job(1, "kd1", ALONE.request, ALONE.since, 0, None)
@@ -81,7 +84,7 @@ def test_two_dry_jobs_make_a_run_stuck_and_an_epoch_forgives_them() -> None:
 
 
 def test_a_cohort_out_of_memory_is_split_and_a_single_run_asks_for_more() -> None:
-    failed = Standing("failed", 4, "told in other words", 2, code="oom-host")
+    failed = RunState("failed", "told in other words", 4, attempts=2, code="oom-host")
     ending = judge(JOB, traces(1), {"a": failed, "b": MORE})
     assert ending.outcome == "out of memory"
     assert Past().after(ending.runs["a"], 2) == Past(together=1)

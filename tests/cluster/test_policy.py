@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from queues import make_site
-from stillhouse.cluster.jobs import Ending, Gain, Job, Request, Standing
+from stillhouse.cluster.jobs import Ending, Gain, Job, Request
 from stillhouse.cluster.ledger import Ledger, Past
-from stillhouse.cluster.policy import Decision, Run, Terms, decide
+from stillhouse.cluster.policy import Decision, Terms, decide
+from stillhouse.config.schema import RunConfig, Teacher, Training
+from stillhouse.rounds.survey import Cell
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.state import RunState
 
-TEACHER = Run("A/t", "A", "big", 0, None, 10, 2.0)
-STUDENTS = [Run(f"A/s{i}", "A", "small", 1, "A/t", 10, 1.0) for i in range(4)]
-PURE = Run("A/p", "A", "small", 1, None, 10, 1.0)
-OTHER = [Run(f"B/{i}", "B", "small", 2 + i, None, 10, 5.0) for i in range(3)]
-DONE = Standing("done", 10, attempts=1)
-PROVEN = Standing("stopped", 1, attempts=1)
+A_TEACHER = Teacher(model="big", seed=0)
+
+
+def run(dataset: str, method: str, model: str = "small", seed: int = 0) -> Cell:
+    """A run that has not started; all of ten epochs."""
+    taught_by = None if method == "pure" else A_TEACHER
+    training = Training(epochs=10)
+    config = RunConfig(
+        dataset=dataset, method=method, model=model, seed=seed, teacher=taught_by, training=training
+    )
+    return Cell(config, RunFolder(Path()), RunState("missing"), None)
+
+
+TEACHER = run("A", "pure", "big")
+STUDENTS = [run("A", f"m{i}") for i in range(4)]
+PURE = run("A", "pure")
+OTHER = [run("B", "pure", seed=i) for i in range(3)]
+T, P, B = TEACHER.path, PURE.path, [cell.path for cell in OTHER]
+COSTS = {T: 2.0, **dict.fromkeys(B, 5.0)}
+DONE = RunState("done", epoch=10, attempts=1)
+PROVEN = RunState("stopped", epoch=1, attempts=1)
 
 
 def job(number: int, *paths: str, since: int = 0) -> Job:
@@ -23,25 +44,24 @@ def job(number: int, *paths: str, since: int = 0) -> Job:
 
 
 def choose(
-    runs: Iterable[Run],
-    now: dict[str, Standing] | None = None,
+    runs: Iterable[Cell],
+    now: dict[str, RunState] | None = None,
     taught: set[str] | None = None,
     jobs: Iterable[Job] = (),
     live: int | None = None,
     ledger: Ledger | None = None,
     **terms: object,
 ) -> Decision:
-    runs, jobs = list(runs), list(jobs)
-    standing = {run.path: Standing() for run in runs} | (now or {})
-    ready = {run.path for run in runs if run.teacher is None} if taught is None else taught
+    cells, jobs = list(runs), list(jobs)
+    cells = [replace(cell, state=(now or {}).get(cell.path, cell.state)) for cell in cells]
+    ready = {cell.path for cell in cells if cell.config.teacher is None}
     site = make_site(**terms.pop("site", {}))  # type: ignore[arg-type]
-    queue = len(jobs) if live is None else live
     return decide(
-        runs,
-        standing,
-        ready,
+        cells,
+        {cell.path: COSTS.get(cell.path, 1.0) for cell in cells},
+        ready if taught is None else taught,
         jobs,
-        queue,
+        len(jobs) if live is None else live,
         ledger or Ledger(),
         Terms(site, **terms),  # type: ignore[arg-type]
     )
@@ -53,69 +73,70 @@ def submitted(decision: Decision) -> list[tuple[str, ...]]:
 
 def test_a_canary_goes_first_in_each_dataset() -> None:
     decision = choose([TEACHER, PURE, *OTHER])
-    assert submitted(decision) == [("B/0",), ("A/t",)]
-    assert decision.left["B/1"] == "waits until a job of B has finished an epoch"
-    assert submitted(choose([*OTHER], jobs=[job(1, "B/0")])) == []
-    after = choose([*OTHER], {"B/0": PROVEN}, jobs=[job(1, "B/0")])
-    assert submitted(after) == [("B/1",), ("B/2",)]
+    assert submitted(decision) == [(B[0],), (T,)]
+    assert decision.left[B[1]] == "waits until a job of B has finished an epoch"
+    assert submitted(choose([*OTHER], jobs=[job(1, B[0])])) == []
+    after = choose([*OTHER], {B[0]: PROVEN}, jobs=[job(1, B[0])])
+    assert submitted(after) == [(B[1],), (B[2],)]
 
 
 def test_students_wait_for_their_teacher_and_hold_no_slot() -> None:
-    decision = choose([TEACHER, *STUDENTS], {"A/t": PROVEN})
-    assert submitted(decision) == [("A/t",)]
+    decision = choose([TEACHER, *STUDENTS], {T: PROVEN})
+    assert submitted(decision) == [(T,)]
     assert {decision.left[run.path] for run in STUDENTS} == {"waits for its teacher"}
-    ready = choose([TEACHER, *STUDENTS], {"A/t": DONE}, taught={run.path for run in STUDENTS})
+    ready = choose([TEACHER, *STUDENTS], {T: DONE}, taught={run.path for run in STUDENTS})
     assert len(ready.requests) == 4
 
 
 def test_the_longest_way_to_the_end_goes_first() -> None:
-    short = Run("A/x", "A", "small", 9, None, 10, 2.5)
-    decision = choose([short, TEACHER, *STUDENTS], {"A/x": PROVEN}, site={"cap": 1})
-    assert submitted(decision) == [("A/t",)]
+    short = run("A", "pure", seed=9)  # of half the teacher's cost and a student's together
+    COSTS[short.path] = 2.5
+    decision = choose([short, TEACHER, *STUDENTS], {short.path: PROVEN}, site={"cap": 1})
+    assert submitted(decision) == [(T,)]
 
 
 def test_the_cap_counts_every_job_of_the_user() -> None:
     now = dict.fromkeys([run.path for run in OTHER], PROVEN)
     assert len(choose(OTHER, now, live=2).requests) == 2
     decision = choose(OTHER, now, live=7)
-    assert (decision.requests, decision.left["B/0"]) == ([], "no free slot (cap 4)")
+    assert (decision.requests, decision.left[B[0]]) == ([], "no free slot (cap 4)")
 
 
 def test_what_is_done_queued_or_alive_is_not_submitted() -> None:
-    now = {"B/0": DONE, "B/1": Standing("running", 1, attempts=1), "B/2": PROVEN}
-    decision = choose(OTHER, now, jobs=[job(1, "B/2")])
+    now = {B[0]: DONE, B[1]: RunState("running", epoch=1, attempts=1), B[2]: PROVEN}
+    decision = choose(OTHER, now, jobs=[job(1, B[2])])
     assert decision.requests == []
-    assert decision.left == {"B/1": "being trained", "B/2": "in the queue"}
+    assert decision.left == {B[1]: "being trained", B[2]: "in the queue"}
 
 
 def test_a_failed_run_is_not_tried_again_unless_somebody_says_so() -> None:
-    now = {"B/0": Standing("failed", 3, "loss is not finite", attempts=2)}
-    assert choose(OTHER[:1], now).left["B/0"] == "failed: loss is not finite"
+    now = {B[0]: RunState("failed", "loss is not finite", 3, attempts=2)}
+    assert choose(OTHER[:1], now).left[B[0]] == "failed: loss is not finite"
     ledger = Ledger()
-    ledger.forgive({"B/0": 2})
-    assert submitted(choose(OTHER[:1], now, ledger=ledger)) == [("B/0",)]
-    now["B/0"] = Standing("failed", 3, "again", attempts=3)
+    ledger.forgive({B[0]: 2})
+    assert submitted(choose(OTHER[:1], now, ledger=ledger)) == [(B[0],)]
+    now[B[0]] = RunState("failed", "again", 3, attempts=3)
     assert choose(OTHER[:1], now, ledger=ledger).requests == []
 
 
 def test_a_stuck_run_is_left() -> None:
-    ledger = Ledger(runs={"B/0": Past(dry=2)})
-    assert choose(OTHER[:1], ledger=ledger).left["B/0"].startswith("stuck: 2 jobs")
+    ledger = Ledger(runs={B[0]: Past(dry=2)})
+    assert choose(OTHER[:1], ledger=ledger).left[B[0]].startswith("stuck: 2 jobs")
 
 
 def test_after_running_out_of_memory_it_asks_for_more_up_to_the_ceiling() -> None:
-    now = {"B/0": Standing("failed", 0, "told in other words", attempts=1, code="oom-gpu")}
+    now = {B[0]: RunState("failed", "told in other words", 0, attempts=1, code="oom-gpu")}
     asked = []
     for times in range(4):
-        decision = choose(OTHER[:1], now, ledger=Ledger(runs={"B/0": Past(memory=times)}))
+        decision = choose(OTHER[:1], now, ledger=Ledger(runs={B[0]: Past(memory=times)}))
         asked.append(decision.requests[0].resources.memory_gb if decision.requests else None)
     assert asked == [8, 12, 16, None]
-    assert "ceiling of 16 GB" in decision.left["B/0"]
+    assert "ceiling of 16 GB" in decision.left[B[0]]
 
 
 def test_cohorts_go_as_one_job_and_split_where_memory_was_short() -> None:
     runs, taught = [*STUDENTS, PURE], {run.path for run in [*STUDENTS, PURE]}
-    now = {"A/p": PROVEN}
+    now = {P: PROVEN}
     assert [len(one) for one in submitted(choose(runs, now, taught, cohorts=True))] == [5]
     ledger = Ledger(runs={run.path: Past(together=3) for run in runs})
     halves = submitted(choose(runs, now, taught, ledger=ledger, cohorts=True))
@@ -123,14 +144,14 @@ def test_cohorts_go_as_one_job_and_split_where_memory_was_short() -> None:
 
 
 def test_a_pure_student_of_a_waiting_cohort_fills_an_idle_slot_only() -> None:
-    runs, now = [TEACHER, *STUDENTS, PURE, *OTHER], {"A/t": PROVEN, "B/0": PROVEN}
-    assert ("A/p",) not in submitted(choose(runs, now, cohorts=True))
-    assert submitted(choose(runs, now, cohorts=True, site={"cap": 5}))[-1] == ("A/p",)
+    runs, now = [TEACHER, *STUDENTS, PURE, *OTHER], {T: PROVEN, B[0]: PROVEN}
+    assert (P,) not in submitted(choose(runs, now, cohorts=True))
+    assert submitted(choose(runs, now, cohorts=True, site={"cap": 5}))[-1] == (P,)
 
 
 def test_processes_that_share_a_gpu_are_packed() -> None:
     site = {"resources": {"memory_gb": 8, "gpus": 2, "walltime": "1:00:00"}}
-    now, taught = {"A/s0": PROVEN}, {run.path for run in STUDENTS}
+    now, taught = {STUDENTS[0].path: PROVEN}, {run.path for run in STUDENTS}
     decision = choose(STUDENTS, now, taught, site=site)
     assert [len(request.groups) for request in decision.requests] == [2, 2]
     decision = choose(STUDENTS, now, taught, site=site, runs_per_gpu=2)
@@ -142,7 +163,7 @@ def test_two_jobs_failing_alike_at_once_stop_the_round() -> None:
     ledger = Ledger()
     for number, module in ((1, "a/b.py"), (2, "c/d.py")):
         reason = f"{module}:12: ModuleNotFoundError: No module named 'scipy'"
-        ledger.fold(job(number, f"B/{number}"), Ending("failed", reason, 1, "n", 5, {"B/1": gain}))
+        ledger.fold(job(number, f"B/{number}"), Ending("failed", reason, 1, "n", 5, {B[1]: gain}))
         assert bool(ledger.halt) == (number == 2)
     decision = choose(OTHER, ledger=ledger)
     assert decision.requests == []

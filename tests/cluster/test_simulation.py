@@ -28,7 +28,7 @@ def test_nothing_is_lost_or_doubled_where_much_fails(
     monkeypatch.setattr(simulator, "NODE_FAILURES_PER_HOUR", 0.2)
     world = World(matrix(students=4, seeds=2), cap=6, seed=seed, hour_share=0.2)
     world.go(most_passes=int(4 * world.bound() / simulator.PASS) + 400)
-    assert {standing.state for standing in world.now.values()} == {"done"}
+    assert {cell.state.name for cell in world.cells.values()} == {"done"}
 
 
 def test_a_policy_that_trusts_every_listing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Literal
 
 from stillhouse.causes import OUT_OF_MEMORY, cause_of
 from stillhouse.cluster.site import Resources
+from stillhouse.runs.state import RunState
 
 FAST_SECONDS = 60
 NEAR_WALLTIME = 0.9
@@ -17,31 +19,6 @@ KILLED_CODE = 137
 CLEAN_CODES = (0, 3)  # all finished; asked to stop, to be resumed
 SHOWN = 200
 Outcome = Literal["unsent", "vanished", "left", "killed", "failed", "out of memory"]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """The state of a run (see `runs.state`): finished epochs, reason, attempts, memory.
-
-    `code` is the cause of an end (see `causes`).
-    """
-
-    state: str = "missing"
-    epoch: int = 0
-    reason: str = ""
-    attempts: int = 0
-    memory: int = 0
-    code: str = ""
-
-    @property
-    def out_of_time(self) -> bool:
-        """Return whether it stopped at the time limit of its job."""
-        return self.state == "stopped" and self.code == "walltime"
-
-    @property
-    def out_of_memory(self) -> bool:
-        """Return whether it failed for lack of memory."""
-        return self.state == "failed" and self.code in OUT_OF_MEMORY
 
 
 @dataclass(frozen=True)
@@ -126,7 +103,7 @@ def over(job: Job, listed: bool, traces: Traces, alive: bool, now: float, grace:
     return traces.started or now - job.time > grace
 
 
-def judge(job: Job, traces: Traces, now: dict[str, Standing]) -> Ending:
+def judge(job: Job, traces: Traces, now: Mapping[str, RunState]) -> Ending:
     """Derive how a job ended from its files and the present state of its runs."""
     facts = (traces.exit, traces.node, traces.seconds)
     if not traces.started and job.id is None:
@@ -134,7 +111,7 @@ def judge(job: Job, traces: Traces, now: dict[str, Standing]) -> Ending:
     now = {path: now[path] for path in job.request.paths if path in now}
     memory = _ran_out_of_memory(job, traces, now)
     timed = traces.exit is None and traces.seconds > NEAR_WALLTIME * job.request.resources.walltime
-    runs = {path: _gain(job, path, standing, timed, memory) for path, standing in now.items()}
+    runs = {path: _gain(job, path, state, timed, memory) for path, state in now.items()}
     if not traces.started:
         return Ending("vanished", "the job left the queue before it started", *facts, runs)
     unfinished = [gain for gain in runs.values() if gain.state != "done"]
@@ -151,7 +128,7 @@ def judge(job: Job, traces: Traces, now: dict[str, Standing]) -> Ending:
     return Ending("failed", _last_line(traces.output), *facts, runs)
 
 
-def _ran_out_of_memory(job: Job, traces: Traces, now: dict[str, Standing]) -> bool:
+def _ran_out_of_memory(job: Job, traces: Traces, now: Mapping[str, RunState]) -> bool:
     """Return whether the scheduler reported it, or the process was killed with much memory."""
     if traces.exit in CLEAN_CODES:
         return False
@@ -162,15 +139,15 @@ def _ran_out_of_memory(job: Job, traces: Traces, now: dict[str, Standing]) -> bo
     return traces.exit == KILLED_CODE and held > MUCH_MEMORY * job.request.resources.memory_gb * 1e9
 
 
-def _gain(job: Job, path: str, now: Standing, timed: bool, memory: bool) -> Gain:
+def _gain(job: Job, path: str, now: RunState, timed: bool, memory: bool) -> Gain:
     epoch, attempts = job.since[path]
     started = now.attempts > attempts
     return Gain(
-        state=now.state,
+        state=now.name,
         gained=max(0, now.epoch - epoch),
         started=started,
         out_of_time=started and (timed or now.out_of_time),
-        out_of_memory=now.state != "done" and (memory or (started and now.out_of_memory)),
+        out_of_memory=now.name != "done" and (memory or (started and now.out_of_memory)),
         reason=now.reason,
         memory=now.memory,
     )

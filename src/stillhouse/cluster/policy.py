@@ -5,30 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import islice
 from math import ceil
 from typing import Literal
 
-from stillhouse.cluster.jobs import Job, Request, Standing
+from stillhouse.cluster.jobs import Job, Request
 from stillhouse.cluster.ledger import Ledger
 from stillhouse.cluster.site import Resources, Site
-
-
-@dataclass(frozen=True)
-class Run:
-    """The constant facts of a run.
-
-    `group` numbers its cohort, `teacher` is the path of its teacher if this round trains it, `cost`
-    is the relative cost of an epoch (operations).
-    """
-
-    path: str
-    dataset: str
-    model: str
-    group: int
-    teacher: str | None
-    epochs: int
-    cost: float
+from stillhouse.rounds.schedule import cohorts
+from stillhouse.rounds.survey import Cell, own_teacher
 
 
 @dataclass(frozen=True)
@@ -53,60 +38,62 @@ class Decision:
 
 
 def decide(
-    runs: Sequence[Run],
-    now: Mapping[str, Standing],
+    cells: Sequence[Cell],
+    costs: Mapping[str, float],
     taught: Collection[str],
     jobs: Collection[Job],
     live: int,
     ledger: Ledger,
     terms: Terms,
 ) -> Decision:
-    """Decide what to submit.
+    """What to submit.
 
-    `taught` are the runs that need no teacher or have one that is complete and verified, `jobs`
-    those not closed yet; `live` counts all of the user's jobs in the queue, of any kind.
+    `costs` are the relative costs of an epoch by path, `taught` the runs that need no teacher or
+    have one that is complete and verified, `jobs` those not closed yet; `live` counts all of the
+    user's jobs in the queue, of any kind.
     """
     decision = Decision(halt=ledger.halt)
     busy = {path for job in jobs for path in job.request.paths}
-    free: list[Run] = []
-    waiting: set[int] = set()
-    for run in runs:
-        if now[run.path].state == "done" or not (terms.only is None or run.path in terms.only):
+    free: list[Cell] = []
+    waiting: set[str] = set()
+    for cell in cells:
+        path = cell.path
+        if cell.state.name == "done" or not (terms.only is None or path in terms.only):
             continue
-        why = obstacle(run, now[run.path], run.path in busy, run.path in taught, ledger, terms.site)
+        why = obstacle(cell, path in busy, path in taught, ledger, terms.site)
         if why is None:
-            free.append(run)
+            free.append(cell)
             continue
-        decision.left[run.path] = why.text
+        decision.left[path] = why.text
         if why.kind == "teacher":
-            waiting.add(run.group)
+            waiting.add(path)
     slots = terms.site.cap - live
     no_slot = f"no free slot (cap {terms.site.cap})"
     if decision.halt or slots <= 0:
-        decision.left |= dict.fromkeys((run.path for run in free), decision.halt or no_slot)
+        decision.left |= dict.fromkeys((cell.path for cell in free), decision.halt or no_slot)
         return decision
-    proven = {run.dataset for run in runs if now[run.path].epoch > 0}
-    trying = {run.dataset for run in runs if run.path in busy} - proven
-    urgency = urgencies(runs, now)
+    proven = {cell.config.dataset for cell in cells if cell.state.epoch > 0}
+    trying = {cell.config.dataset for cell in cells if cell.path in busy} - proven
+    urgency = urgencies(cells, costs)
     units = sorted(
-        _units(free, waiting, ledger, terms),
-        key=lambda unit: (unit.early, -max(urgency[run.path] for run in unit.runs)),
+        _units(cells, free, waiting, ledger, terms),
+        key=lambda unit: (unit.early, -max(urgency[path] for path in unit.paths)),
     )
     taken: set[str] = set()
     for place, unit in enumerate(units):
-        dataset = unit.runs[0].dataset
-        if unit.runs[0].path in taken:
+        dataset = unit.dataset
+        if unit.paths[0] in taken:
             continue
         if len(decision.requests) >= slots:
             break
         if dataset in trying:
             later = f"waits until a job of {dataset} has finished an epoch"
-            decision.left |= dict.fromkeys((run.path for run in unit.runs), later)
+            decision.left |= dict.fromkeys(unit.paths, later)
             continue
         request = _fill(unit, islice(units, place + 1, None), taken, ledger, terms)
         decision.requests.append(request)
         trying |= {dataset} - proven
-    rest = [run.path for run in free if run.path not in taken and run.path not in decision.left]
+    rest = [c.path for c in free if c.path not in taken and c.path not in decision.left]
     decision.left |= dict.fromkeys(rest, no_slot)
     return decision
 
@@ -119,84 +106,99 @@ class Obstacle:
     text: str
 
 
-def obstacle(
-    run: Run, now: Standing, busy: bool, taught: bool, ledger: Ledger, site: Site
-) -> Obstacle | None:
-    """Return why an unfinished run may not be submitted now; None if it may."""
-    if busy or now.state == "running":
+def obstacle(cell: Cell, busy: bool, taught: bool, ledger: Ledger, site: Site) -> Obstacle | None:
+    """Why an unfinished run may not be submitted now; None if it may."""
+    now = cell.state
+    if busy or now.name == "running":
         return Obstacle("queued", "in the queue") if busy else Obstacle("training", "being trained")
-    if now.state == "unreadable":
+    if now.name == "unreadable":
         return Obstacle("unreadable", f"unreadable: {now.reason}")
-    past = ledger.past(run.path)
-    forgiven = ledger.forgiven.get(run.path) == now.attempts
-    if now.state == "failed" and not forgiven and not now.out_of_memory:
+    past = ledger.past(cell.path)
+    forgiven = ledger.forgiven.get(cell.path) == now.attempts
+    if now.name == "failed" and not forgiven and not now.out_of_memory:
         return Obstacle("failed", f"failed: {now.reason}")
-    if past.memory and _memory(run, past.memory - 1, site) >= site.ceiling:
+    if past.memory and _memory(cell, past.memory - 1, site) >= site.ceiling:
         return Obstacle("out of memory", f"out of memory at the ceiling of {site.ceiling} GB")
     if past.stuck:
         return Obstacle("stuck", past.stuck)
     return None if taught else Obstacle("teacher", "waits for its teacher")
 
 
-def urgencies(runs: Iterable[Run], now: Mapping[str, Standing]) -> dict[str, float]:
-    """Return the remaining work of each run, for a teacher with that of its longest student."""
-    left = {run.path: run.cost * max(0, run.epochs - now[run.path].epoch) for run in runs}
+def urgencies(cells: Iterable[Cell], costs: Mapping[str, float]) -> dict[str, float]:
+    """What is left of each run plus, for a teacher, of its longest student: longest path first."""
+    cells = list(cells)
+    left = {cell.path: costs[cell.path] * cell.left for cell in cells}
     after: dict[str, float] = defaultdict(float)
-    for run in runs:
-        if run.teacher:
-            after[run.teacher] = max(after[run.teacher], left[run.path])
+    for cell in cells:
+        if teacher := own_teacher(cell.config):
+            after[teacher] = max(after[teacher], left[cell.path])
     return {path: own + after[path] for path, own in left.items()}
 
 
 @dataclass(frozen=True)
 class _Unit:
-    """Runs for one process. An `early` one would join a larger cohort by waiting."""
+    """Runs of one dataset for one process. An `early` one would be in a larger cohort later."""
 
-    runs: tuple[Run, ...]
+    cells: tuple[Cell, ...]
     early: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(cell.path for cell in self.cells)
+
+    @property
+    def dataset(self) -> str:
+        return self.cells[0].config.dataset
 
 
 def _units(
-    free: list[Run], waiting: Collection[int], ledger: Ledger, terms: Terms
-) -> Iterable[_Unit]:
-    """Mark groups as early if one of their runs waits for its teacher (in `waiting`)."""
+    cells: Sequence[Cell],
+    free: Sequence[Cell],
+    waiting: Collection[str],
+    ledger: Ledger,
+    terms: Terms,
+) -> list[_Unit]:
+    """Cohorts of which a run waits for its teacher, named by `waiting`, are early."""
     if not terms.cohorts:
-        return [_Unit((run,)) for run in free]
-    units = []
-    for group, members in groupby(sorted(free, key=lambda run: run.group), lambda run: run.group):
-        whole = list(members)
-        parts = ceil(len(whole) / _together(whole, ledger))
-        units += [_Unit(tuple(whole[i::parts]), group in waiting) for i in range(parts)]
+        return [_Unit((cell,)) for cell in free]
+    units, place = [], {cell.path: number for number, cell in enumerate(free)}
+    for group in cohorts(cells):
+        own = (cell for cell in group if cell.path in place)
+        whole = sorted(own, key=lambda cell: place[cell.path])
+        if whole:
+            early = any(cell.path in waiting for cell in group)
+            parts = ceil(len(whole) / _together((cell.path for cell in whole), ledger))
+            units += [_Unit(tuple(whole[i::parts]), early) for i in range(parts)]
     return units
 
 
-def _together(runs: Iterable[Run], ledger: Ledger) -> int:
-    return min(ledger.past(run.path).together or 10**9 for run in runs)
+def _together(paths: Iterable[str], ledger: Ledger) -> int:
+    return min(ledger.past(path).together or 10**9 for path in paths)
 
 
 def _fill(
     first: _Unit, others: Iterable[_Unit], taken: set[str], ledger: Ledger, terms: Terms
 ) -> Request:
-    """Return a job with this unit, and similar ones if its GPUs run more processes."""
+    """A job with this unit and, where its GPUs take more processes, others like it."""
     asked = _needs(first, ledger, terms.site)
     room = max(1, asked.gpus) * terms.runs_per_gpu
-    units, runs = [first], list(first.runs)
+    groups, paths = [first.paths], [*first.paths]
     for unit in others if room > 1 else ():
-        alike = unit.runs[0].dataset == first.runs[0].dataset
-        if not alike or unit.runs[0].path in taken or _needs(unit, ledger, terms.site) != asked:
+        alike = unit.dataset == first.dataset
+        if not alike or unit.paths[0] in taken or _needs(unit, ledger, terms.site) != asked:
             continue
-        if len(runs) + len(unit.runs) <= _together([*runs, *unit.runs], ledger):
-            units.append(unit)
-            runs += unit.runs
-        if len(units) == room:
+        if len(paths) + len(unit.paths) <= _together([*paths, *unit.paths], ledger):
+            groups.append(unit.paths)
+            paths += unit.paths
+        if len(groups) == room:
             break
-    taken |= {run.path for run in runs}
-    return Request(tuple(tuple(run.path for run in unit.runs) for unit in units), asked)
+    taken |= set(paths)
+    return Request(tuple(groups), asked)
 
 
 def _needs(unit: _Unit, ledger: Ledger, site: Site) -> Resources:
-    asked = [site.asks(run.dataset, run.model) for run in unit.runs]
-    memory = [_memory(run, ledger.past(run.path).memory, site) for run in unit.runs]
+    asked = [site.asks(cell.config.dataset, cell.config.model) for cell in unit.cells]
+    memory = [_memory(cell, ledger.past(cell.path).memory, site) for cell in unit.cells]
     return Resources(
         cpus=max(one.cpus for one in asked),
         memory_gb=max(memory),
@@ -205,6 +207,6 @@ def _needs(unit: _Unit, ledger: Ledger, site: Site) -> Resources:
     )
 
 
-def _memory(run: Run, times: int, site: Site) -> int:
-    asked = site.asks(run.dataset, run.model)
+def _memory(cell: Cell, times: int, site: Site) -> int:
+    asked = site.asks(cell.config.dataset, cell.config.model)
     return max(asked.memory_gb, min(site.ceiling, asked.more_memory(times)))

@@ -21,7 +21,7 @@ from stillhouse.cluster.policy import Decision, Terms, decide
 from stillhouse.cluster.scheduler import Header, QueuedJob, QueueFull, Scheduler
 from stillhouse.cluster.script import OUTPUT, Workplace, body
 from stillhouse.cluster.store import Store
-from stillhouse.cluster.view import Operations, life, outline, standing, taught
+from stillhouse.cluster.view import Operations, epoch_costs, taught
 from stillhouse.config.renamed import folder_of
 from stillhouse.rounds.survey import Survey
 
@@ -95,10 +95,9 @@ class Submitter:
             if c.config.teacher and (path := c.config.teacher_path)
         }
         ready, wrong = taught(seen, folders)
-        now = {cell.config.path: standing(cell.state) for cell in seen.cells}
         decision = decide(
-            outline(seen, self.operations),
-            now,
+            seen.cells,
+            epoch_costs(seen, self.operations),
             ready,
             jobs,
             live(jobs, queue),
@@ -155,17 +154,12 @@ def reconcile(
             store.identify(job, listed[job.name].id)
         if (ending := store.ending(job)) is None:
             own = [cells[path] for path in job.request.paths if path in cells]
-            signs = life(own)
-            traces = store.traces(job, max((heard for heard, _ in signs.values()), default=0.0))
+            traces = store.traces(job, max((cell.state.heartbeat for cell in own), default=0.0))
             alive = traces.exit is None and any(cell.state.name == "running" for cell in own)
             if not over(job, job.name in listed, traces, alive, time.time(), grace):
                 still.append(job)
                 continue
-            now = {
-                path: replace(standing(cells[path].state), memory=memory)
-                for path, (_, memory) in signs.items()
-            }
-            ending = judge(job, traces, now)
+            ending = judge(job, traces, {cell.path: cell.state for cell in own})
             store.close(job, ending)
         ledger.fold(job, ending)
         closed.append((job, ending))

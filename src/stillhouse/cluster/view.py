@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from stillhouse import data
-from stillhouse.cluster.jobs import Standing
-from stillhouse.cluster.policy import Run
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
-from stillhouse.rounds.schedule import cohorts
-from stillhouse.rounds.survey import Cell, Survey, own_teacher
+from stillhouse.rounds.survey import Survey
 from stillhouse.runs.files import file_hash
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.state import RunState
 
 Operations = Mapping[str, Mapping[str, int]]
 
 
-def outline(seen: Survey, operations: Operations | None = None) -> list[Run]:
-    """Return the runs of a round with the cost of an epoch of each.
+def epoch_costs(seen: Survey, operations: Operations) -> dict[str, float]:
+    """What an epoch of each run costs, by path, in multiplications.
 
-    `operations` are those of one image's forward pass, by dataset and network. If they are None,
-    the runs have no cost; only the submission order needs it.
+    `operations` are those of one image's forward pass, by dataset and network.
     """
-    group = {
-        cell.config.path: number
-        for number, cells in enumerate(cohorts(seen.cells))
-        for cell in cells
+    return {
+        cell.path: _epoch_cost(cell.config, operations[cell.config.dataset]) for cell in seen.cells
     }
-    runs = []
-    for cell in seen.cells:
-        run = cell.config
-        runs.append(
-            Run(
-                path=run.path,
-                dataset=run.dataset,
-                model=run.model,
-                group=group[run.path],
-                teacher=own_teacher(run),
-                epochs=run.training.epochs,
-                cost=_epoch_cost(run, operations[run.dataset]) if operations else 0.0,
-            )
-        )
-    return runs
 
 
 def _epoch_cost(run: RunConfig, operations: Mapping[str, int]) -> float:
@@ -52,17 +30,6 @@ def _epoch_cost(run: RunConfig, operations: Mapping[str, int]) -> float:
     images = run.training.train_images or spec.train_images - run.training.validation
     cost = operations[run.model] * (3 * images + spec.test_images)
     return float(cost + (operations[run.teacher.model] * images if run.teacher else 0))
-
-
-def standing(state: RunState) -> Standing:
-    """Return a run's state for the policy."""
-    return Standing(
-        state=state.name,
-        epoch=state.epoch,
-        reason=state.reason,
-        attempts=state.attempts,
-        code=state.code,
-    )
 
 
 def taught(seen: Survey, teachers: dict[str, RunFolder]) -> tuple[set[str], dict[str, str]]:
@@ -100,16 +67,3 @@ def weights_fault(folder: RunFolder) -> str:
     if not file.exists() or file_hash(file) != recorded:
         return f"the weights in {file} differ from the recorded ones"
     return ""
-
-
-def life(cells: Iterable[Cell]) -> dict[str, tuple[float, int]]:
-    """Return each run's last heartbeat, and the most memory recorded for its newest attempt."""
-    found = {}
-    for cell in cells:
-        attempts = cell.folder.attempts()
-        heard, memory = 0.0, 0
-        if attempts and cell.state.name != "unreadable":
-            status = attempts[-1].read_status()
-            heard, memory = status.get("heartbeat", 0.0), status.get("memory", 0)
-        found[cell.config.path] = (heard, memory)
-    return found

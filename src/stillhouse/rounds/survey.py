@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from stillhouse import data
@@ -30,6 +30,11 @@ class Cell:
     state: RunState
     teacher: RunState | None
     imported: bool = False
+
+    @cached_property
+    def path(self) -> str:
+        """The run's folder below `experiments/`."""
+        return self.config.path
 
     @property
     def ready(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from stillhouse.causes import OUT_OF_MEMORY
 from stillhouse.errors import RunError, code_of, describe, printable
 from stillhouse.runs.claim import alive
 from stillhouse.runs.folder import Attempt, RunFolder
@@ -22,7 +23,8 @@ class RunState:
     process is gone; resumable), `missing` (never started) or `unreadable`. `code` names the cause
     of an end for programs (see `causes`), `reason` for readers. `conflicts` are the contradictions
     in an imported run's records; `best` is its best test accuracy in percent if only that is
-    recorded; `status` is what a running attempt last wrote.
+    recorded; `status` is what a running attempt last wrote. `heartbeat` is when the newest attempt
+    last wrote its status (seconds since 1970), `memory` the most bytes that its process held.
     """
 
     name: Name
@@ -34,6 +36,18 @@ class RunState:
     conflicts: tuple[str, ...] = ()
     best: float | None = None
     status: Status | None = field(default=None, compare=False)
+    heartbeat: float = field(default=0.0, compare=False)
+    memory: int = field(default=0, compare=False)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether it stopped because the time allowed to its job was over."""
+        return self.name == "stopped" and self.code == "walltime"
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it failed for lack of memory."""
+        return self.name == "failed" and self.code in OUT_OF_MEMORY
 
 
 def state_of(folder: RunFolder, now: float | None = None) -> RunState:
@@ -60,34 +74,43 @@ def unreadable(error: RunError | OSError) -> RunState:
 
 def _derive(folder: RunFolder, now: float | None) -> RunState:
     attempts = folder.attempts()
-    if result := folder.completed():
-        return RunState(
-            "done", epoch=result["final"]["epoch"], result=result, attempts=len(attempts)
-        )
-    if not attempts:
+    result = folder.completed()
+    if not attempts and result is None:
         return RunState("missing")
-    newest = attempts[-1]
-    status = newest.read_status()
-    epoch = _epoch(attempts)
-    if status["state"] == "finished":
-        return RunState("lost", "its result.json is gone", epoch, None, len(attempts))
-    if (name := status["state"]) != "running":
-        return _ended(name, status, epoch, len(attempts))
-    if holder := alive(newest, now):
-        return RunState("running", holder, epoch, attempts=len(attempts), status=status)
-    return RunState(
-        "lost", "its process exited without recording a status", epoch, None, len(attempts)
+    status = attempts[-1].read_status() if attempts else Status(state="finished")
+    found = _named(attempts, status, result, now)
+    return replace(
+        found,
+        attempts=len(attempts),
+        heartbeat=status.get("heartbeat", 0.0),
+        memory=status.get("memory", 0),
     )
 
 
-def _ended(name: Name, status: Status, epoch: int, attempts: int) -> RunState:
+def _named(
+    attempts: list[Attempt], status: Status, result: Result | None, now: float | None
+) -> RunState:
+    """Return the state that the newest attempt's status and the run's result give."""
+    if result:
+        return RunState("done", epoch=result["final"]["epoch"], result=result)
+    epoch = _epoch(attempts)
+    if status["state"] == "finished":
+        return RunState("lost", "its result.json is gone", epoch)
+    if (name := status["state"]) != "running":
+        return _ended(name, status, epoch)
+    if holder := alive(attempts[-1], now):
+        return RunState("running", holder, epoch, status=status)
+    return RunState("lost", "its process exited without recording a status", epoch)
+
+
+def _ended(name: Name, status: Status, epoch: int) -> RunState:
     """Return the state that follows from an attempt's recorded end."""
     reason, conflicts = status.get("reason", ""), tuple(status.get("conflicts", ()))
     if "code" not in status:
         reason, conflicts = split_conflicts(reason)
     best = status.get("best_accuracy")
     code = status.get("code") or code_of_reason(reason)
-    return RunState(name, reason, epoch, None, attempts, code, conflicts, best)
+    return RunState(name, reason, epoch, code=code, conflicts=conflicts, best=best)
 
 
 def _epoch(attempts: list[Attempt]) -> int:

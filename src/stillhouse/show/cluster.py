@@ -15,7 +15,6 @@ from stillhouse.cluster.scheduler import QueuedJob, QueueError, Scheduler, no_li
 from stillhouse.cluster.script import OUTPUT
 from stillhouse.cluster.site import Site
 from stillhouse.cluster.store import Store
-from stillhouse.cluster.view import outline, standing
 from stillhouse.config.renamed import folder_of
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
@@ -97,24 +96,23 @@ def join(store: Store, noted: dict[str, Any], seen: Survey, copy: bool) -> Joine
     jobs = {path: job for job in store.jobs(ledger) for path in job.request.paths}
     listed = {job.name for job in queue} if queue is not None else None
     words = {}
-    for run, cell in zip(outline(seen), seen.cells, strict=True):
+    for cell in seen.cells:
         if cell.state.name == "done":
             continue
-        job = jobs.get(run.path)
+        job = jobs.get(cell.path)
         gone = job is not None and listed is not None and job.name not in listed
-        now = standing(cell.state)
-        why = obstacle(run, now, False, True, ledger, site)
+        why = obstacle(cell, False, True, ledger, site)
         if cell.state.name == "running":
-            words[run.path] = Word("running", _of(cell) + _where(cell))
+            words[cell.path] = Word("running", _of(cell) + _where(cell))
         elif job is not None and not gone:
-            words[run.path] = Word("queued", f"({job.id or job.name})")
+            words[cell.path] = Word("queued", f"({job.id or job.name})")
         elif why and why.kind in ("stuck", "out of memory"):
-            words[run.path] = Word(why.kind)
-            notes.append(f"{run.path}: {why.text}")
+            words[cell.path] = Word(why.kind)
+            notes.append(f"{cell.path}: {why.text}")
         elif cell.state.name in ("stopped", "lost"):
-            words[run.path] = Word("needs more", _of(cell))
+            words[cell.path] = Word("needs more", _of(cell))
         elif cell.state.name == "missing":
-            words[run.path] = Word("eligible" if cell.ready else "waiting for teacher")
+            words[cell.path] = Word("eligible" if cell.ready else "waiting for teacher")
     return Joined(words, notes)
 
 
