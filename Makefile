@@ -5,12 +5,16 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: contract same release demo test mutants storm check test-cluster simulate bench bench-analysis docs gpu format clean fuzz doctor-bench
 
-demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table
+demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
 	$(BIN)/stillhouse table rounds/digits.yaml --root demo
+	$(BIN)/stillhouse report rounds/digits.yaml --root demo
 
 test: .venv/ready          ## the default tests
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+browser:                   ## install Debian's chromium, which the tests of the report's page use
+	command -v chromium || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
 contract: .venv/ready      ## every method and network in every precision between every pair (hours on one core)
 	$(BIN)/pytest -n 2 -m "product or not product" tests/training/contract
