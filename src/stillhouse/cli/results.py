@@ -25,9 +25,10 @@ from stillhouse.cli.options import (
 )
 from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import unknown_name
+from stillhouse.show.figures import FIGURES as FROM_TABLES
 
 SHOWN_DIGITS = 16
-FIGURES = ("accuracy",)
+FIGURES = ("accuracy", *FROM_TABLES)
 
 
 class Style(StrEnum):
@@ -353,24 +354,24 @@ def analyze(
     ] = None,
     accuracy: AccuracyOption = None,
     jobs: JobsOption = None,
-    format: Annotated[Picture, typer.Option(help="How figures are written.")] = Picture.png,
+    format: Annotated[
+        Picture | None, typer.Option(help="How figures are written (default: all three).")
+    ] = None,
 ) -> None:
     """Write a round's tables and figures: accuracies, and what the extracted layers have in common.
 
     Tables are of the whole round; those of layers need `stillhouse extract`. With --figure only
-    figures are drawn.
+    figures are drawn, from the tables that are there. Beside each picture stand the plotted values
+    (.csv) and a caption (.md).
 
     Example: stillhouse analyze rounds/digits.yaml --figure accuracy --format pdf
     """
     os.environ["MPLBACKEND"] = "agg"  # with an unknown one matplotlib is not even imported
-    from stillhouse import data
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import part, survey
     from stillhouse.show.analyze import analyze_table
-    from stillhouse.show.figures.accuracy import accuracy_figure
-    from stillhouse.show.figures.style import save
+    from stillhouse.show.figures.from_tables import read_tables, write_accuracy, write_figures
     from stillhouse.show.results import which_epoch
-    from stillhouse.stats.arms import arms
 
     for name in figure or ():
         if name not in FIGURES:
@@ -383,11 +384,14 @@ def analyze(
         show(transfer, Format.rich)
         for file in files:
             say(str(file))
-    folder = out or workspace.root / "analysis" / f"experiment_{loaded.round}" / "figures"
+    home = workspace.root / "analysis" / f"experiment_{loaded.round}"
+    folder, kinds = out or home / "figures", [format] if format else list(Picture)
     folder.mkdir(parents=True, exist_ok=True)
-    for dataset in seen.round.datasets:
-        path = folder / f"{loaded.round}-{dataset}-accuracy.{format}"
-        title = f"{data.spec(dataset, loaded.files).label}, round {loaded.round}"
-        save(accuracy_figure(title, arms(seen, dataset, which)), path)
-        say(str(path))
+    if "accuracy" in (figure or FIGURES):
+        for picture in write_accuracy(seen, which, folder, kinds):
+            say(str(picture))
+    if names := [name for name in FROM_TABLES if name in (figure or FIGURES)]:
+        tables = read_tables(home / "tables", loaded)
+        for written in write_figures(tables, seen.round.datasets, names, folder, kinds):
+            say(str(written))
     follow(again("table", round_, root))
