@@ -10,7 +10,7 @@ from stillhouse.stats.transfer import transfer_frame
 
 OWN = {0: 0.9, 1: 0.8, 2: 0.85}
 PURE = {0: 0.5, 1: 0.6, 2: 0.55}
-OTHERS = {0: (0.7, 0.6), 1: (0.5, 0.7), 2: (0.65, 0.55)}
+OTHERS = {0: (0.7, 0.3), 1: (0.5, 0.7), 2: (0.65, 0.55)}
 
 
 def run(method: str, model: str, seed: int, valid: bool = True) -> dict[str, Any]:
