@@ -85,8 +85,8 @@ def cached(folder: Path, name: str) -> Tables | None:
 
 def run(
     wanted: Sequence[tuple[str, Task]], folder: Path, jobs: int, progress: Progress
-) -> Iterator[Tables]:
-    """Compute tasks given with their keys; each is in the cache before it is yielded.
+) -> Iterator[tuple[str, Tables]]:
+    """Compute tasks given with their keys; yield each, once it is in the cache, in any order.
 
     Raises RunError if a file of representations is damaged, or a process was ended.
     """
@@ -101,16 +101,19 @@ def run(
 
     if jobs == 1 or len(wanted) < 2:
         for name, task in wanted:
-            yield _compute(folder, name, task)
+            yield name, _compute(folder, name, task)
             note(task)
         return
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start, (os.getpid(),))
     try:
         with _one_thread():
-            futures = {pool.submit(_compute, folder, name, task): task for name, task in wanted}
+            futures = {
+                pool.submit(_compute, folder, name, task): (name, task) for name, task in wanted
+            }
         for future in as_completed(futures):
-            yield future.result()
-            note(futures[future])
+            name, task = futures[future]
+            yield name, future.result()
+            note(task)
     except BrokenProcessPool as error:
         raise RunError(
             "a process that computed measures was ended, as by a kernel whose memory is full",

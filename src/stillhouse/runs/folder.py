@@ -15,6 +15,7 @@ experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
     predictions.safetensors  the class predicted for every test image, int16, in row order
     result.json          written once: the only mark of completion
     own_loss.json        what `stillhouse verify --losses` measured
+    representations.safetensors, extracted.json    what `stillhouse extract` recorded
 
 What a run ends with is first written into the attempt's folder. `result.json` names the attempt
 that completed the run, and only then are that attempt's files moved up.

@@ -88,22 +88,17 @@ def _computed(
     known = networks(stored)
     names = [measure.name for measure in REGISTRY.values() if measure.default]
     folder = workspace.root / "analysis" / FOLDER
-    wanted, tables = [], Tables()
-    for task in tasks(known, names):
-        name = key(task, known)
-        if (before := cached(folder, name)) is None:
-            wanted.append((name, task))
-        else:
-            _add(tables, before)
+    keys = {key(task, known): task for task in tasks(known, names)}
+    found = {name: cached(folder, name) for name in keys}
+    wanted = [(name, task) for name, task in keys.items() if found[name] is None]
     log(f"networks: {len(stored)}; arms to compute: {len(wanted)}")
-    for computed in run(wanted, folder, jobs or os.cpu_count() or 1, ShareProgress(log)):
-        _add(tables, computed)
+    found |= run(wanted, folder, jobs or os.cpu_count() or 1, ShareProgress(log))
+    tables = Tables()
+    for name in keys:  # in the order of the round, whatever was computed first
+        if one := found[name]:
+            tables.measures += one.measures
+            tables.pairs += one.pairs
     return tables
-
-
-def _add(tables: Tables, more: Tables) -> None:
-    tables.measures += more.measures
-    tables.pairs += more.pairs
 
 
 def _order(row: Mapping[str, Any]) -> tuple[str, ...]:
