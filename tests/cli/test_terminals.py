@@ -46,7 +46,7 @@ COMMANDS = (
     "cluster retry tiny",
     "reset --unlock tiny",
     f"verify {LOGIT}/0 --steps 0 --device cpu",
-    "run tiny --device cpu --jobs 1 --data-root nowhere",
+    "run tiny --device cpu --jobs 1 --data-root nowhere --only method=pure,seed=1",
     "plan --try tiny --device cpu --only seed=7",
     "verify --losses tiny --device cpu --only seed=7",
     "import nöwhere→ --as x",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from stillhouse.fields import Where
 MAX_BYTES = 100_000
 MAX_DEPTH = 32
 TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
+LONG_KEY = re.compile(r"[\s\[]*(?:[\w-]+\s*\.\s*){1000}")
 TOO_LARGE = "a whole number of more than 64 bits"
 
 
@@ -27,6 +29,7 @@ def read_toml(path: Path) -> Source:
         if len(raw) > MAX_BYTES:
             raise ConfigError(f"{path} is too large", f"expected at most {MAX_BYTES:,} bytes")
         text = raw.decode("utf-8").replace("\r\n", "\n")
+        _refuse_long_keys(path, text)
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from error
@@ -40,6 +43,13 @@ def read_toml(path: Path) -> Source:
         if what:
             raise ConfigError(f"{path}:{source.line(where)}: {what}", "write a plain value")
     return source
+
+
+def _refuse_long_keys(path: Path, text: str) -> None:
+    """Raise ConfigError for a key of very many parts: tomllib's time grows with their square."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if LONG_KEY.match(line):
+            raise ConfigError(f"{path}:{number}: {TOO_DEEP}", "write a plain value")
 
 
 def _unusable(path: Path, text: str) -> ConfigError:
