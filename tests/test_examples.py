@@ -21,7 +21,7 @@ from stillhouse.rounds.survey import survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.results import seed_tables
 from stillhouse.training.contract.file import METHOD_CHECKS
-from stillhouse.training.contract.stand import MethodCase
+from stillhouse.training.contract.setup import MethodCase
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ROUND = EXAMPLES / "own_round.yaml"
@@ -63,19 +63,19 @@ def test_the_memory_keeps_the_contract(check: str) -> None:
 
 
 def test_the_memory_holds_the_mean_of_what_the_teacher_said_of_an_image() -> None:
-    stand = own_memory().stand()
-    student = stand.look(stand.student)
-    taught = stand.look(stand.teacher)
+    setup = own_memory().setup()
+    student = setup.look(setup.student)
+    taught = setup.look(setup.teacher)
     plain = kd_loss(student.logits, taught.logits, 4.0)
     changed = Outputs(taught.logits * 3, {})
     mean = kd_loss(student.logits, taught.logits * 2, 4.0)
-    first, second = (stand.method.terms(student, t, stand.batch)["kd"] for t in (taught, changed))
+    first, second = (setup.method.terms(student, t, setup.batch)["kd"] for t in (taught, changed))
     torch.testing.assert_close(torch.stack([first, second]), torch.stack([plain, mean]))
-    answers = stand.method.get_buffer("answers")
-    assert torch.equal(answers.any(dim=1).nonzero().flatten(), stand.batch.ids)
-    torch.testing.assert_close(answers[stand.batch.ids], taught.logits * 2)
-    stand.method.eval().terms(student, taught, stand.batch)
-    assert int(stand.method.get_buffer("views").max()) == 2
+    answers = setup.method.get_buffer("answers")
+    assert torch.equal(answers.any(dim=1).nonzero().flatten(), setup.batch.ids)
+    torch.testing.assert_close(answers[setup.batch.ids], taught.logits * 2)
+    setup.method.eval().terms(student, taught, setup.batch)
+    assert int(setup.method.get_buffer("views").max()) == 2
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stillhouse.training.contract.stand import MethodCase
+from stillhouse.training.contract.setup import MethodCase
 
 CASES = [
     MethodCase("pure"),

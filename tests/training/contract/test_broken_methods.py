@@ -9,8 +9,8 @@ import pytest
 
 from stillhouse.plugin import read_plugin
 from stillhouse.training.contract.file import METHOD_CHECKS
-from stillhouse.training.contract.stand import MethodCase
-from stillhouse.training.contract.verdict import judge
+from stillhouse.training.contract.setup import MethodCase
+from stillhouse.training.contract.verdict import run_checks
 
 SOUND = '''
 import copy, random, torch
@@ -238,7 +238,7 @@ def verdict(folder: Path, text: str, check: str) -> str:
     path = folder / "bent.py"
     path.write_text(text)
     case = MethodCase("bent", (read_plugin(path),))
-    (found,) = judge({check: METHOD_CHECKS[check]}, case)
+    (found,) = run_checks({check: METHOD_CHECKS[check]}, case)
     return found.reason
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from stillhouse.plugin import read_plugin
 from stillhouse.training.contract.dataset import CHECKS, DataCase
-from stillhouse.training.contract.verdict import judge
+from stillhouse.training.contract.verdict import run_checks
 
 SOUND = """
 import torch
@@ -69,7 +69,7 @@ def verdict(folder: Path, text: str, check: str) -> str:
     path = folder / "bent_digits.py"
     path.write_text(text)
     case = DataCase("bent_digits", folder, (read_plugin(path),))
-    (found,) = judge({check: CHECKS[check]}, case)
+    (found,) = run_checks({check: CHECKS[check]}, case)
     return found.reason
 
 

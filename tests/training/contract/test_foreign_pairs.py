@@ -13,7 +13,7 @@ import pytest
 from stillhouse.data.specs import SPECS
 from stillhouse.plugin import read_plugin
 from stillhouse.training.contract import model
-from stillhouse.training.contract.runs import RECIPE, Bench
+from stillhouse.training.contract.runs import RECIPE, ShortRuns
 from training.contract.cases import CASES
 
 HERE = Path(__file__).parent
@@ -33,9 +33,11 @@ def numbers(value: Any) -> Iterator[float]:
 @pytest.mark.parametrize("pair", [("ResNet112", "mobilenet_v2"), ("mobilenet_v2", "ResNet112")])
 def test_every_method_and_control_takes_its_steps(pair: tuple[str, str], tmp_path: Path) -> None:
     """Two steps in the loop, as a cohort: the guard refuses a gradient that is not finite."""
-    bench = Bench(tmp_path, *pair, dataset="digits32", recipe=RECIPE_32, files=(MOBILENET, DIGITS))
-    bench.train_teachers()
-    for case, outcome in zip(CASES, bench.outcomes("runs", CASES), strict=True):
+    runs = ShortRuns(
+        tmp_path, *pair, dataset="digits32", recipe=RECIPE_32, files=(MOBILENET, DIGITS)
+    )
+    runs.train_teachers()
+    for case, outcome in zip(CASES, runs.outcomes("runs", CASES), strict=True):
         (record,) = outcome["records"].values()
         assert record["update_ratio"] > 0, case
         assert record["gradients"]["norm"] > 0, case

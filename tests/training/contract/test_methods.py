@@ -7,7 +7,7 @@ import torch
 
 from stillhouse import methods
 from stillhouse.training.contract import declaration, hostile, loss
-from stillhouse.training.contract.stand import EPOCHS, MethodCase
+from stillhouse.training.contract.setup import EPOCHS, MethodCase
 from training.contract.cases import CASES, case_id
 
 SLOW = {"vid": 0.999}  # a constant, log 5 / 2 for each pair, is most of the loss
@@ -27,12 +27,12 @@ def test_contract(case: MethodCase, check: str) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if case.taught], ids=case_id)
 def test_terms_go_down_when_only_they_are_trained(case: MethodCase) -> None:
     """Each distillation loss, followed alone for some steps, falls: its gradient is its own."""
-    stand = case.stand()
-    parameters = [*stand.student.parameters(), *stand.method.parameters()]
+    setup = case.setup()
+    parameters = [*setup.student.parameters(), *setup.method.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=1e-3)
     history = []
     for _ in range(15):
-        terms = stand.terms(stand.student(stand.batch.images))
+        terms = setup.terms(setup.student(setup.batch.images))
         total = torch.stack([value for name, value in terms.items() if name != "ce"]).sum()
         optimizer.zero_grad()
         torch.autograd.backward(total)
@@ -43,8 +43,8 @@ def test_terms_go_down_when_only_they_are_trained(case: MethodCase) -> None:
 
 def test_a_step_of_the_contract_is_one_of_the_loop() -> None:
     """The trainee stands in the epoch it was put into, one step on, and learns at its rate."""
-    stand = MethodCase("logit").stand()
-    trainee = stand.trainee()
-    stand.step(trainee, EPOCHS - 1)
+    setup = MethodCase("logit").setup()
+    trainee = setup.trainee()
+    setup.step(trainee, EPOCHS - 1)
     assert trainee.position == (EPOCHS - 1, 1)
     assert 0 < trainee.optimizer.param_groups[0]["lr"] < trainee.config.training.learning_rate

@@ -10,8 +10,8 @@ from stillhouse import models
 from stillhouse.data.specs import SPECS
 from stillhouse.plugin import read_plugin
 from stillhouse.training.contract.model import CHECKS, ModelCase
-from stillhouse.training.contract.stand import odd_file
-from stillhouse.training.contract.verdict import judge
+from stillhouse.training.contract.setup import unusual_network_file
+from stillhouse.training.contract.verdict import run_checks
 
 SOUND = """
 import torch
@@ -161,7 +161,7 @@ def build(classes, channels):
 SMALL = [
     "ResNet20",
     "ResNetBaby",
-    "odd",
+    "unusual_network",
     "wrn_16_1",
     "vgg8",
     "MobileNetV2",
@@ -176,14 +176,14 @@ def verdict(folder: Path, text: str, check: str) -> str:
     path = folder / "bent_network.py"
     path.write_text(text)
     case = ModelCase("bent_network", (read_plugin(path),))
-    (found,) = judge({check: CHECKS[check]}, case)
+    (found,) = run_checks({check: CHECKS[check]}, case)
     return found.reason
 
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", [*SMALL, *(pytest.param(n, marks=PRODUCT) for n in LARGE)])
 def test_contract(name: str, check: str) -> None:
-    CHECKS[check](ModelCase(name, (odd_file(),), SPECS["Digits"]))
+    CHECKS[check](ModelCase(name, (unusual_network_file(),), SPECS["Digits"]))
 
 
 def test_a_small_network_of_every_family_is_checked_by_default() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from stillhouse.plugin import read_plugin
 from stillhouse.training.contract import model
 from stillhouse.training.contract.model import ModelCase
-from stillhouse.training.contract.verdict import Bug, Verdict, bugs, judge
+from stillhouse.training.contract.verdict import Bug, Verdict, bugs, run_checks
 
 
 def test_checks_are_grouped_by_line_or_by_reason() -> None:
@@ -34,7 +34,7 @@ def test_the_line_is_the_users_however_deep_the_error_arose(tmp_path: Path) -> N
     (line,) = [n for n, row in enumerate(path.read_text().splitlines(), 1) if "(2, 3, 4)" in row]
     case = ModelCase("own_model", (read_plugin(path),))
     checks = {name: model.CHECKS[name] for name in [*model.CHECKS][:3]}
-    first, second, third = judge(checks, case)
+    first, second, third = run_checks(checks, case)
     assert first.line == second.line == f"{path}:{line}"
     assert first.reason.startswith("IndexError: Dimension out of range")
     assert (third.reason, third.line) == ("", "")

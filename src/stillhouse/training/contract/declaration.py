@@ -9,8 +9,8 @@ from typing import get_args
 from stillhouse import methods
 from stillhouse.methods.base import Card, MethodConfig, Need, TaughtBy
 from stillhouse.methods.objective import Total, coefficients
-from stillhouse.training.contract.stand import EPOCHS, MethodCase
-from stillhouse.training.contract.verdict import Broken, require
+from stillhouse.training.contract.setup import EPOCHS, MethodCase
+from stillhouse.training.contract.verdict import CheckFailed, require
 
 
 def label_and_taught_by_are_literals(case: MethodCase) -> None:
@@ -40,7 +40,7 @@ def the_card_is_filled_in(case: MethodCase) -> None:
     """The card has a formula and layers; hazards are sentences."""
     card = getattr(case.kind, "card", None)
     if not isinstance(card, Card):
-        raise Broken("it has no card", 'give the class card = Card("formula", "layers", ())')
+        raise CheckFailed("it has no card", 'give the class card = Card("formula", "layers", ())')
     for name, text in (("formula", card.formula), ("layers", card.layers)):
         require(bool(text.strip()), f"the card's {name} is empty")
     hazards = not isinstance(card.hazards, str) and all(card.hazards)
@@ -72,15 +72,15 @@ def the_config_has_defaults_and_survives_json(case: MethodCase) -> None:
 
 def weights_name_exactly_the_terms(case: MethodCase) -> None:
     """Weights name exactly the terms, in every epoch and for every total."""
-    stand = case.stand()
-    terms = stand.terms(stand.look(stand.student)).keys()
-    reference = case.kind.reference(stand.method.config)
+    setup = case.setup()
+    terms = setup.terms(setup.look(setup.student)).keys()
+    reference = case.kind.reference(setup.method.config)
     totals: tuple[Total, ...] = ("reference", "convex", "additive")
     for total in totals if reference.ce else totals[:1]:
         chosen = coefficients(reference, total, None)
         for epochs in (1, 2, EPOCHS):
             for epoch in range(epochs):
-                weights = stand.method.weights(chosen, epoch, epochs)
+                weights = setup.method.weights(chosen, epoch, epochs)
                 require(
                     weights.keys() == terms,
                     f"the terms are {sorted(terms)}, but the weights in epoch {epoch + 1} of "

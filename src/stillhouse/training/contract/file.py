@@ -8,8 +8,8 @@ from pathlib import Path
 from stillhouse import data
 from stillhouse.plugin import Plugin
 from stillhouse.training.contract import dataset, declaration, hostile, loss, model, runs
-from stillhouse.training.contract.stand import MethodCase
-from stillhouse.training.contract.verdict import Verdict, judge
+from stillhouse.training.contract.setup import MethodCase
+from stillhouse.training.contract.verdict import Verdict, run_checks
 
 METHOD_CHECKS = declaration.CHECKS | loss.CHECKS | hostile.CHECKS | runs.CHECKS
 
@@ -23,9 +23,9 @@ def check_file(file: Plugin, data_root: Path, images: str) -> Iterator[Verdict]:
     files = (file,)
     match file.kind:
         case "method":
-            yield from judge(METHOD_CHECKS, MethodCase(file.name, files))
+            yield from run_checks(METHOD_CHECKS, MethodCase(file.name, files))
         case "model":
             spec = data.spec(images)
-            yield from judge(model.CHECKS, model.ModelCase(file.name, files, spec))
+            yield from run_checks(model.CHECKS, model.ModelCase(file.name, files, spec))
         case "dataset":
-            yield from judge(dataset.CHECKS, dataset.DataCase(file.name, data_root, files))
+            yield from run_checks(dataset.CHECKS, dataset.DataCase(file.name, data_root, files))

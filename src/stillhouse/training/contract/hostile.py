@@ -13,7 +13,7 @@ from stillhouse.config.schema import Precision
 from stillhouse.data.base import Batch
 from stillhouse.models.base import Outputs
 from stillhouse.training.contract.loss import PRECISIONS
-from stillhouse.training.contract.stand import MethodCase
+from stillhouse.training.contract.setup import MethodCase
 from stillhouse.training.contract.verdict import require
 
 SATURATED = 1e4
@@ -83,13 +83,13 @@ def gradients_stay_finite(case: MethodCase, hostile: Hostile) -> None:
 def _step(
     case: MethodCase, hostile: Hostile, precision: Precision, student: bool, teacher: bool
 ) -> None:
-    stand = case.stand()
-    stand.batch = hostile.batch(stand.batch)
-    for network, spoiled in ((stand.student, student), (stand.teacher, teacher)):
+    setup = case.setup()
+    setup.batch = hostile.batch(setup.batch)
+    for network, spoiled in ((setup.student, student), (setup.teacher, teacher)):
         if spoiled:
             network.register_forward_hook(lambda module, images, given: hostile.outputs(given))
-    trainee = stand.trainee(precision)
-    stand.step(trainee)
+    trainee = setup.trainee(precision)
+    setup.step(trainee)
     gradients = [p.grad for p in trainee.parameters if p.grad is not None]
     finite = all(bool(gradient.isfinite().all()) for gradient in gradients)
     require(finite, f"{precision}: a gradient is not finite")

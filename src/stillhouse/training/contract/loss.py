@@ -13,15 +13,15 @@ from torch import Tensor
 
 from stillhouse.config.schema import Precision
 from stillhouse.models.base import Outputs
-from stillhouse.training.contract.stand import EPOCHS, PAIRS, MethodCase, Stand, weights
+from stillhouse.training.contract.setup import EPOCHS, PAIRS, MethodCase, Setup, weights
 from stillhouse.training.contract.verdict import require
 
 
 def terms_are_finite_float32_scalars(case: MethodCase) -> None:
     """Terms are finite float32 scalars; cross entropy too, which a method may replace."""
     for pair in PAIRS:
-        stand = case.stand(pair)
-        for name, term in stand.terms(stand.look(stand.student)).items():
+        setup = case.setup(pair)
+        for name, term in setup.terms(setup.look(setup.student)).items():
             require(
                 isinstance(term, Tensor) and term.dtype == torch.float32 and term.dim() == 0,
                 f"the term '{name}' is {_describe(term)}, not a float32 scalar",
@@ -32,9 +32,9 @@ def terms_are_finite_float32_scalars(case: MethodCase) -> None:
 
 def every_term_reaches_the_student(case: MethodCase) -> None:
     """Every term has a gradient in the student; otherwise it teaches nothing."""
-    stand = case.stand()
-    parameters = [*stand.student.parameters()]
-    for name, term in stand.terms(stand.student(stand.batch.images)).items():
+    setup = case.setup()
+    parameters = [*setup.student.parameters()]
+    for name, term in setup.terms(setup.student(setup.batch.images)).items():
         reached = term.requires_grad and any(
             g is not None and bool(g.any())
             for g in torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
@@ -50,22 +50,22 @@ def the_teacher_is_left_as_it_was(case: MethodCase) -> None:
     """The teacher's weights, statistics and mode are unchanged; the method holds no part of it."""
     if not case.taught:
         return
-    stand = case.stand()
-    before = weights(case.stand().teacher)
-    trainee = stand.trainee()
+    setup = case.setup()
+    before = weights(case.setup().teacher)
+    trainee = setup.trainee()
     for epoch in range(EPOCHS):
-        stand.step(trainee, epoch)
-    for name, value in stand.teacher.state_dict().items():
+        setup.step(trainee, epoch)
+    for name, value in setup.teacher.state_dict().items():
         require(torch.equal(value, before[name]), f"the teacher's {name} changed")
     require(
-        not any(p.requires_grad or p.grad is not None for p in stand.teacher.parameters()),
+        not any(p.requires_grad or p.grad is not None for p in setup.teacher.parameters()),
         "the teacher's parameters take gradients",
         "do not change the network given to bind_teacher",
     )
-    modes = any(part.training for part in stand.teacher.modules())
+    modes = any(part.training for part in setup.teacher.modules())
     require(not modes, "the teacher is no longer in eval mode", "do not change its mode")
-    taught = {id(value) for value in (*stand.teacher.parameters(), *stand.teacher.buffers())}
-    for name, value in (*stand.method.named_parameters(), *stand.method.named_buffers()):
+    taught = {id(value) for value in (*setup.teacher.parameters(), *setup.teacher.buffers())}
+    for name, value in (*setup.method.named_parameters(), *setup.method.named_buffers()):
         require(
             id(value) not in taught,
             f"the method's {name} is the teacher's own and would be saved with it",
@@ -75,14 +75,14 @@ def the_teacher_is_left_as_it_was(case: MethodCase) -> None:
 
 def a_step_trains(case: MethodCase, pair: str, precision: Precision) -> None:
     """A step of the loop changes the student, and every value stays finite."""
-    stand = case.stand(pair)
-    before = weights(stand.student)
-    stand.step(stand.trainee(precision))
+    setup = case.setup(pair)
+    before = weights(setup.student)
+    setup.step(setup.trainee(precision))
     moved = [
-        name for name, p in stand.student.named_parameters() if not torch.equal(p, before[name])
+        name for name, p in setup.student.named_parameters() if not torch.equal(p, before[name])
     ]
     require(bool(moved), "a step changes no weight of the student")
-    for name, p in stand.student.named_parameters():
+    for name, p in setup.student.named_parameters():
         for what, value in (("weight", p), ("gradient", p.grad)):
             finite = value is None or bool(value.isfinite().all())
             require(finite, f"the {what} of {name} is not finite")
@@ -90,12 +90,12 @@ def a_step_trains(case: MethodCase, pair: str, precision: Precision) -> None:
 
 def a_run_trains_every_layer(case: MethodCase) -> None:
     """After a step in each epoch every trainable weight has changed, and no frozen one."""
-    stand = case.stand()
-    parts = {"the student's": stand.student, "the method's": stand.method}
+    setup = case.setup()
+    parts = {"the student's": setup.student, "the method's": setup.method}
     before = {whose: weights(part) for whose, part in parts.items()}
-    trainee = stand.trainee()
+    trainee = setup.trainee()
     for epoch in range(EPOCHS):
-        stand.step(trainee, epoch)
+        setup.step(trainee, epoch)
     for whose, part in parts.items():
         for name, p in part.named_parameters():
             moved = not torch.equal(p, before[whose][name])
@@ -108,11 +108,11 @@ def a_run_trains_every_layer(case: MethodCase) -> None:
 
 def the_same_seed_draws_the_same(case: MethodCase) -> None:
     """All random numbers come from torch's global generator, seeded before each step."""
-    first = case.stand()
+    first = case.setup()
     expected = _seeded(first, first.look(first.student))
     random.random()
     np.random.rand()
-    again = case.stand()
+    again = case.setup()
     found = _seeded(again, again.look(again.student))
     hint = "use only torch's global generator"
     _require_equal(expected, found, "differs between two calls with the same seed", hint)
@@ -120,29 +120,29 @@ def the_same_seed_draws_the_same(case: MethodCase) -> None:
 
 def its_state_survives_a_file(case: MethodCase) -> None:
     """The state that determines the terms is in `state_dict`, as plain tensors."""
-    stand = case.stand()
-    for name, value in stand.method.state_dict().items():
+    setup = case.setup()
+    for name, value in setup.method.state_dict().items():
         tensor = isinstance(value, Tensor)
         require(tensor, f"state_dict holds {name}, a {type(value).__name__}", "use only tensors")
-    trainee = stand.trainee()
+    trainee = setup.trainee()
     for epoch in range(2):
-        stand.step(trainee, epoch)
-    state = {name: value.contiguous() for name, value in stand.method.state_dict().items()}
+        setup.step(trainee, epoch)
+    state = {name: value.contiguous() for name, value in setup.method.state_dict().items()}
     loaded = safetensors.torch.load(safetensors.torch.save(state))
-    fresh = case.stand()
+    fresh = case.setup()
     fresh.method.load_state_dict(loaded)
-    outputs = stand.look(stand.student)
+    outputs = setup.look(setup.student)
     _require_equal(
-        _seeded(stand, outputs),
+        _seeded(setup, outputs),
         _seeded(fresh, outputs),
         "differs after the state was saved and loaded",
         "keep what changes in training in parameters or in buffers (register_buffer)",
     )
 
 
-def _seeded(stand: Stand, outputs: Outputs) -> dict[str, Tensor]:
+def _seeded(setup: Setup, outputs: Outputs) -> dict[str, Tensor]:
     torch.manual_seed(5)
-    return stand.terms(outputs)
+    return setup.terms(outputs)
 
 
 def _require_equal(

@@ -18,8 +18,8 @@ from stillhouse.data.specs import SPECS, DatasetSpec
 from stillhouse.models.base import Network, Outputs, looks_channels_last
 from stillhouse.plugin import Files
 from stillhouse.training.contract.loss import PRECISIONS
-from stillhouse.training.contract.stand import CPU, weights
-from stillhouse.training.contract.verdict import Broken, require
+from stillhouse.training.contract.setup import CPU, weights
+from stillhouse.training.contract.verdict import CheckFailed, require
 from stillhouse.training.health_checks import STUCK_STEPS
 from stillhouse.training.precision import autocast, make_scaler
 
@@ -184,7 +184,7 @@ def _step(network: Network, case: ModelCase, precision: Precision) -> None:
         scaler.update()
         if scaler.get_scale() >= before:
             return
-    raise Broken(f"the gradient scaler skipped {STUCK_STEPS} steps in a row")
+    raise CheckFailed(f"the gradient scaler skipped {STUCK_STEPS} steps in a row")
 
 
 def _require_close(found: Tensor, expected: Tensor, broken: str) -> None:

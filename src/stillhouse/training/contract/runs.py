@@ -16,8 +16,8 @@ from stillhouse.plugin import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.state import state_of
 from stillhouse.training.cohort import open_cohort
-from stillhouse.training.contract.stand import CPU, DATASET, MethodCase
-from stillhouse.training.contract.verdict import Broken
+from stillhouse.training.contract.setup import CPU, DATASET, MethodCase
+from stillhouse.training.contract.verdict import CheckFailed
 from stillhouse.training.loop import train
 from stillhouse.training.reopen import Place
 from stillhouse.training.stop import Stop
@@ -50,7 +50,7 @@ class StopAfter(Stop):
 
 
 @dataclass(frozen=True)
-class Bench:
+class ShortRuns:
     """The folders of short runs of one pair of networks: each `into` is a folder of experiments.
 
     `files` are the custom components that the pair and the dataset need.
@@ -68,8 +68,8 @@ class Bench:
     ) -> list[Outcome]:
         """Train the cases as one cohort, stopped after so many steps each time; return the results.
 
-        Those with another teacher (the student's own kind) are a separate cohort. Raises Broken
-        with the reason if one fails.
+        Those with another teacher (the student's own kind) are a separate cohort. Raises
+        CheckFailed with the reason if one fails.
         """
         configs = [self._config(case, number) for number, case in enumerate(cases)]
         for teacher in dict.fromkeys(config.teacher for config in configs):
@@ -89,11 +89,11 @@ class Bench:
         complaints: list[str] = []
         cohort = open_cohort(configs, place, complaints.append)
         if complaints:
-            raise Broken("; ".join(complaints))
+            raise CheckFailed("; ".join(complaints))
         train(cohort, StopAfter(steps), lambda trainee, record: None)
         if cohort.failures:
             states = [state_of(self._folder(into, config)) for config in configs]
-            raise Broken("; ".join(state.reason for state in states if state.name == "failed"))
+            raise CheckFailed("; ".join(state.reason for state in states if state.name == "failed"))
 
     def _folder(self, into: str, config: RunConfig) -> RunFolder:
         return RunFolder(self.root / into / config.path)
@@ -126,9 +126,9 @@ class Bench:
 
 
 def require_same(first: Outcome, second: Outcome, what: str) -> None:
-    """Raise Broken with the first difference unless two runs are bit-identical."""
+    """Raise CheckFailed with the first difference unless two runs are bit-identical."""
     for field, was, now in difference(first, second):
-        raise Broken(
+        raise CheckFailed(
             f"{what}: {field} is {was} and {now}",
             "what a method remembers is in its parameters or buffers, what it draws comes from "
             "torch's global generator, and it keeps nothing outside of itself",
@@ -138,20 +138,20 @@ def require_same(first: Outcome, second: Outcome, what: str) -> None:
 def a_run_in_a_cohort_is_the_run_alone(case: MethodCase) -> None:
     """A run is the same beside a pure student and a distilled one."""
     with TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
-        bench.train_teachers()
+        runs = ShortRuns(Path(folder))
+        runs.train_teachers()
         company = [case, MethodCase("pure"), MethodCase("logit")]
-        together = bench.outcomes("together", company)[0]
-        require_same(together, bench.outcomes("alone", [case])[0], "in a cohort and alone")
+        together = runs.outcomes("together", company)[0]
+        require_same(together, runs.outcomes("alone", [case])[0], "in a cohort and alone")
 
 
 def a_resumed_run_is_the_uninterrupted_one(case: MethodCase) -> None:
     """A run is the same if stopped in the middle of its first and second epoch."""
     with TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
-        bench.train_teachers()
-        whole = bench.outcomes("whole", [case])[0]
-        resumed = bench.outcomes("resumed", [case], stops=(1, 3))[0]
+        runs = ShortRuns(Path(folder))
+        runs.train_teachers()
+        whole = runs.outcomes("whole", [case])[0]
+        resumed = runs.outcomes("resumed", [case], stops=(1, 3))[0]
         require_same(whole, resumed, "uninterrupted and resumed")
 
 
@@ -159,7 +159,7 @@ def _outcome(folder: RunFolder) -> Outcome:
     """Return everything of a completed run that must be bit-identical when repeated."""
     result = folder.completed()
     if result is None:
-        raise Broken(f"the run is {state_of(folder).name}: {state_of(folder).reason}")
+        raise CheckFailed(f"the run is {state_of(folder).name}: {state_of(folder).reason}")
     lines = (folder.path / "metrics.jsonl").read_text().splitlines()
     records = {str(number): json.loads(line) for number, line in enumerate(lines, start=1)}
     for record in records.values():

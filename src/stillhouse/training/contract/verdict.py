@@ -22,7 +22,7 @@ class Case(Protocol):
 Subject = TypeVar("Subject", bound=Case)
 
 
-class Broken(StillhouseError):
+class CheckFailed(StillhouseError):
     """A broken rule of the contract."""
 
 
@@ -48,12 +48,14 @@ class Bug:
 
 
 def require(kept: bool, broken: str, hint: str = "") -> None:
-    """Raise Broken unless a rule is kept."""
+    """Raise CheckFailed unless a rule is kept."""
     if not kept:
-        raise Broken(broken, hint)
+        raise CheckFailed(broken, hint)
 
 
-def judge(checks: Mapping[str, Callable[[Subject], None]], subject: Subject) -> Iterator[Verdict]:
+def run_checks(
+    checks: Mapping[str, Callable[[Subject], None]], subject: Subject
+) -> Iterator[Verdict]:
     """Run every check by its name; an error of the subject is a verdict too."""
     for name, check in checks.items():
         try:

@@ -19,7 +19,7 @@ from stillhouse.data.loader import plain_batches
 from stillhouse.methods.base import Method, TrainingImages
 from stillhouse.models.base import Network, Outputs
 from stillhouse.plugin import Files, Plugin, read_plugin
-from stillhouse.training.contract import odd
+from stillhouse.training.contract import unusual_network
 from stillhouse.training.precision import autocast
 from stillhouse.training.trainee import Trainee
 
@@ -28,8 +28,8 @@ DATASET = "Digits"
 EPOCHS, STEPS, BATCH = 4, 100, 4
 PAIRS = {
     "the same kind": ("ResNetBaby", "ResNetBaby"),
-    "another kind": ("odd", "ResNetBaby"),
-    "another kind, reversed": ("ResNetBaby", "odd"),
+    "another kind": ("unusual_network", "ResNetBaby"),
+    "another kind, reversed": ("ResNetBaby", "unusual_network"),
 }
 
 
@@ -51,24 +51,26 @@ class MethodCase:
         """Return whether it has a teacher."""
         return "teacher" in self.kind.needs
 
-    def stand(self, pair: str = "the same kind") -> Stand:
+    def setup(self, pair: str = "the same kind") -> Setup:
         """Return the method between a pair of new networks, after pretraining."""
         spec, names = data.spec(DATASET), PAIRS[pair]
         torch.manual_seed(0)
-        teacher, student = (models.build(name, spec, (*self.files, odd_file())) for name in names)
+        teacher, student = (
+            models.build(name, spec, (*self.files, unusual_network_file())) for name in names
+        )
         teacher.requires_grad_(False).eval()
         torch.manual_seed(1)
         taught = teacher if self.taught else None
         known = training_images()
         method = methods.make(self.kind, self.options, student, taught, spec, known)
-        stand = Stand(self, teacher, student, method.train(), images())
+        setup = Setup(self, teacher, student, method.train(), images())
         if work := method.pretraining():
-            work.train(teacher, [[stand.batch]] * work.key["epochs"])
-        return stand
+            work.train(teacher, [[setup.batch]] * work.key["epochs"])
+        return setup
 
 
 @dataclass
-class Stand:
+class Setup:
     """A frozen teacher in eval mode, a student and a method in training mode, one batch."""
 
     case: MethodCase
@@ -114,9 +116,9 @@ class Stand:
 
 
 @cache
-def odd_file() -> Plugin:
-    """Return the odd network as a custom component."""
-    return read_plugin(Path(odd.__file__))
+def unusual_network_file() -> Plugin:
+    """Return the unusual network as a custom component."""
+    return read_plugin(Path(unusual_network.__file__))
 
 
 @cache
