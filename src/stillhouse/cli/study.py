@@ -117,15 +117,15 @@ def _plan(
     check_parameters(loaded, file)
     seen = survey(workspace, loaded, only)
     seconds = timed_seconds(seen, device) if timed else recorded_seconds(seen)
-    next_command = again("status" if loaded.imported else "run", round_, root)
+    following = "status" if loaded.imported else "table" if seen.trained else "run"
+    next_command = again(following, round_, root)
     if format in (Format.csv, Format.json):
         show(plan_numbers(seen, seconds), format, next_command)
         return
     *tables, last = make_plan(seen, seconds, again("plan", round_, root))
-    for table in tables:
-        show(table, format)
     *notes, summary = last.notes
-    show(replace(last, notes=(*notes, *plan_notes(seen), summary)), format, next_command)
+    last = replace(last, notes=(*notes, *plan_notes(seen), summary))
+    show([*tables, last], format, next_command)
 
 
 def _plan_new(name: str, round_: str) -> None:

@@ -27,7 +27,9 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listin
     rows = tuple(_row(case, finding, below) for case, finding in found)
     verdicts = {case.path: verdict(case, finding) for case, finding in reversed(found)}
     counts = Counter(verdicts.values())
-    told = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
+    told = ", ".join(
+        f"{counts[word]} {_plural(word, counts[word])}" for word in VERDICTS if counts[word]
+    )
     looked = sum(case.started for case in cases)
     unstarted = len(cases) - looked
     title = f"{name}: {looked} run{'s' * (looked != 1)} examined"
@@ -51,6 +53,10 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listin
     )
     table = Table(f"{title}: {told or listing.empty}", COLUMNS, rows, tuple(notes))
     return table, listing, wrong
+
+
+def _plural(verdict: str, count: int) -> str:
+    return "cautions" if verdict == "caution" and count > 1 else verdict
 
 
 def _unmeasured(case: Case) -> bool:

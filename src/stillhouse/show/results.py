@@ -125,10 +125,19 @@ def once(tables: Sequence[Table], explained: bool) -> list[Table]:
 
     `explained`: with all notes, else with a hint if there are more.
     """
-    every = [(*one.notes, *(one.details if explained else ())) for one in tables]
-    shared = [note for note in every[-1] if all(note in notes for notes in every)]
+    every = [
+        (*one.notes, *(one.details if explained else ())) if one.rows else () for one in tables
+    ]
+    if not any(one.rows for one in tables):
+        return [replace(one, notes=(), details=()) for one in tables]
+    filled = [notes for notes in every if notes]
+    shared = [note for note in dict.fromkeys(sum(filled, ())) if all(note in n for n in filled)]
     own = [[note for note in notes if note not in shared] for notes in every]
-    hint = ["--notes explains every column."] if not explained and tables[-1].details else []
+    hint = (
+        ["--notes explains every column."]
+        if not explained and any(t.details for t in tables)
+        else []
+    )
     own[-1] += [*shared, *hint]
     return [
         replace(one, notes=tuple(notes), details=()) for one, notes in zip(tables, own, strict=True)
