@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: contract same release demo test mutants storm check test-cluster simulate bench bench-analysis docs gpu format clean fuzz doctor-bench
+.PHONY: browser contract same release demo test mutants storm check test-cluster simulate bench bench-analysis docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo

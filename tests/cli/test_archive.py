@@ -68,3 +68,21 @@ def test_options_that_do_not_fit_are_refused(done: Bench, words: tuple[str, ...]
     )
     assert result.exit_code != 0
     assert done.folder(f"{RKD}/0").result.is_file()
+
+
+@pytest.mark.parametrize(
+    "words", ["run", "report", "extract", "analyze", "reset --yes", "verify --losses"]
+)
+@pytest.mark.parametrize("name", ["tiny", "file"])
+def test_an_archived_round_is_read_and_not_written(done: Bench, words: str, name: str) -> None:
+    """By its name and by its round file alike."""
+    root = done.workspace.root
+    round_ = done.file if name == "file" else name
+    call("archive", "tiny", "--root", root)
+    for reading in ("status", "table", "observe", "doctor", "plan", "list runs"):
+        assert "tiny" in call(*reading.split(), round_, "--root", root)
+    assert "8 done" in call("status", round_, "--root", root)
+    verb, *options = words.split()
+    result = CliRunner().invoke(app, [verb, str(round_), "--root", str(root), *options])
+    assert "--restore" in str(getattr(result.exception, "hint", "")), result.output
+    call("archive", "tiny", "--root", root, "--verify")

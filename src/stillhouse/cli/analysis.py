@@ -54,6 +54,7 @@ def extract(
     from stillhouse.show.extract import extract_table
 
     workspace, loaded, _ = open_round(root, round_)
+    workspace.refuse_archived()
     table, sound = extract_table(
         workspace,
         survey(workspace, loaded, only),
@@ -87,6 +88,8 @@ def report(
     from stillhouse.show.report.content import document
 
     workspace, loaded, file = open_round(root, round_)
+    if into is None:
+        workspace.refuse_archived()
     found = document(read_material(workspace, loaded, file))
     if into is not None:
         fill_file(found, into)

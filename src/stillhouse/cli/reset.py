@@ -78,7 +78,9 @@ def reset(
         new = _copy(workspace, loaded, file, as_)
         say(f"{new} takes its teachers from {workspace.root}; change its settings there")
         follow(again("plan", str(new), Path("WORKSPACE")))
-    elif undo or list_ or purge:
+        return
+    workspace.refuse_archived()
+    if undo or list_ or purge:
         _past(workspace, loaded, (undo, purge, yes), format)
         follow(again("status", round_, root), format)
     else:

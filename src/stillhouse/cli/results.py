@@ -331,6 +331,7 @@ def _verify_losses(
     from stillhouse.show.own_loss import terms_table
 
     workspace, loaded, _ = open_round(root, round_)
+    workspace.refuse_archived()
     place = workspace.place(loaded.teachers_from, data_root, device)
     log = partial(say, err=True)
     found, kept = terms_table(survey(workspace, loaded, only), place, fit_epochs, log)
@@ -378,6 +379,8 @@ def analyze(
             raise unknown_name("figure", name, FIGURES)
     workspace, loaded, _ = open_round(root, round_)
     whole = survey(workspace, loaded)
+    if out is None:
+        workspace.refuse_archived()
     seen, which = part(whole, only), which_epoch(accuracy)
     if not figure:
         transfer, files = analyze_table(workspace, whole, jobs, partial(say, err=True))

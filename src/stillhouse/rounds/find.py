@@ -95,7 +95,11 @@ def active_file(workspace: Workspace, first: list[Path] | None = None) -> Path:
 
 
 def _opened(root: Path, file: Path) -> tuple[Workspace, Round, Path]:
-    return Workspace(root, file.parent), load_round(file), file
+    """The round in a file, with its archive if it was archived and no round is active."""
+    round_, workspace = load_round(file), Workspace(root, file.parent)
+    archive = Workspace(root / "analysis" / f"experiment_{round_.round}", file.parent)
+    archived = archive.marker.is_file() and not workspace.marker.is_file()
+    return archive if archived else workspace, round_, file
 
 
 def _only_file(folder: Path) -> Path | None:

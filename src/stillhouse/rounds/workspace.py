@@ -76,7 +76,8 @@ class Workspace:
         return ACTIVE.read(self.marker) if self.marker.exists() else None
 
     def activate(self, round_: Round, file: Path) -> None:
-        """Make a round the active one. Raises RunError if another one is."""
+        """Make a round the active one. Raises RunError if another one is, or if it is archived."""
+        self.refuse_archived()
         self.experiments.mkdir(parents=True, exist_ok=True)
         relative = os.path.relpath(file.resolve(), self.root.resolve())
         marker = dump({"round": round_.round, "file": relative})
@@ -84,6 +85,15 @@ class Workspace:
             return
         self.refuse_second(round_)
         write_atomic(self.marker, marker)
+
+    def refuse_archived(self) -> None:
+        """Raise RunError if the runs lie in an archive, whose files must not change."""
+        if (self.root / "archive.json").is_file():
+            name = self.root.resolve().name.removeprefix("experiment_")
+            raise RunError(
+                f"round '{name}' is archived in {self.root}",
+                f"open it first: stillhouse archive {name} --restore",
+            )
 
     def refuse_vanished(self) -> None:
         """Raise RunError if the marker of the round that is being trained is gone."""
