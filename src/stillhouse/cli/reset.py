@@ -78,9 +78,7 @@ def reset(
         new = _copy(workspace, loaded, file, as_)
         say(f"{new} takes its teachers from {workspace.root}; change its settings there")
         follow(again("plan", str(new), Path("WORKSPACE")))
-        return
-    workspace.refuse_archived()
-    if undo or list_ or purge:
+    elif undo or list_ or purge:
         _past(workspace, loaded, (undo, purge, yes), format)
         follow(again("status", round_, root), format)
     else:
@@ -99,6 +97,7 @@ def _chosen(
     from stillhouse.rounds.reset import changed_runs, to_reset
     from stillhouse.rounds.survey import choose, survey
 
+    workspace.refuse_archived()
     workspace.refuse_second(round_)
     seen = survey(workspace, round_)
     named = {run.path for run in choose(expand(round_), only)} if only else None
