@@ -208,8 +208,8 @@ def test_cancel_holds_the_round_until_retry(cluster: Cluster) -> None:
     cluster.prove()
     cluster.go()
     with cluster.store.lock() as prolong:
-        ids, complaints = control.cancel(cluster.store, cluster.scheduler, None, prolong)
-    assert (sorted(ids), complaints) == (["100", "101", "102", "103"], [])
+        ids, errors = control.cancel(cluster.store, cluster.scheduler, None, prolong)
+    assert (sorted(ids), errors) == (["100", "101", "102", "103"], [])
     cluster.later = GRACE + 1
     assert "held" in cluster.go().decision.halt
     control.retry(cluster.store, cluster.bench.look(), failed=False)

@@ -19,9 +19,9 @@ from stillhouse.tables import Table
 
 SECONDS = 120
 PROBE_BYTES = 32 << 20
-LEAST_FREE_GB = 5
-LEAST_SPEED = 5
-MOST_SKEW = 10
+MIN_FREE_GB = 5
+MIN_SPEED = 5
+MAX_SKEW_SECONDS = 10
 COMMANDS = {"pbs": ("qsub", "qstat", "qdel"), "slurm": ("sbatch", "squeue", "scancel")}
 QUEUE = {"pbs": "qstat -Q {}", "slurm": "sinfo --noheader --partition={}"}
 PACKAGES = (
@@ -103,8 +103,8 @@ def _data(site: Site) -> str:
 
 def _space(root: Path) -> str:
     free = shutil.disk_usage(root).free / 1e9
-    if free < LEAST_FREE_GB:
-        raise RunError(f"{free:.1f} GB free in {root}: less than {LEAST_FREE_GB}")
+    if free < MIN_FREE_GB:
+        raise RunError(f"{free:.1f} GB free in {root}: less than {MIN_FREE_GB}")
     return f"{free:.0f} GB free"
 
 
@@ -119,7 +119,7 @@ def _speed(root: Path) -> str:
     finally:
         probe.unlink(missing_ok=True)
     speed = PROBE_BYTES / 1e6 / (time.perf_counter() - started)
-    if speed < LEAST_SPEED:
+    if speed < MIN_SPEED:
         raise RunError(f"{speed:.1f} MB/s: checkpoints would take longer than the margin")
     return f"{speed:.0f} MB/s"
 
@@ -132,6 +132,6 @@ def _clock(root: Path) -> str:
         skew = abs(probe.stat().st_mtime - time.time())
     finally:
         probe.unlink(missing_ok=True)
-    if skew > MOST_SKEW:
+    if skew > MAX_SKEW_SECONDS:
         raise RunError(f"the file server's clock differs by {skew:.0f} s")
     return f"{skew:.1f} s from the file server's"

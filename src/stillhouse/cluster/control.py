@@ -23,7 +23,7 @@ def cancel(
         ledger.held = HELD
         store.save(ledger)
     ids = {job.name: job.id for job in scheduler.jobs()}
-    cancelled, complaints = [], []
+    cancelled, errors = [], []
     for job in store.jobs(store.ledger()):
         if job.name in ids and (only is None or only & set(job.request.paths)):
             prolong()
@@ -31,8 +31,8 @@ def cancel(
                 scheduler.cancel(ids[job.name])
                 cancelled.append(ids[job.name])
             except QueueError as error:
-                complaints.append(error.message)
-    return cancelled, complaints
+                errors.append(error.message)
+    return cancelled, errors
 
 
 def retry(store: Store, seen: Survey, failed: bool) -> list[str]:

@@ -20,7 +20,7 @@ from stillhouse.config.toml_file import read_toml
 from stillhouse.errors import ConfigError
 from stillhouse.fields import Form, problems
 
-FIRST_TRY = 1.5
+MEMORY_GROWTH = 1.5
 
 
 def seconds(value: Any) -> Any:
@@ -34,14 +34,14 @@ def seconds(value: Any) -> Any:
 
 
 # Far above any cluster's limits, and below what a scheduler or a clock rejects.
-MOST, MOST_SECONDS = 10**6, 366 * 24 * 3600
+MAX_COUNT, MAX_SECONDS = 10**6, 366 * 24 * 3600
 Seconds = Annotated[
     int,
     BeforeValidator(seconds),
-    Field(gt=0, le=MOST_SECONDS, description="a time such as 2:00:00 (h:mm:ss)"),
+    Field(gt=0, le=MAX_SECONDS, description="a time such as 2:00:00 (h:mm:ss)"),
 ]
-Positive = Annotated[StrictInt, Field(ge=1, le=MOST)]
-Count = Annotated[StrictInt, Field(ge=0, le=MOST)]
+Positive = Annotated[StrictInt, Field(ge=1, le=MAX_COUNT)]
+Count = Annotated[StrictInt, Field(ge=0, le=MAX_COUNT)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9@._:+-]*$", max_length=1000)]
 Line = Annotated[str, Field(pattern=r"^[!-~][ -~]*$", max_length=1000)]
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
@@ -64,7 +64,7 @@ class Resources(Strict):
 
     def more_memory(self, times: int) -> int:
         """Return the gigabytes to request after running out of memory `times` times."""
-        return int(self.memory_gb * FIRST_TRY**times + 0.5)
+        return int(self.memory_gb * MEMORY_GROWTH**times + 0.5)
 
 
 class Special(Strict):
