@@ -17,13 +17,13 @@ from stillhouse.config.diff import changeable
 from stillhouse.config.expand import settings, sweep_points
 from stillhouse.config.format_1 import MODELS, PARAMETERS
 from stillhouse.config.renamed import modernise
-from stillhouse.config.schema import FLAT, MOST_REAL, PURE, Distillation, Overrides, Round, Training
+from stillhouse.config.schema import FLAT, MAX_REAL, PURE, Distillation, Overrides, Round, Training
 from stillhouse.config.yaml_file import Source, read_yaml
 from stillhouse.errors import Notice
 from stillhouse.fields import Form, Problem, Where, choose, problem, problems
 from stillhouse.plugin import Files
 
-MOST_RUNS = 100_000
+MAX_RUNS = 100_000
 FORM = Form(
     {
         (): Round,
@@ -152,9 +152,9 @@ def _size(round_: Round) -> Iterator[Problem]:
         )
         points += prod(len(values) for axis, values in round_.sweep.items() if axis in own)
     runs = points * len(round_.datasets) * len(round_.students) * len(round_.seeds)
-    if runs > MOST_RUNS:
+    if runs > MAX_RUNS:
         where: Where = ("sweep",) if round_.sweep else ("seeds",)
-        yield Problem(where, f"the round has {runs:,} runs", f"expected at most {MOST_RUNS:,}")
+        yield Problem(where, f"the round has {runs:,} runs", f"expected at most {MAX_RUNS:,}")
 
 
 def _override_fields(round_: Round) -> Iterator[Problem]:
@@ -168,8 +168,8 @@ def _override_fields(round_: Round) -> Iterator[Problem]:
                     yield from _field_problems(where, key, value)
                 elif key not in own:
                     yield _unknown_field(where, key, own, round_)
-                elif isinstance(value, int | float) and abs(value) > MOST_REAL:
-                    yield Problem(where, f"given {value:g}", f"expected at most {MOST_REAL:g}")
+                elif isinstance(value, int | float) and abs(value) > MAX_REAL:
+                    yield Problem(where, f"given {value:g}", f"expected at most {MAX_REAL:g}")
                 elif isinstance(value, int) and abs(value) >= 2**63:
                     yield Problem(where, f"given {value}", f"expected at most {2**63 - 1:,}")
     yield from _axes(round_)

@@ -27,13 +27,13 @@ Augmentation = Literal["pad_crop", "flip", "random_resized_crop"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Total = Literal["reference", "convex", "additive"]
 # Far above practical values, and below values that exhaust memory or threads, or overflow.
-MOST_EPOCHS, MOST_IMAGES, MOST_PADDING, MOST_THREADS = 10**6, 10**9, 256, 1024
-MOST_REAL = 1e30  # float32 ends at 3e38
+MAX_EPOCHS, MAX_IMAGES, MAX_PADDING, MAX_THREADS = 10**6, 10**9, 256, 1024
+MAX_REAL = 1e30  # float32 ends at 3e38
 Count = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[int, Field(gt=0, strict=True)]
-Epochs = Annotated[Positive, Field(le=MOST_EPOCHS)]
+Epochs = Annotated[Positive, Field(le=MAX_EPOCHS)]
 Seed = Annotated[Count, Field(le=2**63 - 1)]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MOST_REAL, le=MOST_REAL)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_REAL, le=MAX_REAL)]
 Rate = Annotated[Real, Field(gt=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
 
@@ -61,7 +61,7 @@ class Training(Strict):
     """The recipe: the same for every arm except for overrides."""
 
     epochs: Epochs = 150
-    batch_size: Annotated[Positive, Field(le=MOST_IMAGES)] = 128
+    batch_size: Annotated[Positive, Field(le=MAX_IMAGES)] = 128
     optimizer: Literal["sgd"] = "sgd"
     learning_rate: Rate = 0.1
     momentum: Fraction = 0.9
@@ -69,14 +69,14 @@ class Training(Strict):
     weight_decay: Annotated[Real, Field(ge=0)] = 5e-4
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     milestones: tuple[Epochs, ...] = ()
-    warmup_epochs: Annotated[Count, Field(le=MOST_EPOCHS)] = 0
+    warmup_epochs: Annotated[Count, Field(le=MAX_EPOCHS)] = 0
     label_smoothing: Fraction = 0.0
     augmentation: tuple[Augmentation, ...] = ()
-    crop_padding: Annotated[Positive, Field(le=MOST_PADDING)] = 4
-    train_images: Annotated[Positive, Field(le=MOST_IMAGES)] | None = None
-    validation: Annotated[Count, Field(le=MOST_IMAGES)] = 0
+    crop_padding: Annotated[Positive, Field(le=MAX_PADDING)] = 4
+    train_images: Annotated[Positive, Field(le=MAX_IMAGES)] | None = None
+    validation: Annotated[Count, Field(le=MAX_IMAGES)] = 0
     precision: Precision = "fp32"
-    threads: Annotated[Positive, Field(le=MOST_THREADS)] = 1
+    threads: Annotated[Positive, Field(le=MAX_THREADS)] = 1
     deterministic: StrictBool = True
     tf32: Literal["nowhere", "convolutions", "everywhere"] = "convolutions"
     cuda_graphs: StrictBool = True

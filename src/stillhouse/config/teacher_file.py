@@ -8,7 +8,7 @@ from string import Formatter
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 SEED_FORM = r"(0?[1-9])?d?"  # up to nine digits
-MOST_CHARACTERS, MOST_BYTES = 1000, 255  # what file systems take
+MAX_CHARACTERS, MAX_BYTES = 1000, 255  # what file systems take
 FIELDS = ("dataset", "model", "seed")
 
 
@@ -26,10 +26,10 @@ def check_source(source: str) -> str:
     """Raise ValueError for a `teachers_from` that is neither a round nor files."""
     if not source or not source.isprintable():
         raise ValueError(f"given {source[:60]!r}, expected a round, a folder or a pattern of files")
-    if len(source) > MOST_CHARACTERS:
-        raise ValueError(f"given {len(source)} characters, expected at most {MOST_CHARACTERS}")
-    if any(len(part.encode()) > MOST_BYTES for part in PurePath(source).parts):
-        raise ValueError(f"a file or folder has more than {MOST_BYTES} bytes in its name")
+    if len(source) > MAX_CHARACTERS:
+        raise ValueError(f"given {len(source)} characters, expected at most {MAX_CHARACTERS}")
+    if any(len(part.encode()) > MAX_BYTES for part in PurePath(source).parts):
+        raise ValueError(f"a file or folder has more than {MAX_BYTES} bytes in its name")
     if is_pattern(source):
         check_fields(source, FIELDS)
     return source
