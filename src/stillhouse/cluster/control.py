@@ -35,7 +35,7 @@ def cancel(
     return cancelled, errors
 
 
-def retry(store: Store, seen: Survey, failed: bool) -> list[str]:
+def retry(store: Store, survey: Survey, failed: bool) -> list[str]:
     """Lift the hold and the halt; with `failed`, also train failed and stuck runs again.
 
     Returns those runs.
@@ -43,7 +43,7 @@ def retry(store: Store, seen: Survey, failed: bool) -> list[str]:
     ledger = store.ledger()
     again = {}
     if failed:
-        for cell in seen.cells:
+        for cell in survey.cells:
             past = ledger.past(cell.config.path)
             if cell.state.name == "failed" or past.stuck or past.memory:
                 again[cell.config.path] = cell.state.attempts

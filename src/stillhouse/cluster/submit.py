@@ -61,10 +61,12 @@ class Submitter:
         """
         queue = self.scheduler.jobs()
         ledger = self.store.ledger()
-        jobs, closed, seen = reconcile(self.store, ledger, queue, self.look, self.terms.site.grace)
-        decision = self._decide(seen, jobs, queue, ledger)
+        jobs, closed, survey = reconcile(
+            self.store, ledger, queue, self.look, self.terms.site.grace
+        )
+        decision = self._decide(survey, jobs, queue, ledger)
         done = Pass(decision, [], closed, live(jobs, queue))
-        since = {c.config.path: (c.state.epoch, c.state.attempts) for c in seen.cells}
+        since = {c.config.path: (c.state.epoch, c.state.attempts) for c in survey.cells}
         for request in decision.requests:
             prolong()
             try:
@@ -86,18 +88,18 @@ class Submitter:
         ]
 
     def _decide(
-        self, seen: Survey, jobs: list[Job], queue: list[QueuedJob], ledger: Ledger
+        self, survey: Survey, jobs: list[Job], queue: list[QueuedJob], ledger: Ledger
     ) -> Decision:
         home = {True: self.teachers, False: self.store.path.parent}
         folders = {
             c.config.path: folder_of(home[c.config.teacher.source is not None], path)
-            for c in seen.cells
+            for c in survey.cells
             if c.config.teacher and (path := c.config.teacher_path)
         }
-        ready, wrong = taught(seen, folders)
+        ready, wrong = taught(survey, folders)
         decision = decide(
-            seen.cells,
-            epoch_costs(seen, self.operations),
+            survey.cells,
+            epoch_costs(survey, self.operations),
             ready,
             jobs,
             live(jobs, queue),
@@ -145,8 +147,8 @@ def reconcile(
     last record before it is evaluated.
     """
     listed = {job.name: job for job in queue}
-    seen = look()
-    cells = {cell.config.path: cell for cell in seen.cells}
+    survey = look()
+    cells = {cell.config.path: cell for cell in survey.cells}
     still, closed = [], []
     for job in store.jobs(ledger):
         if job.id is None and job.name in listed:
@@ -165,4 +167,4 @@ def reconcile(
         closed.append((job, ending))
     if closed:
         store.save(ledger)
-    return still, closed, seen
+    return still, closed, survey

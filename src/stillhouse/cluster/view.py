@@ -14,13 +14,14 @@ from stillhouse.runs.folder import RunFolder
 Operations = Mapping[str, Mapping[str, int]]
 
 
-def epoch_costs(seen: Survey, operations: Operations) -> dict[str, float]:
+def epoch_costs(survey: Survey, operations: Operations) -> dict[str, float]:
     """What an epoch of each run costs, by path, in multiplications.
 
     `operations` are those of one image's forward pass, by dataset and network.
     """
     return {
-        cell.path: _epoch_cost(cell.config, operations[cell.config.dataset]) for cell in seen.cells
+        cell.path: _epoch_cost(cell.config, operations[cell.config.dataset])
+        for cell in survey.cells
     }
 
 
@@ -32,7 +33,7 @@ def _epoch_cost(run: RunConfig, operations: Mapping[str, int]) -> float:
     return float(cost + (operations[run.teacher.model] * images if run.teacher else 0))
 
 
-def taught(seen: Survey, teachers: dict[str, RunFolder]) -> tuple[set[str], dict[str, str]]:
+def taught(survey: Survey, teachers: dict[str, RunFolder]) -> tuple[set[str], dict[str, str]]:
     """Return the unfinished runs whose teacher allows a start, and the problem of every other
     teacher.
 
@@ -41,7 +42,7 @@ def taught(seen: Survey, teachers: dict[str, RunFolder]) -> tuple[set[str], dict
     """
     faults: dict[RunFolder, str] = {}
     ready, wrong = set(), {}
-    for cell in seen.cells:
+    for cell in survey.cells:
         path = cell.config.path
         if cell.state.name == "done" or not cell.ready:
             continue

@@ -78,21 +78,21 @@ def archive_of(workspace: Workspace, name: str) -> Archive:
     return Archive(Workspace(root.parents[1]) if inside else workspace, name)
 
 
-def refuse_unfinished(seen: Survey, partial: bool) -> list[str]:
+def refuse_unfinished(survey: Survey, partial: bool) -> list[str]:
     """The runs that are not finished. Raises RunError for them unless `partial`.
 
     A run that is being trained is refused in any case.
     """
-    running = [cell.config.path for cell in seen.cells if cell.state.name == "running"]
+    running = [cell.config.path for cell in survey.cells if cell.state.name == "running"]
     if running:
         raise RunError(
             f"{len(running)} runs are being trained, first {running[0]}",
             "wait for them, or end the processes that train them",
         )
-    missing = [cell.config.path for cell in seen.cells if cell.state.name in UNFINISHED]
+    missing = [cell.config.path for cell in survey.cells if cell.state.name in UNFINISHED]
     if missing and not partial:
         raise RunError(
-            f"{len(missing)} of {len(seen.cells)} runs are not finished, first {missing[0]}",
+            f"{len(missing)} of {len(survey.cells)} runs are not finished, first {missing[0]}",
             "train them, or archive what is there with --partial",
         )
     return missing

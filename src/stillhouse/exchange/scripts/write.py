@@ -68,9 +68,9 @@ def import_round(source: Path, name: str, root: Path, recipe: Path | None = None
         raise ConfigError(f"--as {name}", hint)
     if not source.is_dir():
         raise RunError(f"{source} is not a folder", "give the folder above experiments/")
-    seen = scan(source)
-    target = _target(root, seen.base)
-    runs = [read_run(found) for found in seen.runs]
+    scanned = scan(source)
+    target = _target(root, scanned.base)
+    runs = [read_run(found) for found in scanned.runs]
     unfit = [run for run in runs if _unfit(run)]
     runs = [run for run in runs if not _unfit(run)]
     described = load_round(recipe) if recipe else None
@@ -80,12 +80,12 @@ def import_round(source: Path, name: str, root: Path, recipe: Path | None = None
     assert round_.imported is not None
     imported = round_.imported.model_copy(update={"runs": tuple(matched)})
     round_ = round_.model_copy(update={"imported": imported})
-    unmapped = [(entry.relative, why) for entry, why in seen.strays]
+    unmapped = [(entry.relative, why) for entry, why in scanned.strays]
     unmapped += [(run.found.relative, _unfit(run)) for run in unfit]
     unmapped += [(run.found.relative, _why(run, round_, matched)) for run in left]
     with _staged(target) as staged:
         round_, outcomes, notes = _write(staged, round_, recipe, matched)
-        for entry, _ in seen.strays:
+        for entry, _ in scanned.strays:
             _copy(entry, staged / VERBATIM / entry.relative)
         for run in [*unfit, *left]:
             for entry in run.found.entries:

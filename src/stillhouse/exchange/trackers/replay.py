@@ -21,27 +21,27 @@ class Replay:
         self._write: Tracker | None = tracker(name)
         self._epochs: dict[str, int] = {}
 
-    def update(self, seen: Survey) -> None:
+    def update(self, survey: Survey) -> None:
         """Write what has more epochs than at the last call."""
-        for cell in seen.cells:
+        for cell in survey.cells:
             if self._write is None:
                 return
             try:
-                self._replay(cell, seen, self._write)
+                self._replay(cell, survey, self._write)
             except RunError as error:
                 self.log(f"{cell.config.path}: not written for {self.name}: {error.message}")
             except (OSError, ValueError, RuntimeError) as error:
                 self.log(f"{self.name} failed and gets nothing more: {one_line(error)}")
                 self._write = None
 
-    def _replay(self, cell: Cell, seen: Survey, write: Tracker) -> None:
+    def _replay(self, cell: Cell, survey: Survey, write: Tracker) -> None:
         """A whole run into a new folder, which then takes the place of the old one."""
         epochs = cell.folder.records() if cell.state.epoch else []
         path = cell.config.path
         if len(epochs) <= self._epochs.get(path, 0):
             return
         settings = cell.config.model_dump(mode="json")
-        run = Tracked(path, seen.round.round, settings, epochs)
+        run = Tracked(path, survey.round.round, settings, epochs)
         target = self.folder / run.name
         self.folder.mkdir(parents=True, exist_ok=True)
         sweep(self.folder)
