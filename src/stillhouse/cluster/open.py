@@ -27,7 +27,7 @@ def open_submitter(
     cohorts: bool,
     runs_per_gpu: int,
     dry: bool,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     only: str | None = None,
 ) -> Submitter:
     """Load round and site; if either is new or changed, check that the round can be trained.
@@ -55,7 +55,7 @@ def open_submitter(
         check_round(workspace, round_, file, None, None if dry else images)
         operations = forward_operations(expand(round_))
         if not dry:
-            adopt_teachers(workspace, expand(round_), images, "cpu", say)
+            adopt_teachers(workspace, expand(round_), images, "cpu", log)
     if not dry:
         workspace.activate(round_, file)
         store.path.mkdir(parents=True, exist_ok=True)

@@ -75,13 +75,13 @@ def load(name: str, root: Path, files: Files = ()) -> Dataset:
     return dataset
 
 
-def decode(name: str, root: Path, files: Files, say: Callable[[str], None]) -> None:
+def decode(name: str, root: Path, files: Files, log: Callable[[str], None]) -> None:
     """Write the decoded images that processes share, unless already present or never kept."""
     if plugin.find("dataset", name, files) or not hasattr(family := _family(name), "sources"):
         return
     from stillhouse.data import decoded
 
-    decoded.load(spec(name), root, family, say)
+    decoded.load(spec(name), root, family, log)
 
 
 def fetch(name: str, root: Path) -> None:

@@ -30,7 +30,7 @@ CURE = "remove it; the next load decodes again"
 
 
 def load(
-    spec: DatasetSpec, root: Path, family: Any, say: Callable[[str], None] = lambda text: None
+    spec: DatasetSpec, root: Path, family: Any, log: Callable[[str], None] = lambda text: None
 ) -> Dataset:
     """Return a dataset whose images are mapped from its decoded file, which is written first if
     needed.
@@ -43,7 +43,7 @@ def load(
         if stamp and path.exists() and (dataset := _read(spec, path, stamp)):
             return dataset
     family.check(spec, root)
-    say(f"{spec.name}: decoding its images, once")
+    log(f"{spec.name}: decoding its images, once")
     return _keep(family.load(spec, root), root, stamp)
 
 
