@@ -40,8 +40,8 @@ def test_what_is_wrong_is_named(tmp_path: Path, monkeypatch) -> None:  # type: i
         tmp_path, queue="", python="/no/python", activate=["/no/activate"], modules=["no/such"]
     )
     site = site.model_copy(update={"data": str(tmp_path / "nowhere")})
-    monkeypatch.setattr(check, "LEAST_SPEED", 10**9)
-    monkeypatch.setattr(check, "LEAST_FREE_GB", 10**9)
+    monkeypatch.setattr(check, "MIN_SPEED", 10**9)
+    monkeypatch.setattr(check, "MIN_FREE_GB", 10**9)
     (tmp_path / "bin" / "scancel").unlink()
     monkeypatch.setenv("PATH", "/nowhere")
     found = check_site(site, tmp_path)

@@ -48,10 +48,10 @@ def metrics(found: Record, problems: list[str]) -> Record | None:
             return None
     if len({len(found[name]) for name in SERIES}) > 1:
         problems.append("metrics.json: its series differ in length; the rest is left out")
-    told = {"config": found["config"]} if "config" in found else {}
+    config = {"config": found["config"]} if "config" in found else {}
     kinds = {"config": ("an object", lambda value: isinstance(value, dict))}
-    told = _config(_kept("metrics.json", told, kinds, problems), "metrics.json", problems)
-    return {**{name: found[name] for name in SERIES}, **told}
+    config = _config(_kept("metrics.json", config, kinds, problems), "metrics.json", problems)
+    return {**{name: found[name] for name in SERIES}, **config}
 
 
 def settings(where: str, found: Record, problems: list[str]) -> Record:

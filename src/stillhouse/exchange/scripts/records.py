@@ -8,9 +8,9 @@ from typing import Any
 from stillhouse import methods
 from stillhouse.config.identity import identity
 from stillhouse.config.schema import PURE, RunConfig
-from stillhouse.exchange.scripts.hand_over import teacher_facts
 from stillhouse.exchange.scripts.logs import Record
 from stillhouse.exchange.scripts.script_run import Outcome, ScriptRun, outcome
+from stillhouse.exchange.scripts.script_teacher import teacher_facts
 
 
 def epoch_records(run: ScriptRun, config: RunConfig) -> list[Record]:
@@ -29,12 +29,12 @@ def run_facts(
     config: RunConfig,
     found: Outcome,
     runs: dict[str, ScriptRun],
-    untold: Iterable[str],
+    unrecorded: Iterable[str],
 ) -> Record:
     """Return the content of `run.json`; `imported` holds, unchanged, everything without a field
     here.
 
-    `runs` are all imported runs by path, among them the teacher; `untold` are the fields of the
+    `runs` are all imported runs by path, among them the teacher; `unrecorded` are the fields of the
     recipe without a record.
     """
     log = run.log
@@ -42,7 +42,7 @@ def run_facts(
         "config": config.model_dump(mode="json"),
         "identity": identity(config),
         "teacher": teacher_facts(run, config, runs),
-        "unknown": unknown(run, config, untold),
+        "unknown": unknown(run, config, unrecorded),
         "imported": {
             "folder": run.found.relative,
             "config": run.config,
@@ -57,14 +57,14 @@ def run_facts(
     }
 
 
-def unknown(run: ScriptRun, config: RunConfig, untold: Iterable[str]) -> list[str]:
+def unknown(run: ScriptRun, config: RunConfig, unrecorded: Iterable[str]) -> list[str]:
     """Return the settings in `config` that are not recorded but stillhouse's defaults."""
-    found = [f"training.{name}" for name in untold]
+    found = [f"training.{name}" for name in unrecorded]
     if config.method != PURE:
-        told = {*run.config, *config.axes}
-        found += ["distillation.alpha"] if "alpha" not in told else []
+        recorded = {*run.config, *config.axes}
+        found += ["distillation.alpha"] if "alpha" not in recorded else []
         own = methods.declared(config.method).parameters
-        found += [f"parameters.{name}" for name in own if name not in told]
+        found += [f"parameters.{name}" for name in own if name not in recorded]
     return found
 
 
@@ -94,7 +94,7 @@ def result_facts(run: ScriptRun, config: RunConfig, attempts: int, metrics: str)
 
 def unlike(run: ScriptRun, config: RunConfig) -> list[str]:
     """Return contradictions between a run's records and its path or the round."""
-    told = run.config
+    recorded = run.config
     expected = {
         "model": config.model,
         "dataset": config.dataset,
@@ -105,9 +105,9 @@ def unlike(run: ScriptRun, config: RunConfig) -> list[str]:
     if config.method != PURE:
         expected |= {"alpha": config.distillation.alpha, **config.parameters}
     found = [
-        f"recorded {name} {told[name]!r}, the round says {value!r}"
+        f"recorded {name} {recorded[name]!r}, the round says {value!r}"
         for name, value in expected.items()
-        if name in told and told[name] != value
+        if name in recorded and recorded[name] != value
     ]
     epochs = len(run.records)
     if outcome(run).state == "finished" and epochs != config.training.epochs:

@@ -32,8 +32,8 @@ class ScriptRun:
     @property
     def config(self) -> Record:
         """Return the recorded settings: in the metrics, else the status, else the log."""
-        told = (self.metrics or {}).get("config") or (self.status or {}).get("config")
-        return told or (self.log.config if self.log else None) or {}
+        recorded = (self.metrics or {}).get("config") or (self.status or {}).get("config")
+        return recorded or (self.log.config if self.log else None) or {}
 
     @property
     def seconds(self) -> int | None:
@@ -93,14 +93,14 @@ def outcome(run: ScriptRun) -> Outcome:
     over the status, which may belong to an earlier attempt: then both are kept and reported as
     conflicting.
     """
-    told = run.status or {}
-    word, epoch, best = told.get("status"), _finished(run), _best(run)
+    recorded = run.status or {}
+    word, epoch, best = recorded.get("status"), _finished(run), _best(run)
     if word == COMPLETED and run.records:
         return _completed(run, epoch)
     if run.end is None:
         return _open_end(run, word, epoch, best)
     if run.end.state == "failed" and epoch and not (run.log and run.log.trained):
-        shown = f"status.json says {word} at epoch {told.get('epoch')}"
+        shown = f"status.json says {word} at epoch {recorded.get('epoch')}"
         shown += "" if best is None else f" (best {best:.2f} %)"
         conflict = (
             f"errors:{run.end.line} ends in a traceback before any epoch, {shown}, "
@@ -129,10 +129,10 @@ def _finished(run: ScriptRun) -> int:
 
     The scripts count from 0: until the run is completed, `epoch` is the number of the last epoch.
     """
-    told = run.status or {}
-    number = int(told.get("epoch", 0))
-    any_ = number > 0 or bool(told.get("max_acc"))
-    counted = number if told.get("status") == COMPLETED else number + any_
+    recorded = run.status or {}
+    number = int(recorded.get("epoch", 0))
+    any_ = number > 0 or bool(recorded.get("max_acc"))
+    counted = number if recorded.get("status") == COMPLETED else number + any_
     return max(
         counted, *(int(record["epoch"]) for record in (run.log.epochs if run.log else ())), 0
     )
@@ -142,8 +142,8 @@ def _best(run: ScriptRun) -> float | None:
     """Return the best test accuracy in percent in any of its files."""
     log = run.log
     logged = [record["test"].get("accuracy") for record in log.epochs] if log else []
-    told = [(run.status or {}).get("max_acc"), log.best_before if log else None, *logged]
-    known = [float(accuracy) for accuracy in told if accuracy]
+    recorded = [(run.status or {}).get("max_acc"), log.best_before if log else None, *logged]
+    known = [float(accuracy) for accuracy in recorded if accuracy]
     return max(known) if known else None
 
 

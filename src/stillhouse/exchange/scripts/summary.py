@@ -22,7 +22,7 @@ def import_table(done: Import) -> Table:
     for path, outcome in done.runs.items():
         groups[path.split("/")[0], WORDS[outcome.state], outcome.reason] += 1
     counts = Counter(outcome.state for outcome in done.runs.values())
-    told = ", ".join(f"{counts[state]} {word}" for state, word in WORDS.items() if counts[state])
+    counted = ", ".join(f"{counts[state]} {word}" for state, word in WORDS.items() if counts[state])
     notes = [f"{path}: {note}" for path, note in done.notes]
     if remarked := {path for path, _ in done.notes} & set(done.runs):
         notes.insert(0, f"{len(remarked)} of {len(done.runs)} runs have remarks:")
@@ -39,5 +39,5 @@ def import_table(done: Import) -> Table:
     columns = ("Dataset", "Outcome", "Runs", "Reason")
     rows = tuple((d, word, n, reason or None) for (d, word, reason), n in groups.items())
     return Table(
-        f"round {done.round.round}: {len(done.runs)} runs, {told}", columns, rows, tuple(notes)
+        f"round {done.round.round}: {len(done.runs)} runs, {counted}", columns, rows, tuple(notes)
     )

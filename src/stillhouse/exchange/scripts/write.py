@@ -74,8 +74,8 @@ def import_round(source: Path, name: str, root: Path, recipe: Path | None = None
     unfit = [run for run in runs if _unfit(run)]
     runs = [run for run in runs if not _unfit(run)]
     described = load_round(recipe) if recipe else None
-    told = os.fsencode(source).decode(errors="replace")
-    round_, remarks = make_round(runs, name, told, described)
+    source_name = os.fsencode(source).decode(errors="replace")
+    round_, remarks = make_round(runs, name, source_name, described)
     matched, left = _match(runs, round_)
     assert round_.imported is not None
     imported = round_.imported.model_copy(update={"runs": tuple(matched)})
@@ -204,12 +204,12 @@ def _write_run(
     config: RunConfig,
     run: ScriptRun,
     runs: dict[str, ScriptRun],
-    untold: tuple[str, ...],
+    unrecorded: tuple[str, ...],
 ) -> tuple[Outcome, list[str]]:
     """Write a run's folder; return its outcome and remarks."""
     folder, found = workspace.folder(config), outcome(run)
     folder.path.mkdir(parents=True)
-    facts = run_facts(run, config, found, runs, untold)
+    facts = run_facts(run, config, found, runs, unrecorded)
     facts["imported"]["files"] = _keep(run.found.entries, folder.path / VERBATIM)
     records = epoch_records(run, config)
     lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records).encode()
