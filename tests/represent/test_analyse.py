@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from represented import LOGIT, PURE, TEACHER, WIDE
-from stillhouse.errors import RunError
+from stillhouse.errors import ConfigError, RunError
 from stillhouse.represent import analyse
 from stillhouse.represent.measures import REGISTRY, Pair, Representation
 from stillhouse.represent.store import FILE, Representations, read, write
@@ -233,3 +233,25 @@ def test_values_that_are_not_finite_are_empty_cells_with_a_reason(trained: Bench
     assert broken
     assert all(row["value"] == "" and "NaN" in row["why"] for row in broken)
     assert all(row["value"] for row in hit if row not in broken)
+
+
+def test_a_measure_outside_the_default_set_is_computed_on_request(
+    trained: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extracted(trained)
+    analyzed(trained)
+    before = rows(trained, "pairs")
+    asked: list[tuple[str, ...]] = []
+    compute = analyse.compute
+    monkeypatch.setattr(
+        analyse, "compute", lambda task, shelf: asked.append(task.measures) or compute(task, shelf)
+    )
+    look = trained.look()
+    analyze_table(trained.workspace, look, 1, lambda text: None, ["rbf_cka"])
+    assert {*asked} == {("rbf_cka",)}
+    found = rows(trained, "pairs")
+    new = [row for row in found if row["measure"] == "rbf_cka"]
+    assert {row["bandwidth"] for row in new} == {"0.2", "0.5", "1", "2"}
+    assert len(found) == len(before) + len(new)
+    with pytest.raises(ConfigError, match="rbf_ckaa"):
+        analyze_table(trained.workspace, look, 1, lambda text: None, ["rbf_ckaa"])

@@ -355,6 +355,10 @@ def analyze(
     ] = None,
     accuracy: AccuracyOption = None,
     jobs: JobsOption = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A measure beside the default ones (docs/measures.md)."),
+    ] = None,
     format: Annotated[
         Picture | None, typer.Option(help="How figures are written (default: all three).")
     ] = None,
@@ -383,7 +387,9 @@ def analyze(
         workspace.refuse_archived()
     seen, which = part(whole, only), which_epoch(accuracy)
     if not figure:
-        transfer, files = analyze_table(workspace, whole, jobs, partial(say, err=True))
+        transfer, files = analyze_table(
+            workspace, whole, jobs, partial(say, err=True), measure or ()
+        )
         show(transfer, Format.rich)
         for file in files:
             say(str(file))

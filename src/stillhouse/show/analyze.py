@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stillhouse.errors import unknown_name
 from stillhouse.represent.analyse import FOLDER, cached, key, run, tasks
 from stillhouse.represent.compute import LOGITS, Tables
 from stillhouse.represent.matrix import networks
@@ -26,10 +27,10 @@ from stillhouse.stats.transfer import transfer_frame
 from stillhouse.tables import Table
 
 HEADLINES = (
-    ("linear_cka", "excess", "CKA excess"),
-    ("linear_cka", "specificity", "CKA specificity"),
-    ("agreement", "excess", "Agreement excess"),
-    ("agreement", "specificity", "Agreement specificity"),
+    ("linear_cka", "excess", "CKA excess", 3),
+    ("linear_cka", "specificity", "CKA specificity", 3),
+    ("agreement", "excess", "Agreement excess", 1),
+    ("agreement", "specificity", "Agreement specificity", 1),
 )
 EXCESS = (
     "Excess: similarity to the own teacher, less that of the pure student of the same seed to the "
@@ -39,10 +40,15 @@ EXCESS = (
 
 
 def analyze_table(
-    workspace: Workspace, seen: Survey, jobs: int | None, log: Callable[[str], None]
+    workspace: Workspace,
+    seen: Survey,
+    jobs: int | None,
+    log: Callable[[str], None],
+    more: Sequence[str] = (),
 ) -> tuple[Table, list[Path]]:
     """Write all tables of a round; return the headlines by method, and the files.
 
+    `more` names measures outside the default set that are computed too.
     Without extracted networks only the tables of runs and epochs are written. What was computed
     before is read from the cache. Raises RunError if rows of files differ or a file is damaged.
     """
@@ -56,7 +62,7 @@ def analyze_table(
     ]
     transfer: list[dict[str, Any]] = []
     if stored:
-        tables = _computed(workspace, stored, jobs, log)
+        tables = _computed(workspace, stored, jobs, log, more)
         transfer = records(transfer_frame(runs, tables.measures, tables.pairs))
         contents += [
             ("measures", sorted(tables.measures, key=_order), MEASURES),
@@ -81,14 +87,18 @@ def _computed(
     stored: Sequence[tuple[Target, Header]],
     jobs: int | None,
     log: Callable[[str], None],
+    more: Sequence[str],
 ) -> Tables:
     """The rows of measures and pairs of all extracted networks."""
     for dataset in dict.fromkeys(header.dataset for _, header in stored):
         check_same_rows(header for _, header in stored if header.dataset == dataset)
     known = networks(stored)
-    names = [measure.name for measure in REGISTRY.values() if measure.default]
+    default = [measure.name for measure in REGISTRY.values() if measure.default]
+    extra = sorted({_known(name) for name in more} - {*default})
     folder = workspace.root / "analysis" / FOLDER
-    keys = {key(task, known): task for task in tasks(known, names)}
+    # The others are tasks of their own: to ask for one computes no default measure again.
+    planned = [task for names in (default, extra) if names for task in tasks(known, names)]
+    keys = {key(task, known): task for task in planned}
     found = {name: cached(folder, name) for name in keys}
     wanted = [(name, task) for name, task in keys.items() if found[name] is None]
     log(f"networks: {len(stored)}; arms to compute: {len(wanted)}")
@@ -99,6 +109,13 @@ def _computed(
             tables.measures += one.measures
             tables.pairs += one.pairs
     return tables
+
+
+def _known(name: str) -> str:
+    """The name of a measure. Raises ConfigError with the nearest one if there is none."""
+    if name not in REGISTRY:
+        raise unknown_name("measure", name, REGISTRY)
+    return name
 
 
 def _order(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -132,10 +149,12 @@ def _headlines(seen: Survey, transfer: Sequence[Mapping[str, Any]], notes: Seque
             values[row["measure"], row["quantity"]] = row  # of layers, the last one stays
     rows = []
     for (dataset, arm), values in arms.items():
-        found = [values.get((measure, quantity)) for measure, quantity, _ in HEADLINES]
+        found = [values.get((measure, quantity)) for measure, quantity, *_ in HEADLINES]
         seeds = max((int(one["n"]) for one in found if one), default=0)
-        rows.append((dataset, arm, seeds, *(_interval(one) for one in found)))
-    columns = ("Dataset", "Method", "Seeds", *(title for _, _, title in HEADLINES))
+        digits = [places for *_, places in HEADLINES]
+        shown = (_interval(one, places) for one, places in zip(found, digits, strict=True))
+        rows.append((dataset, arm, seeds, *shown))
+    columns = ("Dataset", "Method", "Seeds", *(title for _, _, title, _ in HEADLINES))
     title = f"round {seen.round.round}: what was transferred, last layer and logits"
     return Table(
         title,
@@ -146,9 +165,11 @@ def _headlines(seen: Survey, transfer: Sequence[Mapping[str, Any]], notes: Seque
     )
 
 
-def _interval(row: Mapping[str, Any] | None) -> str | None:
+def _interval(row: Mapping[str, Any] | None, places: int) -> str | None:
+    """A difference with so many decimals, and its interval if it has one."""
     if row is None or row["value"] is None:
         return None
+    value = f"{row['value']:+.{places}f}"
     if row["low"] is None:
-        return f"{row['value']:+.3f}"
-    return f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        return value
+    return f"{value} [{row['low']:+.{places}f}, {row['high']:+.{places}f}]"
