@@ -1,7 +1,9 @@
-"""Analysis of a round: `extract`, `report` and `archive`."""
+"""Analysis of a round: `extract`, `analyze`, `report` and `archive`."""
 
 from __future__ import annotations
 
+import os
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +12,7 @@ import typer
 
 from stillhouse.cli.options import (
     HERE,
+    AccuracyOption,
     DataRootOption,
     DeviceOption,
     FormatOption,
@@ -20,10 +23,22 @@ from stillhouse.cli.options import (
     again,
 )
 from stillhouse.cli.output import Format, follow, say, show
-from stillhouse.errors import ConfigError
+from stillhouse.errors import ConfigError, unknown_name
+from stillhouse.show.figures import FIGURES as FROM_TABLES
 
 if TYPE_CHECKING:
     from stillhouse.exchange.archive import Archive
+
+
+FIGURES = ("accuracy", *FROM_TABLES)
+
+
+class Picture(StrEnum):
+    """How a figure is written."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
 
 
 def extract(
@@ -66,6 +81,73 @@ def extract(
     )
     show(table, format, again("analyze", round_, root))
     raise typer.Exit(0 if sound else 1)
+
+
+def analyze(
+    round_: RoundArgument,
+    root: RootOption = HERE,
+    only: OnlyOption = None,
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help=f"A figure (default: all): {', '.join(FIGURES)}."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder (default: analysis/experiment_ROUND/figures in the workspace)."
+        ),
+    ] = None,
+    accuracy: AccuracyOption = None,
+    jobs: JobsOption = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A measure beside the default ones (docs/measures.md)."),
+    ] = None,
+    format: Annotated[
+        Picture | None, typer.Option(help="How figures are written (default: all three).")
+    ] = None,
+) -> None:
+    """Write a round's tables and figures: accuracies, and what the extracted layers have in common.
+
+    Tables are of the whole round; those of layers need `stillhouse extract`. With --figure only
+    figures are drawn, from the tables that are there. Beside each picture stand the plotted values
+    (.csv) and a caption (.md).
+
+    Example: stillhouse analyze rounds/digits.yaml --figure accuracy --format pdf
+    """
+    os.environ["MPLBACKEND"] = "agg"  # with an unknown one matplotlib is not even imported
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import part, survey
+    from stillhouse.show.analyze import analyze_table
+    from stillhouse.show.figures.from_tables import read_tables, write_accuracy, write_figures
+    from stillhouse.show.results import which_epoch
+
+    for name in figure or ():
+        if name not in FIGURES:
+            raise unknown_name("figure", name, FIGURES)
+    workspace, loaded, _ = open_round(root, round_)
+    whole = survey(workspace, loaded)
+    if out is None or not figure:
+        workspace.refuse_archived()
+    seen, which = part(whole, only), which_epoch(accuracy)
+    if not figure:
+        transfer, files = analyze_table(
+            workspace, whole, jobs, partial(say, err=True), measure or ()
+        )
+        show(transfer, Format.rich)
+        for file in files:
+            say(str(file))
+    home = workspace.root / "analysis" / f"experiment_{loaded.round}"
+    folder, kinds = out or home / "figures", [format] if format else list(Picture)
+    folder.mkdir(parents=True, exist_ok=True)
+    if "accuracy" in (figure or FIGURES):
+        for picture in write_accuracy(seen, which, folder, kinds):
+            say(str(picture))
+    if names := [name for name in FROM_TABLES if name in (figure or FIGURES)]:
+        tables = read_tables(home / "tables", loaded)
+        for written in write_figures(tables, seen.round.datasets, names, folder, kinds):
+            say(str(written))
+    follow(again("table", round_, root))
 
 
 def report(

@@ -34,7 +34,7 @@ VERBS: dict[str, dict[str, Command | dict[str, Command]]] = {
     },
     "Analysis": {
         "extract": analysis.extract,
-        "analyze": results.analyze,
+        "analyze": analysis.analyze,
         "report": analysis.report,
         "archive": analysis.archive,
     },

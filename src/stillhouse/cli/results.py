@@ -1,8 +1,7 @@
-"""Results of a round: `table`, `observe`, `compare`, `doctor`, `verify` and `analyze`."""
+"""Results of a round: `table`, `observe`, `compare`, `doctor` and `verify`."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -17,18 +16,14 @@ from stillhouse.cli.options import (
     DataRootOption,
     DeviceOption,
     FormatOption,
-    JobsOption,
     OnlyOption,
     RootOption,
     RoundArgument,
     again,
 )
-from stillhouse.cli.output import Format, follow, say, show
-from stillhouse.errors import unknown_name
-from stillhouse.show.figures import FIGURES as FROM_TABLES
+from stillhouse.cli.output import Format, say, show
 
 SHOWN_DIGITS = 16
-FIGURES = ("accuracy", *FROM_TABLES)
 
 
 class Style(StrEnum):
@@ -37,14 +32,6 @@ class Style(StrEnum):
     seeds = "seeds"
     stats = "stats"
     cost = "cost"
-
-
-class Picture(StrEnum):
-    """How a figure is written."""
-
-    png = "png"
-    svg = "svg"
-    pdf = "pdf"
 
 
 def table(
@@ -337,70 +324,3 @@ def _verify_losses(
     found, kept = terms_table(survey(workspace, loaded, only), place, fit_epochs, log)
     show(found, format, again("table", round_, root))
     raise typer.Exit(0 if kept else 1)
-
-
-def analyze(
-    round_: RoundArgument,
-    root: RootOption = HERE,
-    only: OnlyOption = None,
-    figure: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help=f"A figure (default: all): {', '.join(FIGURES)}."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="The folder (default: analysis/experiment_ROUND/figures in the workspace)."
-        ),
-    ] = None,
-    accuracy: AccuracyOption = None,
-    jobs: JobsOption = None,
-    measure: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A measure beside the default ones (docs/measures.md)."),
-    ] = None,
-    format: Annotated[
-        Picture | None, typer.Option(help="How figures are written (default: all three).")
-    ] = None,
-) -> None:
-    """Write a round's tables and figures: accuracies, and what the extracted layers have in common.
-
-    Tables are of the whole round; those of layers need `stillhouse extract`. With --figure only
-    figures are drawn, from the tables that are there. Beside each picture stand the plotted values
-    (.csv) and a caption (.md).
-
-    Example: stillhouse analyze rounds/digits.yaml --figure accuracy --format pdf
-    """
-    os.environ["MPLBACKEND"] = "agg"  # with an unknown one matplotlib is not even imported
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey
-    from stillhouse.show.analyze import analyze_table
-    from stillhouse.show.figures.from_tables import read_tables, write_accuracy, write_figures
-    from stillhouse.show.results import which_epoch
-
-    for name in figure or ():
-        if name not in FIGURES:
-            raise unknown_name("figure", name, FIGURES)
-    workspace, loaded, _ = open_round(root, round_)
-    whole = survey(workspace, loaded)
-    if out is None:
-        workspace.refuse_archived()
-    seen, which = part(whole, only), which_epoch(accuracy)
-    if not figure:
-        transfer, files = analyze_table(
-            workspace, whole, jobs, partial(say, err=True), measure or ()
-        )
-        show(transfer, Format.rich)
-        for file in files:
-            say(str(file))
-    home = workspace.root / "analysis" / f"experiment_{loaded.round}"
-    folder, kinds = out or home / "figures", [format] if format else list(Picture)
-    folder.mkdir(parents=True, exist_ok=True)
-    if "accuracy" in (figure or FIGURES):
-        for picture in write_accuracy(seen, which, folder, kinds):
-            say(str(picture))
-    if names := [name for name in FROM_TABLES if name in (figure or FIGURES)]:
-        tables = read_tables(home / "tables", loaded)
-        for written in write_figures(tables, seen.round.datasets, names, folder, kinds):
-            say(str(written))
-    follow(again("table", round_, root))
