@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 
 
 FIGURES = ("accuracy", *FROM_TABLES)
+FigureOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help=f"A figure (default: all): {', '.join(FIGURES)}."),
+]
+MeasureOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A measure beside the default ones (docs/measures.md)."),
+]
 
 
 class Picture(StrEnum):
@@ -87,10 +95,7 @@ def analyze(
     round_: RoundArgument,
     root: RootOption = HERE,
     only: OnlyOption = None,
-    figure: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help=f"A figure (default: all): {', '.join(FIGURES)}."),
-    ] = None,
+    figure: FigureOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -99,10 +104,7 @@ def analyze(
     ] = None,
     accuracy: AccuracyOption = None,
     jobs: JobsOption = None,
-    measure: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A measure beside the default ones (docs/measures.md)."),
-    ] = None,
+    measure: MeasureOption = None,
     format: Annotated[
         Picture | None, typer.Option(help="How figures are written (default: all three).")
     ] = None,
