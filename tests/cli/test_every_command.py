@@ -35,6 +35,7 @@ WORK = {
     "run": "",
     "extract": "",
     "report": "",
+    "archive": "",
     "verify": "--losses",
     "cluster cancel": "",
     "cluster retry": "",
