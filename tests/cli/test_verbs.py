@@ -74,13 +74,9 @@ def test_an_example_stands_in_one_line_of_80_columns(call: Call, monkeypatch: An
 CHEAP = {name: one for name in ALL for one in examples(name) if "digits" in one}
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     "name", [n for n in CHEAP if n not in ("run", "watch", "extract", "archive")]
 )
-=======
-@pytest.mark.parametrize("name", [n for n in CHEAP if n not in ("run", "extract", "archive")])
->>>>>>> d305137 (The page of the command line; archive in the lists of commands)
 def test_an_example_with_digits_runs(
     call: Call, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
