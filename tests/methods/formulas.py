@@ -13,25 +13,30 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods import slow
 from stillhouse.methods import (
     attention_transfer,
     cc,
+    crd,
     dist,
     dkd,
     factor_transfer,
     fitnets,
     nst,
     pkt,
+    reviewkd,
     rkd,
+    simkd,
     sp,
+    srrl,
     ttm,
     vid,
     wttm,
 )
-from stillhouse.methods.connectors import ConvRegressor
+from stillhouse.methods.connectors import ConvRegressor, in_full_precision
 from stillhouse.methods.logit import kd_loss, standardised
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -110,6 +115,13 @@ def likelihood(student: Tensor, teacher: Tensor) -> Tensor:
     return vid.likelihood_loss(student, teacher, variance)
 
 
+@in_full_precision
+def contrasted(student: Tensor, teacher: Tensor) -> Tensor:
+    """The contrast of each row with all others; the first is the positive of all."""
+    cosines = F.normalize(student) @ F.normalize(teacher).T
+    return crd.contrast_loss((cosines / 0.07).exp(), images=20)
+
+
 def logits_case(ours: Loss, written: Loss, zero: bool = True) -> Equality:
     return Equality(ours, written, (5, 10), (5, 10), rectified=False, zero=zero)
 
@@ -153,6 +165,12 @@ EQUALITIES = {
     "sp": Equality(sp.similarity_loss, slow.slow_similarity, (4, 3, 4, 4), (4, 5, 2, 2)),
     "pkt": Equality(pkt.transfer_loss, slow.slow_neighbours, (6, 8), (6, 12), rectified=False),
     "cc": Equality(cc.congruence_loss, slow.slow_congruence, (5, 8), (5, 8), rectified=False),
+    "srrl": Equality(srrl.squared_loss, slow.slow_hint, (4, 6), (4, 6)),
+    "simkd": Equality(simkd.match_loss, slow.slow_hint, (2, 3, 4, 4), (2, 3, 4, 4)),
+    "reviewkd": Equality(
+        reviewkd.context_loss, slow.slow_context, (2, 3, 8, 8), (2, 3, 8, 8), rectified=False
+    ),
+    "crd": Equality(contrasted, slow.slow_contrast, (5, 8), (5, 8), rectified=False, zero=False),
     "vid": Equality(likelihood, slow.slow_likelihood, (2, 3, 4, 4), (2, 3, 4, 4), zero=False),
 }
 
@@ -192,6 +210,12 @@ def golden_loss(name: str) -> Loss:
         return paraphrased(method.split()[1], student[1], teacher[1])
     if method == "vid":
         return fill(vid.GaussianRegressor(student[1], teacher[1]).double(), 1)
+    from methods.modules import MODULES, SimkdTerms, with_head  # which need this module
+
+    if name == "srrl, simkd":
+        return with_head(SimkdTerms, student, teacher, variant="simkd")
+    if method in MODULES:
+        return MODULES[method](student, teacher)
     losses = {name: case.ours for name, case in EQUALITIES.items()}
     return (losses | {"nst": nst.selectivity_loss})[method]
 

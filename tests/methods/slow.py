@@ -226,3 +226,25 @@ def slow_likelihood(student: Tensor, teacher: Tensor) -> Tensor:
         squares = (teacher[:, c] - student[:, c]) ** 2
         total = total + (squares / variance + variance.log()).sum() / 2
     return total / student.numel()
+
+
+def slow_context(student: Tensor, teacher: Tensor) -> Tensor:
+    """Of maps of 8 x 8: scales 8, 4, 2, 1 with weights 1, 1/2, 1/4, 1/8 over their sum."""
+    total = torch.zeros((), dtype=student.dtype)
+    for size, weight in ((8, 1.0), (4, 0.5), (2, 0.25), (1, 0.125)):
+        total = total + weight * slow_hint(slow_pool(student, size), slow_pool(teacher, size))
+    return total / 1.875
+
+
+def slow_contrast(student: Tensor, teacher: Tensor) -> Tensor:
+    """Of each row with all rows of the other network, the first the positive; 20 images."""
+    count = len(teacher)
+    noise = (count - 1) / 20
+    total = torch.zeros((), dtype=student.dtype)
+    for s in student:
+        for j, t in enumerate(teacher):
+            norms = (s**2).sum().sqrt() * (t**2).sum().sqrt()
+            score = ((s * t).sum() / norms / 0.07).exp()
+            share = score if j == 0 else torch.tensor(noise, dtype=score.dtype)
+            total = total - (share / (score + noise + 1e-7)).log()
+    return total / len(student)

@@ -114,6 +114,8 @@ def make(
     from stillhouse.models import shapes
     from stillhouse.models.base import require_separate
 
+    if teacher is not None and "preactivations" in kind.needs:
+        teacher.preactivations = True
     taught = shapes(teacher, spec) if teacher else None
     method = kind(kind.Config(**parameters), shapes(student, spec), taught)
     if "training_images" in method.needs:

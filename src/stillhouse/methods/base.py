@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stillhouse.data.base import Batch
 from stillhouse.models.base import Network, Outputs, Shapes
 
-Need = Literal["teacher", "teacher_network", "training_images"]
+Need = Literal["teacher", "teacher_network", "training_images", "preactivations"]
 TaughtBy = Literal["teacher", "student", "nobody"]
 
 
@@ -104,7 +104,8 @@ class Method(nn.Module):
     """A distillation method. Each subclass is in a file of the same name.
 
     `needs` lists what the loop must provide besides the student's outputs: `teacher`, outputs for
-    `terms`; `teacher_network` and `training_images`, one call of `bind_teacher` and of
+    `terms`; `preactivations`, the teacher's maps before activation among them (see `Network`);
+    `teacher_network` and `training_images`, one call of `bind_teacher` and of
     `bind_training_images`. `label` is the row name in tables. `taught_by` is the round's teacher, a
     trained network of the student's own architecture, or nobody. `family` is what is compared and
     orders lists. These three are literals, read without torch. `capturable` states that `terms` can

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from functools import wraps
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -132,3 +134,46 @@ class ConvRegressor(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, *student) to (batch, *teacher), or less high and wide where pooled."""
         return F.relu(self.norm(self.conv(x)))
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that takes its running statistics for one value per channel.
+
+    A batch of one with a map of one pixel has no variance; torch's own raises an error there.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (batch, channels, h, w) to the same shape."""
+        if self.training and input.numel() == input.shape[1]:
+            running = (self.running_mean, self.running_var)
+            return F.batch_norm(input, *running, self.weight, self.bias, False, 0.0, self.eps)
+        return super().forward(input)
+
+
+class Frozen(nn.Module):
+    """A copy of a part of the teacher: never trained, always in eval mode."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = copy.deepcopy(part).requires_grad_(False).eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the part gives."""
+        out: Tensor = self.part(x)
+        return out
+
+    def train(self, mode: bool = True) -> Frozen:
+        """Stay in eval mode."""
+        return super().train(False)
+
+
+def projection(*channels: int, kernels: tuple[int, ...] = (1,)) -> nn.Sequential:
+    """Convolutions without bias from each number of channels to the next, batch norm and ReLU.
+
+    Weights have variance 2 / fan-out.
+    """
+    layers: list[nn.Module] = []
+    for (before, after), kernel in zip(pairwise(channels), kernels, strict=True):
+        layers.append(nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False))
+        layers += [BatchNorm(after), nn.ReLU()]
+    return nn.Sequential(*layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -120,11 +121,12 @@ def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Traine
     machine = {**environment.machine(), "device": str(t.device), "threads": torch.get_num_threads()}
     if t.device.type == "cuda":
         machine["gpu"] = torch.cuda.get_device_name(t.device)
+    ratios = effective_ratio(t.coefficients)  # to cross entropy, which may have no part in it
     run = {
         "config": t.config.model_dump(mode="json"),
         **facts,
         "coefficients": t.coefficients,
-        "effective_ratio": effective_ratio(t.coefficients),
+        "effective_ratio": {k: v for k, v in ratios.items() if math.isfinite(v)},
         "code": environment.code(),
         "machine": machine,
     }
@@ -154,10 +156,15 @@ def _load(trainee: Trainee, found: checkpoint.Found) -> None:
 
 
 def _cost(trainee: Trainee) -> dict[str, int]:
-    """Return parameter counts: of the student, and of the method's modules, trained and frozen."""
-    own = list(trainee.method.parameters())
+    """Return parameter counts: of the evaluated network, and of the method's modules that are not in it.
+
+    The latter are counted by whether they are trained or frozen.
+    """
+    model = trainee.method.inference_model(trainee.network)
+    evaluated = {id(p): p for p in model.parameters()}
+    own = [p for p in trainee.method.parameters() if id(p) not in evaluated]
     return {
-        "parameters": sum(p.numel() for p in trainee.network.parameters()),
+        "parameters": sum(p.numel() for p in evaluated.values()),
         "method_parameters": sum(p.numel() for p in own if p.requires_grad),
         "method_frozen_parameters": sum(p.numel() for p in own if not p.requires_grad),
     }

@@ -158,7 +158,7 @@ def build(classes, channels):
 ]
 
 
-SMALL = [
+SMALL = (
     "ResNet20",
     "ResNetBaby",
     "unusual_network",
@@ -167,9 +167,14 @@ SMALL = [
     "MobileNetV2",
     "ShuffleV1",
     "ShuffleV2",
-]
+)
 LARGE = [name for name in models.names() if name not in SMALL]
 PRODUCT = pytest.mark.product
+
+
+def in_default(name: str, check: str) -> bool:
+    """A CPU takes seconds for a step of grouped convolutions in half precision."""
+    return name in SMALL[:3] or (name in SMALL and "16" not in check)
 
 
 def verdict(folder: Path, text: str, check: str) -> str:
@@ -180,10 +185,18 @@ def verdict(folder: Path, text: str, check: str) -> str:
     return found.reason
 
 
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(n, marks=PRODUCT) for n in LARGE)])
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        pytest.param(name, check, marks=[] if in_default(name, check) else PRODUCT)
+        for name in (*SMALL, *LARGE)
+        for check in CHECKS
+    ],
+)
 def test_contract(name: str, check: str) -> None:
-    CHECKS[check](ModelCase(name, (unusual_network_file(),), SPECS["Digits"]))
+    """MobileNetV2 has 32 pixels: at 8 its deepest maps have one value, and it diverges."""
+    spec = SPECS["Cifar10" if name == "MobileNetV2" else "Digits"]
+    CHECKS[check](ModelCase(name, (unusual_network_file(),), spec))
 
 
 def test_a_small_network_of_every_family_is_checked_by_default() -> None:
