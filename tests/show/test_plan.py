@@ -3,10 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from stillhouse import data
 from stillhouse.config.load import load_round
 from stillhouse.config.resolve import resolve
+from stillhouse.config.schema import RunConfig
 from stillhouse.rounds import cost
 from stillhouse.rounds.cost import recorded_seconds, timed_seconds
 from stillhouse.rounds.survey import survey
@@ -96,27 +98,30 @@ def test_the_convex_total(tmp_path: Path, path: str, alpha: float | None, expect
 def test_recorded_times_come_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.finish(f"{LOGIT}/0", 80.0)  # 3 s an epoch
     bench.end(f"{PURE}/0", "stopped")  # after epoch 1 of 2
-    monkeypatch.setattr(cost, "_seconds_per_image", lambda *_: 1e-3)
+    monkeypatch.setattr(cost, "seconds_per_image", lambda *_: 1e-3)
     costs = timed_seconds(bench.look(), "cpu")
     assert f"{LOGIT}/0" not in costs
     assert costs[f"{LOGIT}/1"] == 2 * 3.0
     one_epoch = 0.001 * (200 + data.spec("Digits").test_images / 3)
     assert costs[f"{TEACHER}/0"] == pytest.approx(2 * one_epoch)
     assert costs[f"{PURE}/0"] == pytest.approx(one_epoch)
-    teacher_pass = 0.001 * 200 / 3
-    assert costs[f"{RKD}/0"] == pytest.approx(2 * (one_epoch + teacher_pass))
+    assert costs[f"{RKD}/0"] == pytest.approx(2 * one_epoch)
 
 
-def test_a_network_is_timed_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_is_timed_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[str] = []
-    measure = cost._seconds_per_image
 
-    def note(dataset: str, model: str, device: str) -> float:
-        timed.append(model)
-        return measure(dataset, "ResNetBaby", device)
+    def note(run: RunConfig, device: torch.device) -> float:
+        timed.append(f"{run.label} {run.model}")
+        return 1.0
 
-    monkeypatch.setattr(cost, "_seconds_per_image", note)
+    monkeypatch.setattr(cost, "seconds_per_image", note)
     costs = timed_seconds(bench.look(), "cpu")
-    assert sorted(timed) == ["ResNet20", "ResNetBaby"]
+    assert sorted(timed) == [
+        "logit ResNetBaby",
+        "pure ResNet20",
+        "pure ResNetBaby",
+        "rkd ResNetBaby",
+    ]
     assert len(costs) == 8
     assert min(costs.values()) > 0

@@ -1,23 +1,23 @@
-"""What a round will cost: recorded times where there are any, else one measured step a network."""
+"""What a round costs: by recorded times, in passes of the pure student, or by timed steps."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from statistics import median
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from stillhouse import data, models
+from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.records import Epoch
-from stillhouse.training.precision import configure, pick_device, settle
+from stillhouse.training.precision import pick_device
+from stillhouse.training.reopen import training_images
+from stillhouse.training.timing import seconds_per_image
 
-PROBE_IMAGES = 8
 FORWARD_SHARE = 1 / 3
 TRAINING_PASSES = 3  # forward, and backward to the inputs and to the weights
 
@@ -37,18 +37,25 @@ def recorded_seconds(seen: Survey) -> dict[str, float]:
     }
 
 
-def timed_seconds(seen: Survey, device: str) -> dict[str, float]:
-    """Seconds still needed by each unfinished run (by path), alone on `device`.
+def timed_seconds(seen: Survey, device_name: str) -> dict[str, float]:
+    """Seconds still needed by each unfinished run (by path), alone on a device.
 
-    Where no time is recorded, one training step of the network, and the teacher's forward pass,
-    are timed here and now on random images; what a method adds is then left out. Nothing is timed
-    for an imported round, which was trained on another machine.
+    Where no time is recorded, training steps of the method, its teacher's pass included, are timed
+    here and now on random images. Nothing is timed for an imported round, which was trained on
+    another machine.
     """
-    costs = recorded_seconds(seen)
-    probes: dict[tuple[str, str], float] = {}
+    costs, device = recorded_seconds(seen), pick_device(device_name)
+    timed: dict[tuple[object, ...], float] = {}
     for cell in seen.cells:
-        if cell.state.name != "done" and cell.config.path not in costs and not cell.imported:
-            costs[cell.config.path] = cell.left * _probed(cell.config, probes, device)
+        if cell.state.name == "done" or cell.config.path in costs or cell.imported:
+            continue
+        run = resolve(cell.config)
+        teacher = run.teacher and run.teacher.model
+        kind = run.dataset, run.method, run.model, teacher, str(run.parameters)
+        if kind not in timed:
+            timed[kind] = seconds_per_image(run, device)
+        tested = data.spec(run.dataset, run.files).test_images * FORWARD_SHARE
+        costs[run.path] = cell.left * timed[kind] * (training_images(run) + tested)
     return costs
 
 
@@ -75,12 +82,6 @@ def passes(runs: Iterable[RunConfig]) -> dict[str, float]:
         unit = units.get(run.dataset, alone * operations[run.dataset][run.model])
         found[run.path] /= unit
     return found
-
-
-def training_images(run: RunConfig) -> int:
-    """How many images an epoch of a run trains on."""
-    spec = data.spec(run.dataset, run.files)
-    return run.training.train_images or spec.train_images - run.training.validation
 
 
 def forward_operations(runs: Iterable[RunConfig]) -> dict[str, dict[str, int]]:
@@ -135,36 +136,3 @@ def _newest(cell: Cell) -> Epoch | None:
     except RunError:  # `status` and `doctor` name the damaged file
         return None
     return records[-1] if records else None
-
-
-def _probed(run: RunConfig, probes: dict[tuple[str, str], float], device: str) -> float:
-    """Seconds of one epoch: training images, one pass over the test images, the teacher's pass."""
-    configure(run.training)
-
-    def step(model: str) -> float:
-        if (run.dataset, model) not in probes:
-            probes[run.dataset, model] = _seconds_per_image(run, model, device)
-        return probes[run.dataset, model]
-
-    spec = data.spec(run.dataset, run.files)
-    images = training_images(run)
-    seconds = step(run.model) * (images + FORWARD_SHARE * spec.test_images)
-    if run.teacher is not None:
-        seconds += step(run.teacher.model) * FORWARD_SHARE * images
-    return seconds
-
-
-def _seconds_per_image(run: RunConfig, model: str, device_name: str) -> float:
-    device, spec = pick_device(device_name), data.spec(run.dataset, run.files)
-    network = models.build(model, spec, run.files)
-    settle(network, device)
-    images = torch.randn(PROBE_IMAGES, spec.channels, spec.size, spec.size, device=device)
-    labels = torch.zeros(PROBE_IMAGES, dtype=torch.int64, device=device)
-    times: list[float] = []
-    for _ in range(3):
-        started = time.perf_counter()
-        torch.autograd.backward(F.cross_entropy(network(images).logits, labels))
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - started)
-    return min(times) / PROBE_IMAGES

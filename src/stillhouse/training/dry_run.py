@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from stillhouse.training import checkpoint
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate
 from stillhouse.training.loop import peak_memory
 from stillhouse.training.reopen import Place, Shared, reopen
+from stillhouse.training.timing import step_seconds
 from stillhouse.training.trainee import Trainee
 
 BATCHES = 2
@@ -68,16 +68,10 @@ def describe(error: BaseException) -> str:
 
 def _try(trainee: Trainee, some: list[Batch], shared: Shared, folder: RunFolder) -> Trial:
     """Pretraining, steps, a checkpoint written and read back, a look at test images."""
-    inputs, images = shared.inputs, shared.data
+    images = shared.data
     if shared.teacher is not None and (work := trainee.method.pretraining()):
         work.train(shared.teacher.network, [some])
-    seconds = 0.0
-    for batch in some:
-        started = time.perf_counter()
-        batch = inputs.batch(batch)
-        trainee.step(batch, inputs.teach(batch) if trainee.needs_teacher else None)
-        trainee.look()
-        seconds = time.perf_counter() - started
+    *_, seconds = step_seconds(trainee, shared, some)
     attempt = folder.attempt(1)
     attempt.path.mkdir(parents=True)
     checkpoint.save(attempt, "dry run", trainee.state())

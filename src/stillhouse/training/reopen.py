@@ -143,6 +143,14 @@ def prepare_data(
     return moved, validation, dataset.content_hash()
 
 
+def training_images(run: RunConfig) -> int:
+    """Return the number of images that an epoch of a run trains on."""
+    recipe = run.training
+    return recipe.train_images or (
+        data.spec(run.dataset, run.files).train_images - recipe.validation
+    )
+
+
 def train_batches(dataset: Dataset, config: RunConfig) -> TrainBatches:
     """The batches that every run of this dataset, seed and recipe sees, in the same order."""
     recipe = config.training

@@ -141,7 +141,7 @@ def test_plan_of_an_import_takes_recorded_times(
     def probe(*_: object) -> float:
         raise AssertionError("timed on this machine")
 
-    monkeypatch.setattr(cost, "_probed", probe)
+    monkeypatch.setattr(cost, "seconds_per_image", probe)
     cut = {"status": "in_progress", "epoch": 0, "max_acc": 51.0}
     told = log(0, (50.0, 51.0), seconds=60)
     scripts.run(TEACHER, [50.0, 60.0], log=log(0, (50.0, 51.0), (60.0, 61.0), seconds=7200))

@@ -1,0 +1,60 @@
+"""Seconds of a training step as the loop takes it, on given batches or on random images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+
+from stillhouse import data
+from stillhouse.config.schema import RunConfig
+from stillhouse.data.base import Batch, Dataset, Split
+from stillhouse.training.graphs import Inputs, graphed
+from stillhouse.training.precision import configure
+from stillhouse.training.reopen import Place, Shared, train_batches, training_images
+from stillhouse.training.teacher import untrained_teacher
+from stillhouse.training.trainee import Trainee
+
+IMAGES = 8
+STEPS = 3
+FIRST = 2  # before it a step of the first epoch hashes weights and measures gradients
+
+
+def step_seconds(trainee: Trainee, shared: Shared, batches: Iterable[Batch]) -> Iterator[float]:
+    """Take a step on each batch; yield its seconds, the teacher's pass included."""
+    for batch in batches:
+        started = time.perf_counter()
+        batch = shared.inputs.batch(batch)
+        trainee.step(batch, shared.inputs.teach(batch) if trainee.needs_teacher else None)
+        trainee.look()  # waits for a GPU
+        yield time.perf_counter() - started
+
+
+def seconds_per_image(run: RunConfig, device: torch.device) -> float:
+    """Return the seconds per image of a training step of a resolved run, on random images.
+
+    The dataset need not be present, and the teacher is not trained.
+    """
+    trainee, shared, batch = untrained(run, device)
+    trainee.position = (0, FIRST)
+    return min(step_seconds(trainee, shared, [batch] * STEPS)) / IMAGES
+
+
+def untrained(run: RunConfig, device: torch.device) -> tuple[Trainee, Shared, Batch]:
+    """Return a resolved run at its first step on random images, what it shares, and one batch."""
+    spec, recipe = data.spec(run.dataset, run.files), run.training
+    configure(recipe)
+    shape = IMAGES, spec.channels, spec.size, spec.size
+    ids = torch.arange(training_images(run), device=device)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+    split = Split(pixels, ids % spec.classes, ids, chosen=ids % IMAGES)
+    images = Dataset(spec, split, split)
+    teacher = None
+    if run.teacher:
+        teacher = untrained_teacher(run.teacher, images, recipe.precision, device, run.files)
+    inputs, place = Inputs(teacher, graphed(recipe, device)), Place(Path(), Path(), Path(), device)
+    shared = Shared(place, images, None, "", train_batches(images, run), teacher, inputs)
+    batch = Batch(torch.randn(shape, device=device), split.labels[:IMAGES], ids[:IMAGES])
+    return shared.trainee(run), shared, batch
