@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: browser contract same release demo test mutants storm check test-cluster simulate bench bench-analysis docs gpu format clean fuzz doctor-bench
+.PHONY: browser screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -32,6 +32,10 @@ mutants: .venv/ready       ## one-line changes that the tests must notice (MUTAN
 
 same: .venv/ready          ## train digits by the version BASE and by this one: the same weights? (BASE=COMMIT; FAST=1)
 	$(BIN)/python tools/same.py "$(BASE)" $(if $(FAST),--fast)
+
+screens: .venv/ready       ## the main screens of the digits round at 80 and 100 columns: docs/screens.txt
+	$(BIN)/stillhouse run rounds/digits.yaml --root demo
+	$(BIN)/python tools/screens.py demo > docs/screens.txt
 
 check: .venv/ready         ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -171,6 +171,9 @@ def test_a_narrow_terminal_goes_without_spare_columns_and_says_so() -> None:
     assert "x" * 20 not in text and "93.2" in text and "better" in text
     assert "Not shown at this width: Interval" in text
     assert "Not shown" not in render(SPARE, "rich", 60, drop=True)
+    nothing = Table("t", WORDS, (("logit", 93.2, None, "better"),), (), 1, ("Interval",))
+    shown = render(nothing, "rich", 60, drop=True)
+    assert "Interval" not in shown and "Not shown" not in shown
     piped = render(SPARE, "rich", 40)
     assert "x" * 20 in piped and "Not shown" not in piped
 

@@ -111,9 +111,18 @@ def _bulleted(notes: Sequence[str]) -> RichTable:
 
 
 def without_spare(table: Table, width: int) -> tuple[Table, tuple[str, ...]]:
-    """The table with as many of its spare columns as fit, and the names of the others."""
+    """The table with as many of its spare columns as fit, and the names of the others.
+
+    A spare column that holds nothing is left out and not named.
+    """
     dropped: list[str] = []
-    kept = table
+    kept = table.select(
+        [
+            index
+            for index, name in enumerate(table.columns)
+            if name not in table.spare or not table.rows or any(table.filled(index))
+        ]
+    )
     for name in table.spare:
         if fits(kept, width):
             break

@@ -94,6 +94,10 @@ class Table:
             items.append(Item(text_of(row[0]), "\n".join(lines)))
         return Listing(self.title, tuple(items), self.notes, self.empty)
 
+    def filled(self, column: int) -> list[bool]:
+        """Which of a column's cells hold something."""
+        return [cell is not None for cell in self.cells(column)]
+
     def cells(self, column: int) -> list[Cell]:
         """A column's cells."""
         return [row[column] for row in self.rows]

@@ -176,7 +176,10 @@ def test_a_terminal_shows_all_that_a_pipe_shows_and_what_runs_now(
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
     lines = text.replace("\r", "\n").splitlines()
     assert max(map(len, lines)) <= width
-    assert set(of_runs(log)) <= set(lines)
+    names = short_names(bench.look())
+    for line in of_runs(log):
+        path, _, told = line.partition(": ")
+        assert f"{names[path]}: {told}" in lines
     row = [line for line in lines if line.startswith("pure/ResNet20/1")][-1]
     assert all(word in row for word in ("2/2", "0.500", "87.5 %"))
     assert any(line.startswith("pure/ResNetBaby/0") and "pretraining 35%" in line for line in lines)

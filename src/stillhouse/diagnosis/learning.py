@@ -68,11 +68,11 @@ def collapsed(case: Case) -> Iterator[Finding]:
     if any(found for rule in (never_stepped, unrelated, dominated) for found in rule(case)):
         return
     last = case.records[-1]["test"]
-    uniform = log(case.spec.classes)
+    uniform, ce = log(case.spec.classes), last.get("ce")
     few = last.get("classes_predicted", case.spec.classes) <= 2
-    if few or abs(last["ce"] - uniform) < UNIFORM:
-        text = f"test loss {last['ce']:.4f} (ln C = {uniform:.4f}), {case.unsound}{_lost(case)}"
-        yield Finding("collapse", "certain", (case.at(-1, text),))
+    if few or (ce is not None and abs(ce - uniform) < UNIFORM):
+        loss = "" if ce is None else f"test loss {ce:.4f} (ln C = {uniform:.4f}), "
+        yield Finding("collapse", "certain", (case.at(-1, loss + case.unsound + _lost(case)),))
 
 
 def _lost(case: Case) -> str:

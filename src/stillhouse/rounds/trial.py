@@ -68,9 +68,8 @@ def rehearse(
     told = f"{bad} cannot be trained" if bad else "all can be trained"
     title = f"round {seen.round.round}: {len(trials)} distinct cells tried, {told}"
     rows = tuple(_row(part, trial) for part, trial in trials)
-    table = Table(title, COLUMNS, rows, tuple(notes), empty="every run is done")
-    if not bad:
-        table = table.select(range(len(COLUMNS) - 1))
+    spare = ("GiB", "s/step") if bad else ("Problem",)
+    table = Table(title, COLUMNS, rows, tuple(notes), spare=spare, empty="every run is done")
     return table, fits and not bad
 
 

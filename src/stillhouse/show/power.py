@@ -135,7 +135,7 @@ def _text(row: dict[str, Any], difference: float) -> dict[str, Cell]:
         "95 % interval ±": "n/a" if half is None else f"{half:.2f}",
         "Found with 80 % power": f"{row['smallest_detectable']:.2f}",
         f"Power for {difference:g}": f"{row['power']:.0f} %",
-        "True sd / sample sd": f"{low:.2f} to {high:.2f}",
+        "Real sd / sample sd": f"{low:.2f} to {high:.2f}",
     }
 
 

@@ -70,6 +70,7 @@ class Progress:
         self._earlier: set[tuple[str, int]] = set()
         self._reported: set[tuple[str, int]] = set()
         self._looked = self._summed = float("-inf")
+        self._names: dict[str, str] = {}
         self._live: Live | None = None
         if console.is_terminal and not console.is_dumb_terminal:
             self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -96,6 +97,7 @@ class Progress:
             self._earlier = {_attempt(cell) for cell in seen.cells if cell.state.name == "failed"}
             self._reported = {*self._earlier}
             self._finished = {c.config.path for c in seen.cells if c.state.name == "done"}
+        self._names = short_names(seen) if self._live else {}
         said = sum([self._tell(cell) for cell in seen.cells])
         before = bool(self._moving)
         for cell in seen.cells:
@@ -109,11 +111,12 @@ class Progress:
     def _tell(self, cell: Cell) -> bool:
         """Print what has happened to a run; whether there was anything."""
         path, before = cell.config.path, self._epochs.get(cell.config.path)
-        lines = [] if before is None else _epoch_lines(cell, before)
+        name = self._names.get(path, path)
+        lines = [] if before is None else [f"{name}: {line}" for line in _epochs(cell, before)]
         self._epochs[path] = _whole(cell)
         if cell.state.name == "done" and path not in self._finished:
             self._finished.add(path)
-            lines.append(_done_line(cell))
+            lines.append(f"{name}: {_done(cell)}")
         if cell.state.name in ("failed", "unreadable") and _attempt(cell) not in self._reported:
             self._reported.add(_attempt(cell))
             lines.append(f"{path}: {cell.state.name.upper()}: {cell.state.reason}")
@@ -218,7 +221,6 @@ class Progress:
         """What is shown live: one row per run that is trained now, then the round."""
         running = [cell for cell in seen.cells if cell.state.name == "running"]
         room = max(1, self.console.height - OTHER_LINES)
-        names = short_names(seen)
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True, overflow="ellipsis")
         for justify in ("right", "left", "right", "right", "right"):
@@ -227,7 +229,7 @@ class Progress:
             head = ("training now", "epoch", "", "loss", "train acc.", "images/s")
             grid.add_row(*(Text(name, style="bold") for name in head))
         for cell in running[:room]:
-            grid.add_row(Text(names[cell.config.path]), *self._row(cell))
+            grid.add_row(Text(self._names[cell.config.path]), *self._row(cell))
         more = [Text(f"and {len(running) - room} more")] if len(running) > room else []
         bar = Table.grid(padding=(0, 2, 0, 0))
         share = _share(seen, self._per_epoch)
@@ -267,32 +269,30 @@ def short_names(seen: Survey) -> dict[str, str]:
     return found
 
 
-def _epoch_lines(cell: Cell, before: int) -> list[str]:
-    path, epochs, now = cell.config.path, cell.config.training.epochs, _whole(cell)
+def _epochs(cell: Cell, before: int) -> list[str]:
+    """What is known of each epoch since the one `before`."""
+    epochs, now = cell.config.training.epochs, _whole(cell)
     if now <= before:
         return []
     try:
         records = cell.folder.records()[before:now]
     except RunError as error:
-        return [f"{path}: {error}"]
+        return [str(error)]
     lines = []
     for record in records:
         loss = record.get("train", {}).get("total")
         shown = "" if loss is None else f"loss {loss:.3f}, "
         score = f"test accuracy {record['test']['accuracy']:.2f} %"
-        lines.append(f"{path}: epoch {record['epoch']}/{epochs}: {shown}{score}")
+        lines.append(f"epoch {record['epoch']}/{epochs}: {shown}{score}")
     return lines
 
 
-def _done_line(cell: Cell) -> str:
+def _done(cell: Cell) -> str:
     result = cell.state.result
     assert result is not None
     best = result["best"]
     accuracy = f"test accuracy {result['final']['test']['accuracy']:.2f} %"
-    return (
-        f"{cell.config.path}: done: {accuracy}; best {best['test_accuracy']:.2f} % "
-        f"in epoch {best['epoch']}"
-    )
+    return f"done: {accuracy}; best {best['test_accuracy']:.2f} % in epoch {best['epoch']}"
 
 
 def _trained(cell: Cell) -> float:
