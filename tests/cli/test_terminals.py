@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -152,13 +153,14 @@ def test_a_terminal_is_sent_what_it_understands(
 ) -> None:
     ours, theirs = pty.openpty()
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
-    line = [sys.executable, "-m", "stillhouse", "status", "tiny"]
-    subprocess.run(line, stdout=theirs, env=kept | environment, check=True)
+    for words, shown in (["status", "tiny"], b"ResNetBaby"), (["status", "--help"], b"--only"):
+        line = [sys.executable, "-m", "stillhouse", *words]
+        subprocess.run(line, stdout=theirs, env=kept | environment, check=True)
+        written = os.read(ours, 100_000)
+        assert (b"\x1b[" in written) is styled
+        assert shown in re.sub(rb"\x1b\[[0-9;]*m", b"", written)
     os.close(theirs)
-    written = os.read(ours, 100_000)
     os.close(ours)
-    assert (b"\x1b[" in written) is styled
-    assert b"ResNetBaby" in written
 
 
 def test_a_figure_needs_no_backend_of_the_environment(bench: Bench) -> None:

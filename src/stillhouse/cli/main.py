@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from stillhouse.cli import analysis, cluster, material, reset, results, study, watch
 from stillhouse.cli.old import current_words, meant
-from stillhouse.cli.output import open_streams, say
+from stillhouse.cli.output import open_streams, say, say_prose, styled
 from stillhouse.errors import Notice, StillhouseError, describe
 
 Command = Callable[..., None]
@@ -156,24 +156,28 @@ def main() -> None:
     """
     warnings.showwarning = print_notice
     open_streams()
+    if not styled():
+        from typer import rich_utils
+
+        rich_utils.FORCE_TERMINAL = False  # help without bold and faint text
     words, notice = current_words(sys.argv[1:])
     if notice:
-        say(f"note: {notice}", err=True)
+        say_prose(f"note: {notice}")
     try:
         app(words, prog_name="stillhouse")
     except StillhouseError as error:
-        say(f"error: {error}", err=True)
+        say_prose(f"error: {error}")
         sys.exit(error.exit_code)
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
         if (reason := describe(error)) is None:
             raise
-        say(f"error: {reason}", err=True)
+        say_prose(f"error: {reason}")
         sys.exit(1)
 
 
 def print_notice(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """Print a notice of stillhouse in one line; other warnings as Python prints them."""
     if issubclass(category, Notice):
-        say(f"note: {message}", err=True)
+        say_prose(f"note: {message}")
     else:
         say(warnings.formatwarning(message, category, *where[:2]).rstrip(), err=True)

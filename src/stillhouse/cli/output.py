@@ -7,17 +7,19 @@ import io
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from stillhouse.errors import printable_lines
 from stillhouse.tables import Format, Listing, Table, render
 
-__all__ = ["Format", "follow", "open_streams", "say", "show"]
+__all__ = ["Format", "follow", "open_streams", "say", "say_prose", "show"]
 
 ERRORS = "stillhouse.plain"
 PIPED = 120
 PLAIN = {
     **dict.fromkeys("—–−─━", "-"),
+    **dict.fromkeys("╭╮╰╯", "+"),
     **{"×": "x", "±": "+/-", "≥": ">=", "≤": "<=", "→": "->", "Δ": "diff", "…": "...", "│": "|"},
 }
 
@@ -46,6 +48,22 @@ def say(text: str, err: bool = False) -> None:
     _write(printable_lines(text) + "\n", err)
 
 
+def say_prose(text: str) -> None:
+    """Print sentences to stderr; on a terminal lines are broken between words, as it is wide."""
+    lines = printable_lines(text).splitlines()
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [part for line in lines for part in _broken(line, width)]
+    _write("\n".join(lines) + "\n", err=True)
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """A line in parts of at most `width` characters, indented alike; long words stay whole."""
+    indent = line[: len(line) - len(line.lstrip())]
+    options = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.wrap(line, width, subsequent_indent=indent, **options) or [""]  # type: ignore[arg-type]
+
+
 def show(
     shown: Table | Listing | Sequence[Table | Listing], format: Format, next_command: str = ""
 ) -> None:
@@ -60,7 +78,7 @@ def show(
     for number, one in enumerate(several):
         if format is Format.rich:
             one = one.mapped(_encodable)
-        text = render(one, format, width, color=terminal and _styled(), drop=terminal)
+        text = render(one, format, width, color=terminal and styled(), drop=terminal)
         _write("\n" * bool(number) + text)
     if next_command:
         follow(next_command, format)
@@ -77,7 +95,7 @@ def _write(text: str, err: bool = False) -> None:
     stream.flush()
 
 
-def _styled() -> bool:
+def styled() -> bool:
     """Whether the terminal understands bold, and the user wants it (no-color.org)."""
     known = os.environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
     return known and not os.environ.get("NO_COLOR")
