@@ -156,7 +156,7 @@ def _load(trainee: Trainee, found: checkpoint.Found) -> None:
 
 
 def _cost(trainee: Trainee) -> dict[str, int]:
-    """Return parameter counts: of the evaluated network, and of the method's modules that are not in it.
+    """Return parameter counts: of the evaluated network, and of the method's modules beside it.
 
     The latter are counted by whether they are trained or frozen.
     """
