@@ -69,6 +69,7 @@ def _run(name: str, arm: str, method: str, role: str, accuracy: float, seed: int
 def _measures(runs: pd.DataFrame, chosen: Row, rng: np.random.Generator) -> pd.DataFrame:
     rows: list[Row] = []
     levels = {"participation_ratio": 3.0, "effective_rank": 6.0, "pca_95": 8.0, "twonn": 9.0}
+    levels |= {"linear_probe": 40.0, "knn_probe": 38.0}
     for run in runs.to_dict("records"):
         fixed = {"dataset": "Cifar10", "run": run["run"]}
         shift = {"teacher": 1.5}.get(run["role"], 1.0)

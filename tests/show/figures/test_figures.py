@@ -195,6 +195,20 @@ def test_the_curve_of_independent_errors() -> None:
     np.testing.assert_allclose(y, 100 * (x / 100 * teacher + (1 - x / 100) * (1 - teacher) / 9))
 
 
+def test_correlations_within_and_between_methods_can_have_opposite_signs() -> None:
+    """Inside each method accuracy falls with alignment, between methods it rises (Simpson)."""
+    from stillhouse.show.figures.alignment import correlations
+
+    rows = [
+        {"run": f"{arm}/{seed}", "arm": arm, "value": place + 0.01 * seed, "accuracy": place - seed}
+        for arm, place in (("a", 10.0), ("b", 20.0), ("c", 30.0))
+        for seed in range(3)
+    ]
+    within, between = correlations(pd.DataFrame(rows))
+    assert (within, between) == pytest.approx((-1, 1))
+    assert correlations(pd.DataFrame(rows[::3])) == (None, pytest.approx(1))
+
+
 def test_labels_move_apart_and_keep_their_order() -> None:
     places = spread([5.0, 1.0, 1.1, 1.05], gap=0.5, low=0, high=10)
     assert np.argsort(places).tolist() == [1, 3, 2, 0]

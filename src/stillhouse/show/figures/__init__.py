@@ -9,5 +9,7 @@ FIGURES = {
     "transfer": "excess and specificity of the similarity to the teacher, per layer",
     "cross_layer": "similarity of all layers to all of the teacher's, less the pure student's",
     "depth": "dimensions of the layers over depth",
+    "probes": "classes read from each layer, linearly and by neighbours, over depth",
+    "alignment": "accuracy against similarity to the teacher, within and between methods",
     "fidelity": "agreement with the teacher against accuracy",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import matplotlib
 import pandas as pd
@@ -35,7 +36,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
         raise NothingToDraw("no layer of a valid run was measured")
     means = found.groupby(["arm", "layer", "measure"], sort=False)["value"]
     return Drawn(
-        _figure(found, tables.looks(), dataset),
+        lines_over_depth(found, MEASURES, tables.looks(), _title(found, dataset)),
         means.agg(["mean", "std", "count"]).reset_index(),
         caption(
             "Dimensions of each layer's features over the test images.",
@@ -70,22 +71,26 @@ def _title(found: pd.DataFrame, dataset: str) -> str:
     )
 
 
-def _figure(found: pd.DataFrame, looks: Mapping[str, Look], dataset: str) -> Figure:
+def lines_over_depth(
+    found: pd.DataFrame, measures: Mapping[str, str], looks: Mapping[str, Look], title: str
+) -> Figure:
+    """Draw one panel per measure (by name: its title), two in a row, one line per arm."""
     layers = sorted(set(found["layer"]))
     arms = list(dict.fromkeys(found.sort_values("role", key=_order, kind="stable")["arm"]))
+    rows = ceil(len(measures) / 2)
+    height = rows * max(1.9, 0.16 * len(arms) + 0.6) + 0.6
     with matplotlib.rc_context(PRINT):
-        figure = Figure(figsize=(DOUBLE, max(4.2, 0.32 * len(arms) + 3)))
-        grid = figure.subplots(2, 2, sharex=True)
-        for axes, (name, title) in zip(grid.flat, MEASURES.items(), strict=True):
-            some = found[found["measure"] == name]
-            _panel(axes, some, arms, layers, looks)
-            axes.set_title(title)
-        for axes in grid[1]:
+        figure = Figure(figsize=(DOUBLE, height))
+        grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
+        for axes, (name, panel) in zip(grid.flat, measures.items(), strict=True):
+            _panel(axes, found[found["measure"] == name], arms, layers, looks)
+            axes.set_title(panel)
+        for axes in grid[-1]:
             axes.set_xticks(range(len(layers)), layers)
             axes.set_xlim(-0.15, len(layers) - 0.85)
-        figure.suptitle(_title(found, dataset), x=0.01, ha="left")
+        figure.suptitle(title, x=0.01, ha="left")
         figure.draw_without_rendering()  # so that panels have their place
-        for axes, name in zip(grid[:, 1], list(MEASURES)[1::2], strict=True):
+        for axes, name in zip(grid[:, 1], [*measures][1::2], strict=True):
             label_ends(axes, _ends(found[found["measure"] == name], arms, layers[-1], looks))
         return settled(figure)
 

@@ -1,0 +1,46 @@
+"""Probes over depth: the classes read from each layer linearly, and by its neighbours."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from stillhouse.show.figures.depth import lines_over_depth, values
+from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, caption
+
+MEASURES = {"linear_probe": "linear probe (%)", "knn_probe": "nearest-neighbour probe (%)"}
+READING = (
+    "each line is one method's mean over seeds, small marks are seeds; black is the teacher, grey "
+    "the pure student. A layer whose linear probe is high and whose neighbour probe is low holds "
+    "the classes, but does not gather them. Early layers show where a method acts: a hint at a "
+    "middle layer should raise that layer first. The axes are zoomed."
+)
+
+
+def draw(tables: Tables, dataset: str) -> Drawn:
+    """Draw the arms of a dataset. Raises NothingToDraw."""
+    found = values(tables, dataset, MEASURES)
+    if found.empty:
+        raise NothingToDraw("no layer of a valid run was probed")
+    means = found.groupby(["arm", "layer", "measure"], sort=False)["value"]
+    return Drawn(
+        lines_over_depth(found, MEASURES, tables.looks(), _title(found, dataset)),
+        means.agg(["mean", "std", "count"]).reset_index(),
+        caption(
+            "Accuracy on the test images of two probes fitted on each layer's features of the "
+            "training images.",
+            tables,
+            dataset,
+            [int(n) for n in found.groupby("arm")["run"].nunique()],
+            READING,
+        ),
+    )
+
+
+def _title(found: pd.DataFrame, dataset: str) -> str:
+    last = sorted(set(found["layer"]))[-1]
+    some = found[(found["layer"] == last) & (found["measure"] == "linear_probe")]
+    means = some[some["role"] != "teacher"].groupby("arm")["value"].mean()
+    if means.empty:
+        return f"{dataset}: probes over depth"
+    best = str(means.idxmax())
+    return f"{dataset}, {last}: the best linear probe of a student is {means[best]:.1f} %, {best}"
