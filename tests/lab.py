@@ -89,7 +89,7 @@ class Lab:
         self, *configs: RunConfig, steps: int = 10**9, complaints: list[str] | None = None
     ) -> str | None:
         cohort = self.open(*configs, complaints=complaints)
-        return train(cohort, StopAfter(steps), lambda trainee, record: None)
+        return train(cohort, StopAfter(steps), lambda trainer, record: None)
 
     def folder(self, config: RunConfig) -> RunFolder:
         return RunFolder(self.experiments / config.path)

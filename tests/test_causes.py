@@ -12,7 +12,7 @@ from lab import Lab, StopAfter
 from stillhouse.errors import DataError, RunError, TrainingError, code_of, describe
 from stillhouse.runs.state import state_of
 from stillhouse.training.loop import train
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 SOURCE = Path(__file__).parents[1] / "src" / "stillhouse"
 
@@ -52,13 +52,13 @@ def test_out_of_memory_is_described_by_its_code() -> None:
 
 
 def test_a_failed_run_records_the_code(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Trainee, *_: object, **options: object) -> None:
+    def full(self: Trainer, *_: object, **options: object) -> None:
         raise OutOfMemoryError("Tried to allocate 2.00 GiB")
 
     config = lab.run("pure")
     cohort = lab.open(config)
-    monkeypatch.setattr(Trainee, "step", full)
-    train(cohort, StopAfter(10), lambda trainee, record: None)
+    monkeypatch.setattr(Trainer, "step", full)
+    train(cohort, StopAfter(10), lambda trainer, record: None)
     status = lab.folder(config).attempts()[-1].read_status()
     assert (status["state"], status["code"]) == ("failed", "oom-gpu")
     assert state_of(lab.folder(config)).code == "oom-gpu"

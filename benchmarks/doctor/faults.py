@@ -23,9 +23,9 @@ from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Dataset, Split
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.records import dump, dump_sealed
-from stillhouse.training import trainee
+from stillhouse.training import trainer
 from stillhouse.training.reopen import Place
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 from stillhouse.training.worker import work
 
 Fault = Callable[[], AbstractContextManager[Any]]
@@ -53,35 +53,35 @@ def bad_gradient() -> AbstractContextManager[Any]:
 
 def raising(error: Callable[[], object], epoch: int = 2) -> Fault:
     """A step that raises, or does worse, in some epoch (from 0)."""
-    step = Trainee.step
+    step = Trainer.step
 
-    def failing(self: Trainee, *arguments: Any) -> None:
+    def failing(self: Trainer, *arguments: Any) -> None:
         if self.position == (epoch, 3):
             error()
         step(self, *arguments)
 
-    return lambda: patch.object(Trainee, "step", failing)
+    return lambda: patch.object(Trainer, "step", failing)
 
 
 def rate(change: Callable[[int, float], float]) -> Fault:
     """A learning rate that is not the configured one: of epoch (from 0) and configured rate."""
-    real = trainee.learning_rate
+    real = trainer.learning_rate
 
     def changed(training: Any, epoch: int, *rest: int) -> float:
         return change(epoch, real(training, epoch, *rest))
 
-    return lambda: patch.object(trainee, "learning_rate", changed)
+    return lambda: patch.object(trainer, "learning_rate", changed)
 
 
 def asleep(epochs: int) -> Fault:
     """An optimizer that does nothing at first, as under a loss scale that starts too high."""
-    step = Trainee.step
+    step = Trainer.step
 
-    def late(self: Trainee, *arguments: Any) -> None:
+    def late(self: Trainer, *arguments: Any) -> None:
         with frozen() if self.position[0] < epochs else nullcontext():
             step(self, *arguments)
 
-    return lambda: patch.object(Trainee, "step", late)
+    return lambda: patch.object(Trainer, "step", late)
 
 
 def images(change: Callable[[Dataset], Dataset]) -> Fault:
@@ -282,9 +282,9 @@ def elsewhere(workspace: Workspace, run: RunConfig) -> None:
 
 
 def _with_terms(change: Callable[[dict[str, Tensor], Any], dict[str, Tensor]]) -> Any:
-    real = Trainee._terms
+    real = Trainer._terms
 
-    def changed(self: Trainee, outputs: Any, *rest: Any) -> dict[str, Tensor]:
+    def changed(self: Trainer, outputs: Any, *rest: Any) -> dict[str, Tensor]:
         return change(real(self, outputs, *rest), outputs)
 
-    return patch.object(Trainee, "_terms", changed)
+    return patch.object(Trainer, "_terms", changed)

@@ -141,7 +141,7 @@ def _train(runs: list[RunConfig], place: Place, train: Callable[..., object] | N
         if train:
             train(runs, place)
         else:
-            work(runs, place, None, None, say=lambda text: None, complain=lambda text: None)
+            work(runs, place, None, None, log=lambda text: None, on_error=lambda text: None)
     except (StillhouseError, ImportError):
         pass  # it is in the run's folder
 

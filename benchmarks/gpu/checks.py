@@ -26,7 +26,7 @@ from benchmarks.gpu.workload import (
 from stillhouse.data.base import Dataset
 from stillhouse.errors import StillhouseError
 from stillhouse.training.fingerprint import fingerprint
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 Check = dict[str, Any]
 SMALL = Setting("ResNet20", "ResNetBaby", students=tuple(VARIANTS), batch_size=32)
@@ -77,7 +77,7 @@ def _waits(setting: Setting, images: Dataset, device: torch.device, name: str) -
     )
     total = sum(places.values())
     shown = ", ".join(f"{place} x{count}" for place, count in places.most_common(12))
-    students = len(cohort.trainees)
+    students = len(cohort.trainers)
     detail = (
         f"none in 3 steps of {students} students" if not total else f"{total / 3:g} a step: {shown}"
     )
@@ -108,8 +108,8 @@ def _losses(cohort: Cohort) -> list[float]:
     found = []
     for _ in range(3):
         cohort.step()
-        cohort.trainees[0].look()
-        found.append(cohort.trainees[0].tally.means()["total"])
+        cohort.trainers[0].look()
+        found.append(cohort.trainers[0].epoch_metrics.means()["total"])
     return found
 
 
@@ -133,17 +133,17 @@ def same_bits(base: Setting, images: Dataset, device: torch.device) -> Iterator[
         name = f"{label} {base.precision} {base.mode}"
 
         def compare(number: int = number, name: str = name) -> Iterator[Check]:
-            reference = together.trainees[number]
+            reference = together.trainers[number]
             alone = make_cohort(base, images, device, [number])
             alone.run(STEPS // 2)
-            state = _stored(alone.trainees[0].state())
+            state = _stored(alone.trainers[0].state())
             alone.run(STEPS - STEPS // 2)
             resumed = make_cohort(base, images, device, [number])
-            resumed.trainees[0].load(state)
+            resumed.trainers[0].load(state)
             resumed.position = STEPS // 2
             resumed.run(STEPS - STEPS // 2)
-            yield _equal(f"{name}: cohort = alone", reference, alone.trainees[0])
-            yield _equal(f"{name}: resumed = uninterrupted", alone.trainees[0], resumed.trainees[0])
+            yield _equal(f"{name}: cohort = alone", reference, alone.trainers[0])
+            yield _equal(f"{name}: resumed = uninterrupted", alone.trainers[0], resumed.trainers[0])
 
         yield from guarded(name, compare)
 
@@ -156,7 +156,7 @@ def modes_agree(base: Setting, images: Dataset, device: torch.device) -> Iterato
         for cohort in cohorts:
             cohort.run(STEPS)
         for number, label in enumerate(named(base.students)):
-            a, b = (cohort.trainees[number] for cohort in cohorts)
+            a, b = (cohort.trainers[number] for cohort in cohorts)
             yield _equal(f"{label} {base.precision}: graph = eager", a, b)
 
     yield from guarded(f"{base.precision}: graph = eager", compare)
@@ -169,7 +169,7 @@ def bad_step(base: Setting, images: Dataset, device: torch.device) -> Iterator[C
     def provoke() -> Iterator[Check]:
         cohort = make_cohort(base, images, device, [base.students.index(("logit", {}))])
         cohort.run(4)
-        (trainee,) = cohort.trainees
+        (trainer,) = cohort.trainers
         genuine = cohort.batches.batch
 
         def poisoned(epoch: int, step: int) -> Any:
@@ -180,17 +180,17 @@ def bad_step(base: Setting, images: Dataset, device: torch.device) -> Iterator[C
         message = "no error"
         try:
             cohort.run(4)
-            trainee.state()
+            trainer.state()
         except StillhouseError as error:
             message = str(error)
-        finite = all(bool(torch.isfinite(p).all()) for p in trainee.network.parameters())
+        finite = all(bool(torch.isfinite(p).all()) for p in trainer.network.parameters())
         passed = f"epoch {EPOCH} step 6" in message and "'ce'" in message and finite
         yield check(name, passed, message + ("" if finite else "; its weights are not finite"))
 
     yield from guarded(name, provoke)
 
 
-def _equal(name: str, a: Trainee, b: Trainee) -> Check:
+def _equal(name: str, a: Trainer, b: Trainer) -> Check:
     if fingerprint(a.network, a.method) == fingerprint(b.network, b.method):
         return check(name, True, "the same bits")
     pairs = zip(a.network.parameters(), b.network.parameters(), strict=True)

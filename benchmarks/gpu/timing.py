@@ -48,7 +48,7 @@ def cohort_row(setting: Setting, images: Dataset, device: torch.device, seconds:
         cohort.run(steps)
         wait(device)
         found.append((time.perf_counter() - started) / steps)
-    row = described(setting, len(cohort.trainees)) | spread(found) | {"steps": steps}
+    row = described(setting, len(cohort.trainers)) | spread(found) | {"steps": steps}
     if device.type == "cuda":
         row["peak_mib"] = torch.cuda.max_memory_reserved(device) / 2**20
         row |= _profiled(cohort, device, row["ms"])

@@ -21,10 +21,10 @@ from stillhouse.seeding import reseed
 from stillhouse.training.evaluate import Evaluation
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.graphs import Inputs, graphed
-from stillhouse.training.precision import configure, settle
+from stillhouse.training.precision import configure, to_device
 from stillhouse.training.reopen import Place, Shared
 from stillhouse.training.teacher import TrainedTeacher
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 DATASET = "Cifar10"
 EPOCH = 1  # the first epoch also hashes weights for `verify`, which is not what a step costs
@@ -82,7 +82,7 @@ class Setting:
 class Cohort:
     """Students that step together, their batches and their teacher."""
 
-    trainees: list[Trainee]
+    trainers: list[Trainer]
     batches: TrainBatches
     teacher: TrainedTeacher
     inputs: Inputs
@@ -94,11 +94,11 @@ class Cohort:
         self.position += 1
         batch = self.inputs.batch(self.batches.batch(EPOCH, step))
         taught = self.inputs.teach(batch)
-        for trainee in self.trainees:
-            trainee.position = (EPOCH, step)
-            trainee.step(batch, taught, join=False)
-        for trainee in self.trainees:
-            trainee.join()
+        for trainer in self.trainers:
+            trainer.position = (EPOCH, step)
+            trainer.step(batch, taught, join=False)
+        for trainer in self.trainers:
+            trainer.join()
 
     def run(self, steps: int) -> None:
         """So many steps."""
@@ -173,7 +173,7 @@ def make_teacher(
     with torch.no_grad():  # on the CPU, so that every device has the same teacher
         network.train()(batch.images.cpu())
     network.requires_grad_(False).eval()
-    settle(network, device)
+    to_device(network, device)
     return TrainedTeacher(
         network=network,
         facts={"sha256": "", "fingerprint": fingerprint(network)},
@@ -201,7 +201,7 @@ def make_cohort(
     configs = [setting.config(*setting.students[number]) for number in chosen]
     inputs = Inputs(teacher, graphed(recipe, device))
     shared = Shared(place, images, None, "", batches, teacher, inputs)
-    return Cohort([shared.trainee(config) for config in configs], batches, teacher, inputs)
+    return Cohort([shared.trainer(config) for config in configs], batches, teacher, inputs)
 
 
 def named(students: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[str]:

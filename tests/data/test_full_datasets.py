@@ -38,12 +38,12 @@ def test_it_loads_trains_and_is_evaluated_in_full(name: str, tmp_path: Path) -> 
     spec = data.spec(name)
     assert (len(images.train), len(images.test)) == (spec.train_images, spec.test_images)
     assert int(images.test.labels.bincount().max()) == spec.commonest
-    trainee = shared.trainee(run)
-    before = fingerprint(trainee.network)
+    trainer = shared.trainer(run)
+    before = fingerprint(trainer.network)
     for step in range(STEPS):
-        trainee.step(batches.batch(0, step), None)
-    assert fingerprint(trainee.network) != before
-    found = evaluate(trainee.network, plain_batches(images.test, spec, EVALUATION_BATCH))
+        trainer.step(batches.batch(0, step), None)
+    assert fingerprint(trainer.network) != before
+    found = evaluate(trainer.network, plain_batches(images.test, spec, EVALUATION_BATCH))
     assert found.logits.shape == (10_000, spec.classes)
     assert found.logits.isfinite().all()
     assert len(found.predictions.unique()) > 1

@@ -221,7 +221,7 @@ def test_pretrained_parts(
     """A paraphraser from the cache is the one that was trained, to the last bit."""
     lab = make_lab("pretrained")
     cohort = lab.open(lab.run("factor_transfer"))
-    method, cache = cohort.members[0].trainee.method, lab.experiments / "pretrained"
+    method, cache = cohort.members[0].trainer.method, lab.experiments / "pretrained"
     (path,) = cache.glob("*.safetensors")
     content, good = path.read_bytes(), method.state_dict()
     good = {name: value.clone() for name, value in good.items()}

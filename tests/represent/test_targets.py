@@ -11,7 +11,7 @@ import torch
 from represented import PURE, TEACHER, counts, extracted, train
 from stillhouse.represent.store import FILE, read
 from stillhouse.rounds.survey import Survey
-from stillhouse.rounds.teacher_files import adopt_teachers
+from stillhouse.rounds.teacher_files import import_teachers
 from stillhouse.show.extract import extract_table
 from stillhouse.tables import Table
 from workbench import Bench, edit
@@ -76,7 +76,7 @@ def test_a_teacher_from_a_file_is_extracted_where_it_was_taken_over(
     shutil.copy(trained.folder(TEACHER).final, file)
     changes = {"methods": ["logit"], "teacher": "ResNetBaby", "seeds": [0]}
     bench = Bench(root, teachers_from="weights/{dataset}-{seed}.safetensors", **changes)
-    adopt_teachers(bench.workspace, bench.runs.values(), root, "cpu", lambda text: None)
+    import_teachers(bench.workspace, bench.runs.values(), root, "cpu", lambda text: None)
     train(bench)
     _, sound = extracted(bench)
     assert sound

@@ -18,7 +18,7 @@ from stillhouse.config.load import load_round
 from stillhouse.config.resolve import resolve
 from stillhouse.data.specs import SPECS
 from stillhouse.errors import ConfigError, RunError
-from stillhouse.rounds.teacher_files import adopt_teachers
+from stillhouse.rounds.teacher_files import import_teachers
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.reopen import Place, reopen
 from workbench import Bench
@@ -69,7 +69,7 @@ class Shelf:
 
     def adopt(self) -> None:
         runs = self.bench.runs.values()
-        adopt_teachers(
+        import_teachers(
             self.bench.workspace, runs, self.bench.workspace.root, "cpu", self.said.append
         )
 

@@ -44,7 +44,7 @@ def trained(tmp_path: Path) -> Bench:
     for some in ([run for run in runs if not run.teacher], runs[2:-1], runs[-1:]):
         for one in some:
             cohort = open_cohort([one], place, pytest.fail)
-            train(cohort, NeverStop(), lambda trainee, record: None)
+            train(cohort, NeverStop(), lambda trainer, record: None)
     return bench
 
 

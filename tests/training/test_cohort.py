@@ -17,7 +17,7 @@ from stillhouse.training.reopen import reopen
 
 
 def weights(lab: Lab, method: str, **recipe: object) -> dict[str, torch.Tensor]:
-    return lab.open(lab.run(method, **recipe)).members[0].trainee.network.state_dict()
+    return lab.open(lab.run(method, **recipe)).members[0].trainer.network.state_dict()
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -26,7 +26,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def test_initial_weights_depend_on_seed_and_architecture_only(lab: Lab) -> None:
     cohort = lab.open(*(lab.run(method) for method in ALL_METHODS))
-    first, *others = [member.trainee.network.state_dict() for member in cohort.members]
+    first, *others = [member.trainer.network.state_dict() for member in cohort.members]
     assert all(same(first, other) for other in others)
     assert not same(first, weights(lab, "pure", seed=1))
 
@@ -37,7 +37,7 @@ def test_a_cohort_shares_its_batches_and_looks_at_the_teacher_once(lab: Lab) -> 
     teacher = cohort.shared.teacher
     assert teacher is not None
     handle = teacher.network.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    train(cohort, StopAfter(1), lambda trainee, record: None)
+    train(cohort, StopAfter(1), lambda trainer, record: None)
     handle.remove()
     assert len(seen) == 1
 
@@ -86,7 +86,7 @@ def test_a_run_on_the_same_images_in_another_order_is_refused_with_the_reason(la
     run = lab.run("pure")
     lab.train(run)
     folder = RunFolder(lab.experiments / run.path)
-    with pytest.raises(RunError, match=r"data: .* -> 'other'") as caught:
+    with pytest.raises(RunError, match=r"data: .* -> other") as caught:
         check_same(folder, run, {"data": "other", "teacher": None})
     assert "the same in another order, which decides what a step and a subset hold" in (
         caught.value.hint
@@ -101,8 +101,8 @@ def test_a_run_keeps_its_identity_where_a_later_version_hashes_it_otherwise(
     monkeypatch.setattr(cohort_module, "identity", lambda config: "f" * 64)
     complaints: list[str] = []
     member = lab.open(run, complaints=complaints).members[0]
-    assert (complaints, member.trainee.position) == ([], (1, 1))
-    member.recorder.stop(member.trainee, "enough", "killed")
+    assert (complaints, member.trainer.position) == ([], (1, 1))
+    member.recorder.stop(member.trainer, "enough", "killed")
     assert lab.train(run) is None
     result, started = lab.folder(run).completed(), lab.folder(run).started()
     assert result is not None and started is not None

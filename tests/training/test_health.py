@@ -17,17 +17,17 @@ from stillhouse.errors import TrainingError
 from stillhouse.methods import rkd
 from stillhouse.models.base import Outputs
 from stillhouse.runs.state import state_of
-from stillhouse.training import health_checks as guard
-from stillhouse.training import trainee as trainee_module
+from stillhouse.training import health_checks
+from stillhouse.training import trainer as trainer_module
 from stillhouse.training.graphs import WARM_UP, put_back
 from stillhouse.training.loop import Cohort, train
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 
 @pytest.fixture
 def device_lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A lab whose runs step as they do on a GPU."""
-    monkeypatch.setattr(trainee_module, "waits_for", lambda device: False)
+    monkeypatch.setattr(trainer_module, "waits_for", lambda device: False)
     return lab
 
 
@@ -56,9 +56,9 @@ def not_finite(student: Outputs, *_: object) -> dict[str, torch.Tensor]:
     return {"kd": student.logits.sum() * float("nan")}
 
 
-def step(cohort: Cohort, trainee: Trainee) -> None:
-    batch = cohort.shared.inputs.batch(cohort.shared.batches.batch(*trainee.position))
-    trainee.step(batch, cohort.shared.inputs.teach(batch))
+def step(cohort: Cohort, trainer: Trainer) -> None:
+    batch = cohort.shared.inputs.batch(cohort.shared.batches.batch(*trainer.position))
+    trainer.step(batch, cohort.shared.inputs.teach(batch))
 
 
 @pytest.mark.parametrize(
@@ -68,18 +68,18 @@ def test_no_step_reads_what_it_has_computed(
     method: str, precision: str, device_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = device_lab.open(device_lab.run(method, precision=precision))
-    trainee = cohort.members[0].trainee
-    step(cohort, trainee)  # of a cold start: a teacher is calibrated, weights are hashed
+    trainer = cohort.members[0].trainer
+    step(cohort, trainer)  # of a cold start: a teacher is calibrated, weights are hashed
     for epoch, number in ((1, 0), (1, 1)):
-        trainee.position = (epoch, number)
+        trainer.position = (epoch, number)
         batch = cohort.shared.batches.batch(epoch, number)
         taught = cohort.shared.inputs.teach(batch)
         with unread(monkeypatch):
-            trainee.step(batch, taught)
-            assert set(trainee.progress()) >= {"steps"}
-    trainee.look()
-    assert trainee.tally.means()["ce"] > 0
-    assert trainee.progress()["loss"] == trainee.tally.means()["total"]
+            trainer.step(batch, taught)
+            assert set(trainer.progress()) >= {"steps"}
+    trainer.look()
+    assert trainer.epoch_metrics.means()["ce"] > 0
+    assert trainer.progress()["loss"] == trainer.epoch_metrics.means()["total"]
 
 
 @pytest.mark.parametrize(("method", "precision"), [("fitnets", "fp32"), ("logit", "fp16")])
@@ -88,7 +88,7 @@ def test_a_run_learns_what_it_learns_when_every_step_is_checked(
 ) -> None:
     config = lab.run(method, precision=precision)
     lab.train(config)
-    monkeypatch.setattr(trainee_module, "waits_for", lambda device: False)
+    monkeypatch.setattr(trainer_module, "waits_for", lambda device: False)
     other = make_lab("other")
     other.train(config, steps=4)  # and goes on from a checkpoint in mid-epoch
     other.train(config)
@@ -105,28 +105,28 @@ def test_the_first_bad_step_and_its_term_are_named_and_nothing_after_it_is_kept(
     precision: str, device_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = device_lab.open(device_lab.run("logit", precision=precision))
-    trainee = cohort.members[0].trainee
-    step(cohort, trainee)
-    before = [p.detach().clone() for p in trainee.network.parameters()]
-    genuine = trainee.method.terms
-    monkeypatch.setattr(trainee.method, "terms", not_finite)
-    step(cohort, trainee)
-    monkeypatch.setattr(trainee.method, "terms", genuine)
+    trainer = cohort.members[0].trainer
+    step(cohort, trainer)
+    before = [p.detach().clone() for p in trainer.network.parameters()]
+    genuine = trainer.method.terms
+    monkeypatch.setattr(trainer.method, "terms", not_finite)
+    step(cohort, trainer)
+    monkeypatch.setattr(trainer.method, "terms", genuine)
     if precision == "fp32":
-        assert all(map(torch.equal, before, trainee.network.parameters()))
+        assert all(map(torch.equal, before, trainer.network.parameters()))
     with pytest.raises(TrainingError, match=r"'kd' is not finite at epoch 0 step 1$"):
-        trainee.state()
+        trainer.state()
 
 
 def test_a_bad_gradient_names_its_parameter_at_the_next_look(device_lab: Lab) -> None:
     cohort = device_lab.open(device_lab.run("pure"))
-    trainee = cohort.members[0].trainee
-    trainee.network.layer2.register_full_backward_hook(  # type: ignore[union-attr]
+    trainer = cohort.members[0].trainer
+    trainer.network.layer2.register_full_backward_hook(  # type: ignore[union-attr]
         lambda module, inputs, outputs: (inputs[0] * float("inf"),)
     )
-    step(cohort, trainee)
+    step(cohort, trainer)
     with pytest.raises(TrainingError, match=r"gradient of (conv|bn|layer1).* epoch 0 step 0"):
-        trainee.look()
+        trainer.look()
 
 
 def test_a_failed_run_leaves_no_checkpoint_of_a_bad_step(
@@ -134,8 +134,8 @@ def test_a_failed_run_leaves_no_checkpoint_of_a_bad_step(
 ) -> None:
     config = device_lab.run("logit")
     cohort = device_lab.open(config)
-    monkeypatch.setattr(cohort.members[0].trainee.method, "terms", not_finite)
-    train(cohort, Forever(), lambda trainee, record: None)
+    monkeypatch.setattr(cohort.members[0].trainer.method, "terms", not_finite)
+    train(cohort, Forever(), lambda trainer, record: None)
     folder = device_lab.folder(config)
     assert "'kd' is not finite at epoch 0 step 0" in state_of(folder).reason
     assert not folder.attempts()[0].checkpoint.exists()
@@ -144,21 +144,21 @@ def test_a_failed_run_leaves_no_checkpoint_of_a_bad_step(
 def test_a_scaler_that_skips_every_step_is_caught(
     device_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "STUCK_STEPS", 3)
+    monkeypatch.setattr(health_checks, "STUCK_STEPS", 3)
     config = device_lab.run("pure", precision="fp16")
     cohort = device_lab.open(config)
-    trainee = cohort.members[0].trainee
-    before = [p.detach().clone() for p in trainee.network.parameters()]
-    original = trainee.method.task_loss
+    trainer = cohort.members[0].trainer
+    before = [p.detach().clone() for p in trainer.network.parameters()]
+    original = trainer.method.task_loss
 
     def naive(outputs: Any, batch: Any, smoothing: float) -> torch.Tensor:
         return original(outputs, batch, smoothing) + (outputs.features["pooled"] * 0).sum().sqrt()
 
-    monkeypatch.setattr(trainee.method, "task_loss", naive)
-    train(cohort, Forever(), lambda trainee, record: None)
+    monkeypatch.setattr(trainer.method, "task_loss", naive)
+    train(cohort, Forever(), lambda trainer, record: None)
     reason = state_of(device_lab.folder(config)).reason
     assert "skipped 3 steps in a row up to epoch 0 step 2: the gradient of conv" in reason
-    assert all(map(torch.equal, before, trainee.network.parameters()))
+    assert all(map(torch.equal, before, trainer.network.parameters()))
 
 
 class FakeGraph:
@@ -188,8 +188,8 @@ def test_a_graphs_warm_up_leaves_no_trace(
 ) -> None:
     config = device_lab.run(method, precision=precision)
     device_lab.train(config)
-    monkeypatch.setattr(trainee_module, "graphed", lambda training, device: True)
-    monkeypatch.setattr(trainee_module, "StepGraph", FakeGraph)
+    monkeypatch.setattr(trainer_module, "graphed", lambda training, device: True)
+    monkeypatch.setattr(trainer_module, "StepGraph", FakeGraph)
     FakeGraph.captured = 0
     other = make_lab("graphed")
     other.train(config, steps=2)

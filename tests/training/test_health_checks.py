@@ -64,7 +64,7 @@ def test_unmoved_weights_are_caught_at_once_unless_the_scaler_is_settling() -> N
 
 
 def state_after(cohort: Cohort, lab: Lab, config: RunConfig) -> RunState:
-    train(cohort, StopAfter(10**9), lambda trainee, record: None)
+    train(cohort, StopAfter(10**9), lambda trainer, record: None)
     return state_of(lab.folder(config))
 
 
@@ -78,7 +78,7 @@ def test_a_collapsing_run_fails_and_its_cohort_goes_on(
 ) -> None:
     bad, good = lab.run("logit", epochs=6), lab.run("pure", epochs=6)
     cohort = lab.open(bad, good)
-    method = cohort.members[0].trainee.method
+    method = cohort.members[0].trainer.method
     monkeypatch.setattr(method, "task_loss", untaught)
     monkeypatch.setattr(method, "terms", lambda own, *_: {"kd": (own.logits * 0).sum()})
     state = state_after(cohort, lab, bad)
@@ -91,9 +91,9 @@ def test_a_collapsing_run_fails_and_its_cohort_goes_on(
 def test_keep_going_trains_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     config = lab.run("pure", epochs=6)
     cohort = lab.open(config)
-    trainee = cohort.members[0].trainee
-    monkeypatch.setattr(trainee.method, "task_loss", untaught)
-    trainee.keep_going = True
+    trainer = cohort.members[0].trainer
+    monkeypatch.setattr(trainer.method, "task_loss", untaught)
+    trainer.keep_going = True
     state = state_after(cohort, lab, config)
     assert state.name == "done" and state.result is not None
     assert state.result["final"]["test"]["classes_predicted"] == 1
@@ -104,17 +104,17 @@ def test_keep_going_outlives_a_scale_that_has_fallen_to_nothing(
 ) -> None:
     config = lab.run("pure", epochs=1, precision="fp16")
     cohort = lab.open(config)
-    trainee = cohort.members[0].trainee
+    trainer = cohort.members[0].trainer
 
     def naive(outputs: Any, batch: Any, smoothing: float) -> torch.Tensor:
         return torch.sqrt((outputs.features["pooled"] * 0).sum()) + 1
 
-    monkeypatch.setattr(trainee.method, "task_loss", naive)
-    trainee.keep_going = True
-    trainee.scaler.load_state_dict(trainee.scaler.state_dict() | {"scale": 1e-45})
+    monkeypatch.setattr(trainer.method, "task_loss", naive)
+    trainer.keep_going = True
+    trainer.scaler.load_state_dict(trainer.scaler.state_dict() | {"scale": 1e-45})
     assert state_after(cohort, lab, config).name == "done"
     (record,) = lab.folder(config).records()
-    assert record["scaler"]["skipped"] == trainee.steps
+    assert record["scaler"]["skipped"] == trainer.steps
     assert record["gradients"]["norm"] == 0
 
 
@@ -129,19 +129,19 @@ def test_a_phase_that_does_not_teach_the_answer_is_not_judged(lab: Lab) -> None:
     """FitNets' hints leave the head as it was, for longer than chance level is borne."""
     stages = {"variant": "two_stage", "hint_fraction": 0.7}
     config = resolve(lab.run("fitnets", epochs=9).model_copy(update={"parameters": stages}))
-    trainee = lab.open(config).members[0].trainee
-    weights = [trainee.method.weights(trainee.coefficients, epoch, 9) for epoch in range(9)]
-    trainee.records = [record(e + 1, weights=weights[e]) for e in range(6)]
-    trainee.check_progress(CHANCE)
-    trainee.records = [record(e + 1, weights=weights[-1]) for e in range(6)]
+    trainer = lab.open(config).members[0].trainer
+    weights = [trainer.method.weights(trainer.coefficients, epoch, 9) for epoch in range(9)]
+    trainer.records = [record(e + 1, weights=weights[e]) for e in range(6)]
+    trainer.check_progress(CHANCE)
+    trainer.records = [record(e + 1, weights=weights[-1]) for e in range(6)]
     with pytest.raises(TrainingError, match="at chance level"):
-        trainee.check_progress(CHANCE)
+        trainer.check_progress(CHANCE)
 
 
 def test_epochs_of_warm_up_are_not_judged(lab: Lab) -> None:
-    trainee = lab.open(lab.run("pure", epochs=9, warmup_epochs=2)).members[0].trainee
-    trainee.records = [record(e + 1, weights=trainee.coefficients) for e in range(6)]
-    trainee.check_progress(CHANCE)
-    trainee.records.append(record(7, weights=trainee.coefficients))
+    trainer = lab.open(lab.run("pure", epochs=9, warmup_epochs=2)).members[0].trainer
+    trainer.records = [record(e + 1, weights=trainer.coefficients) for e in range(6)]
+    trainer.check_progress(CHANCE)
+    trainer.records.append(record(7, weights=trainer.coefficients))
     with pytest.raises(TrainingError, match="in epochs 3-7"):
-        trainee.check_progress(CHANCE)
+        trainer.check_progress(CHANCE)

@@ -16,7 +16,7 @@ from stillhouse.runs.claim import Busy, Claim
 from stillhouse.runs.folder import Attempt
 from stillhouse.runs.state import state_of
 from stillhouse.training import recorder as recorder_module
-from stillhouse.training import trainee as trainee_module
+from stillhouse.training import trainer as trainer_module
 from stillhouse.training.loop import train
 
 
@@ -66,9 +66,9 @@ def test_a_member_that_fails_leaves_with_its_reason_and_the_others_go_on(
     lab: Lab, together: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = lab.open(lab.run("pure"), lab.run("logit"))
-    bad = cohort.members[1].trainee.method
+    bad = cohort.members[1].trainer.method
     monkeypatch.setattr(bad, "terms", lambda *_: {"kd": torch.tensor(float("nan"))})
-    train(cohort, NeverStop(), lambda trainee, record: None)
+    train(cohort, NeverStop(), lambda trainer, record: None)
     state = state_of(lab.folder(lab.run("logit")))
     assert (state.name, "the loss term 'kd' is not finite" in state.reason) == ("failed", True)
     assert lab.outcome(lab.run("pure")) == together("pure")
@@ -79,8 +79,8 @@ def test_an_error_inside_a_method_is_kept_with_its_traceback(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = lab.open(lab.run("logit"))
-    monkeypatch.setattr(cohort.members[0].trainee.method, "terms", lambda *_: {}["missing"])
-    train(cohort, NeverStop(), lambda trainee, record: None)
+    monkeypatch.setattr(cohort.members[0].trainer.method, "terms", lambda *_: {}["missing"])
+    train(cohort, NeverStop(), lambda trainer, record: None)
     folder = lab.folder(lab.run("logit"))
     assert state_of(folder).reason == "KeyError: 'missing'"
     assert "Traceback" in folder.attempts()[0].log.read_text()
@@ -88,34 +88,34 @@ def test_an_error_inside_a_method_is_kept_with_its_traceback(
 
 def test_a_non_finite_gradient_names_its_parameter(lab: Lab) -> None:
     cohort = lab.open(lab.run("pure"))
-    trainee = cohort.members[0].trainee
-    trainee.network.layer2.register_full_backward_hook(  # type: ignore[union-attr]
+    trainer = cohort.members[0].trainer
+    trainer.network.layer2.register_full_backward_hook(  # type: ignore[union-attr]
         lambda module, inputs, outputs: (inputs[0] * float("inf"),)
     )
     with pytest.raises(TrainingError, match=r"gradient of (conv|bn|layer1).* is not finite"):
-        trainee.step(cohort.shared.batches.batch(0, 0), None)
+        trainer.step(cohort.shared.batches.batch(0, 0), None)
 
 
 def test_a_scaler_that_skips_every_step_is_caught(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Round charlie's silent failure: a finite loss whose gradient is never finite."""
-    monkeypatch.setattr(trainee_module.guard, "STUCK_STEPS", 3)
+    monkeypatch.setattr(trainer_module.health_checks, "STUCK_STEPS", 3)
     cohort = lab.open(lab.run("pure", precision="fp16"))
-    trainee = cohort.members[0].trainee
-    before = [p.clone() for p in trainee.network.parameters()]
-    original = trainee.method.task_loss
+    trainer = cohort.members[0].trainer
+    before = [p.clone() for p in trainer.network.parameters()]
+    original = trainer.method.task_loss
 
     def naive(outputs: Any, batch: Any, smoothing: float) -> torch.Tensor:
         # sqrt at 0, as on the diagonal of a distance matrix: value 0, gradient 0 * inf = NaN
         zero = (outputs.features["pooled"] * 0).sum()
         return original(outputs, batch, smoothing) + torch.sqrt(zero)
 
-    monkeypatch.setattr(trainee.method, "task_loss", naive)
-    train(cohort, NeverStop(), lambda trainee, record: None)
+    monkeypatch.setattr(trainer.method, "task_loss", naive)
+    train(cohort, NeverStop(), lambda trainer, record: None)
     state = state_of(lab.folder(lab.run("pure", precision="fp16")))
     assert state.name == "failed" and "skipped 3 steps in a row" in state.reason
-    unmoved = zip(before, trainee.network.parameters(), strict=True)
+    unmoved = zip(before, trainer.network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in unmoved)
 
 
@@ -140,7 +140,7 @@ def test_an_attempt_that_was_overtaken_writes_nothing_more(lab: Lab) -> None:
     config = lab.run("pure")
     cohort = lab.open(config)
     lab.folder(config).attempt(2).path.mkdir()
-    train(cohort, NeverStop(), lambda trainee, record: None)
+    train(cohort, NeverStop(), lambda trainer, record: None)
     assert cohort.members == [] and cohort.failures == 0
     assert lab.folder(config).attempts()[0].metrics.read_text() == ""
     assert not lab.folder(config).result.exists()
@@ -152,12 +152,12 @@ def test_long_epochs_are_saved_in_their_middle(
     monkeypatch.setattr(recorder_module, "SAVE_SECONDS", 0.0)
     cohort = lab.open(lab.run("logit"))
     with pytest.raises(KeyboardInterrupt):
-        train(cohort, KillAfter(2), lambda trainee, record: None)
+        train(cohort, KillAfter(2), lambda trainer, record: None)
     lab.folder(lab.run("logit")).attempts()[0].claim.unlink()  # its process is gone
     make_expired(lab.folder(lab.run("logit")).attempts()[0])
     resumed = lab.open(lab.run("logit"))
-    assert resumed.members[0].trainee.position == (0, 2)
-    train(resumed, NeverStop(), lambda trainee, record: None)
+    assert resumed.members[0].trainer.position == (0, 2)
+    train(resumed, NeverStop(), lambda trainer, record: None)
     assert lab.outcome(lab.run("logit")) == together("logit")
 
 

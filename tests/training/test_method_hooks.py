@@ -62,7 +62,7 @@ def bank(tmp_path: Path) -> Plugin:
 def test_a_method_learns_ids_and_labels_of_what_is_trained_on(lab: Lab, bank: Plugin) -> None:
     run = lab.run("bank", files=(bank,), train_images=100, validation=50)
     (member,) = lab.open(run).members
-    method = member.trainee.method
+    method = member.trainer.method
     whole = data.load("Digits", lab.data_root).train
     expected = stratified(stratified(whole, 50, SPLIT_SEED)[0], 100, SPLIT_SEED)[1]
     assert torch.equal(method.get_buffer("ids"), expected.ids)
@@ -95,7 +95,7 @@ def test_its_parameters_learn_at_their_own_rate(
     lab = make_lab("trained")
     run = lab.run("bank", files=(bank,))
     (member,) = make_lab("untrained").open(run).members
-    before = {name: p.clone() for name, p in member.trainee.method.named_parameters()}
+    before = {name: p.clone() for name, p in member.trainer.method.named_parameters()}
     lab.train(run)
     result = lab.folder(run).completed()
     assert result is not None

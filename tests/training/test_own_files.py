@@ -142,7 +142,7 @@ def test_a_network_that_cannot_be_built_fails_alone_with_its_line(lab: Lab, fold
         [own_run(lab, folder, "pure"), lab.run("pure")], lab.place, complaints.append
     )
     assert "own_model.py:30: NameError: name 'Smaller' is not defined" in complaints[0]
-    assert [member.trainee.config.model for member in cohort.members] == ["ResNetBaby"]
+    assert [member.trainer.config.model for member in cohort.members] == ["ResNetBaby"]
 
 
 def test_a_network_that_returns_no_outputs_is_told_so(lab: Lab, folder: Path) -> None:
@@ -160,7 +160,7 @@ def test_what_an_own_method_pretrains_is_kept_by_the_files_content(lab: Lab, fol
     for value in ("1.0", "2.0"):
         path.write_text(TRANSLATED.replace("FILL", value))
         run = own_run(lab, folder, "translated").model_copy(update={"seed": int(float(value))})
-        codes.append(lab.open(run).members[0].trainee.method.state_dict()["code.weight"])
+        codes.append(lab.open(run).members[0].trainer.method.state_dict()["code.weight"])
     assert torch.equal(codes[0] * 2, codes[1])
     assert len([*lab.experiments.glob("pretrained/translated-*.safetensors")]) == 2
 

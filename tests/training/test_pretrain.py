@@ -30,11 +30,11 @@ def test_it_is_trained_once_a_teacher_and_seed_and_then_read(lab: Lab) -> None:
 
 
 def test_it_depends_on_the_teacher_and_not_on_the_student(lab: Lab, make_lab: object) -> None:
-    small = lab.open(lab.run(METHOD)).members[0].trainee.method
+    small = lab.open(lab.run(METHOD)).members[0].trainer.method
     (file,) = cached(lab)
     content = file.read_bytes()
     file.unlink()
-    large = lab.open(lab.run(METHOD, model="ResNet20")).members[0].trainee.method
+    large = lab.open(lab.run(METHOD, model="ResNet20")).members[0].trainer.method
     assert [path.read_bytes() for path in cached(lab)] == [content]
     pairs = zip(small.paraphraser.parameters(), large.paraphraser.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
@@ -42,12 +42,12 @@ def test_it_depends_on_the_teacher_and_not_on_the_student(lab: Lab, make_lab: ob
 
 def test_it_stays_frozen_and_in_eval_mode_while_the_student_learns(lab: Lab) -> None:
     cohort = lab.open(lab.run(METHOD))
-    trainee = cohort.members[0].trainee
-    before = [p.clone() for p in trainee.method.paraphraser.parameters()]
+    trainer = cohort.members[0].trainer
+    before = [p.clone() for p in trainer.method.paraphraser.parameters()]
     batch = cohort.shared.batches.batch(0, 0)
     assert cohort.shared.teacher is not None
-    trainee.step(batch, cohort.shared.teacher(batch))
-    after = list(trainee.method.paraphraser.parameters())
+    trainer.step(batch, cohort.shared.teacher(batch))
+    after = list(trainer.method.paraphraser.parameters())
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    assert not trainee.method.paraphraser.training
+    assert not trainer.method.paraphraser.training
     assert not any(p.requires_grad for p in after)

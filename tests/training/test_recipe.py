@@ -16,25 +16,25 @@ from stillhouse.training.optim import learning_rate
 
 def step(cohort: Cohort) -> None:
     (member,) = cohort.members
-    trainee, batch = member.trainee, cohort.shared.batches.batch(0, 0)
+    trainer, batch = member.trainer, cohort.shared.batches.batch(0, 0)
     taught = cohort.shared.teacher(batch) if cohort.shared.teacher else None
-    trainee.step(batch, taught)
+    trainer.step(batch, taught)
 
 
 def test_the_loop_smooths_labels_as_the_recipe_says(lab: Lab) -> None:
     cohort = lab.open(lab.run("pure", label_smoothing=0.3))
-    trainee, batch = cohort.members[0].trainee, cohort.shared.batches.batch(0, 0)
-    before = copy.deepcopy(trainee.network)
+    trainer, batch = cohort.members[0].trainer, cohort.shared.batches.batch(0, 0)
+    before = copy.deepcopy(trainer.network)
     step(cohort)
     logits = before(batch.images).logits
     expected = F.cross_entropy(logits, 0.7 * F.one_hot(batch.labels, 10) + 0.3 / 10)
-    assert trainee.tally.means()["ce"] == pytest.approx(expected.item(), rel=1e-5)
+    assert trainer.epoch_metrics.means()["ce"] == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_the_total_is_the_weighted_sum_of_the_terms(lab: Lab) -> None:
     cohort = lab.open(lab.run("logit"))
     step(cohort)
-    found = cohort.members[0].trainee.tally.means()
+    found = cohort.members[0].trainer.epoch_metrics.means()
     assert found["total"] == pytest.approx(0.1 * found["ce"] + 0.9 * found["kd"], rel=1e-5)
     assert found["kd"] > 0
 
@@ -42,7 +42,7 @@ def test_the_total_is_the_weighted_sum_of_the_terms(lab: Lab) -> None:
 def test_a_term_of_weight_0_leaves_the_parameters_that_only_it_reaches_alone(lab: Lab) -> None:
     two_stage = {"parameters": {"variant": "two_stage"}}
     cohort = lab.open(lab.run("fitnets", epochs=4).model_copy(update=two_stage))
-    network = cohort.members[0].trainee.network
+    network = cohort.members[0].trainer.network
     before = {name: value.clone() for name, value in network.named_parameters()}
     step(cohort)
     after = dict(network.named_parameters())
@@ -54,7 +54,7 @@ def test_every_step_has_the_learning_rate_of_the_schedule(lab: Lab) -> None:
     recipe = lab.run("pure", warmup_epochs=1)
     cohort = lab.open(recipe)
     step(cohort)
-    rates = {group["lr"] for group in cohort.members[0].trainee.optimizer.param_groups}
+    rates = {group["lr"] for group in cohort.members[0].trainer.optimizer.param_groups}
     assert rates == {learning_rate(recipe.training, 0, 0, cohort.shared.batches.steps)}
     assert rates.pop() == pytest.approx(0.1 * recipe.training.learning_rate)
 
@@ -74,8 +74,8 @@ def record(epoch: int, test: float, **validation: float) -> dict[str, Any]:
 def test_the_best_epoch_is_the_first_of_the_best_by_validation_if_there_is_any(
     lab: Lab, records: list[dict[str, Any]], epoch: int, chosen_on: str
 ) -> None:
-    trainee = lab.open(lab.run("pure")).members[0].trainee
+    trainer = lab.open(lab.run("pure")).members[0].trainer
     for one in records:
-        trainee._keep_best(one)
-    assert (trainee.best["epoch"], trainee.best["chosen_on"]) == (epoch, chosen_on)
-    assert trainee.best["test_accuracy"] == records[epoch - 1]["test"]["accuracy"]
+        trainer._keep_best(one)
+    assert (trainer.best["epoch"], trainer.best["chosen_on"]) == (epoch, chosen_on)
+    assert trainer.best["test_accuracy"] == records[epoch - 1]["test"]["accuracy"]

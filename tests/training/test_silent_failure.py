@@ -21,7 +21,7 @@ from stillhouse.models.base import Outputs
 from stillhouse.runs.state import state_of
 from stillhouse.training.health_checks import STUCK_STEPS
 from stillhouse.training.loop import train
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 BATCH = 4
 
@@ -41,14 +41,14 @@ def naive_terms(self: Rkd, student: Outputs, teacher: Outputs, batch: Batch) -> 
     return {"distance": naive_distance_loss(s, t), "angle": angle_loss(s, t)}
 
 
-def train_rkd(lab: Lab) -> tuple[RunConfig, Trainee]:
+def train_rkd(lab: Lab) -> tuple[RunConfig, Trainer]:
     """RKD in fp16, for one epoch of ten steps more than the guard's patience."""
     images = (STUCK_STEPS + 10) * BATCH
     config = lab.run("rkd", precision="fp16", epochs=1, batch_size=BATCH, train_images=images)
     cohort = lab.open(config)
-    trainee = cohort.members[0].trainee
-    train(cohort, StopAfter(10**9), lambda trainee, record: None)
-    return config, trainee
+    trainer = cohort.members[0].trainer
+    train(cohort, StopAfter(10**9), lambda trainer, record: None)
+    return config, trainer
 
 
 def test_the_naive_distance_has_the_right_value_and_no_gradient() -> None:
@@ -63,16 +63,16 @@ def test_a_finite_loss_without_a_gradient_is_stopped_and_named(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Rkd, "terms", naive_terms)
-    config, trainee = train_rkd(lab)
+    config, trainer = train_rkd(lab)
     state = state_of(lab.folder(config))
     assert (state.name, state.code) == ("failed", "optimizer-never-stepped")
     assert f"skipped {STUCK_STEPS} steps in a row" in state.reason
     assert "the gradient of conv.weight is not finite" in state.reason
-    assert trainee.tally.skipped == STUCK_STEPS
-    fresh = lab.open(lab.run("pure")).members[0].trainee.network  # of the same seed
-    unmoved = zip(fresh.parameters(), trainee.network.parameters(), strict=True)
+    assert trainer.epoch_metrics.skipped == STUCK_STEPS
+    fresh = lab.open(lab.run("pure")).members[0].trainer.network  # of the same seed
+    unmoved = zip(fresh.parameters(), trainer.network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in unmoved)
-    assert all(math.isfinite(mean) for mean in trainee.tally.means().values())
+    assert all(math.isfinite(mean) for mean in trainer.epoch_metrics.means().values())
 
 
 def test_the_shipped_distance_trains_under_the_same_scaler(lab: Lab) -> None:

@@ -21,7 +21,7 @@ def test_a_step_is_timed_without_the_dataset(method: str) -> None:
 def test_what_is_timed_is_the_step_of_a_whole_training_set() -> None:
     """A method may keep something for every training image."""
     run = RunConfig(dataset="TinyImageNet", method="pure", model="ResNetBaby", seed=0)
-    trainee, shared, batch = untrained(run, CPU)
-    assert len(shared.data.train) == 100_000 and trainee.steps == 100_000 // 128
+    trainer, shared, batch = untrained(run, CPU)
+    assert len(shared.data.train) == 100_000 and trainer.steps == 100_000 // 128
     assert batch.images.shape == (IMAGES, 3, 64, 64)
-    assert methods.load("pure") is type(trainee.method)
+    assert methods.load("pure") is type(trainer.method)

@@ -15,7 +15,7 @@ from stillhouse.errors import DataError, RunError
 from stillhouse.runs.state import state_of
 from stillhouse.training import worker
 from stillhouse.training.loop import Cohort
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 from stillhouse.training.worker import work
 
 
@@ -23,7 +23,7 @@ def train(lab: Lab, *configs: RunConfig) -> int:
     def ignore(text: str) -> None:
         pass
 
-    return work(list(configs), lab.place, None, None, say=ignore, complain=ignore)
+    return work(list(configs), lab.place, None, None, log=ignore, on_error=ignore)
 
 
 def test_a_missing_package_is_the_reason_of_every_run(
@@ -65,13 +65,13 @@ def test_a_cohort_that_a_gpu_does_not_hold_is_split_until_it_fits(
         cohort = opened(*arguments)
         sizes.append(len(cohort.members))
         if len(cohort.members) > 1:
-            last = cohort.members[-1].trainee
+            last = cohort.members[-1].trainer
             monkeypatch.setattr(last, "step", full if len(sizes) > 1 else after(last.step, 4))
         return cohort
 
     monkeypatch.setattr(worker, "open_cohort", crowded)
     heard: list[str] = []
-    assert work(runs, lab.place, None, None, say=lambda text: None, complain=heard.append) == 0
+    assert work(runs, lab.place, None, None, log=lambda text: None, on_error=heard.append) == 0
     assert sizes == [3, 2, 1, 1, 1]
     assert [lab.outcome(run) for run in runs] == [whole.outcome(run) for run in runs]
     assert heard[0].startswith("out of GPU memory in a cohort of 3")
@@ -80,7 +80,7 @@ def test_a_cohort_that_a_gpu_does_not_hold_is_split_until_it_fits(
 def test_a_run_that_does_not_fit_alone_fails_with_the_cure(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Trainee, "step", full)
+    monkeypatch.setattr(Trainer, "step", full)
     assert train(lab, lab.run("pure"), lab.run("label_smoothing")) == 1
     state = state_of(lab.folder(lab.run("pure")))
     assert (state.name, state.code) == ("failed", "oom-gpu")

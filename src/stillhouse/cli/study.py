@@ -149,14 +149,14 @@ def _plan_try(
     from stillhouse.rounds.check import check_round
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import select, survey
-    from stillhouse.rounds.teacher_files import adopt_teachers
+    from stillhouse.rounds.teacher_files import import_teachers
     from stillhouse.rounds.trial import rehearse
 
     workspace, loaded, file = open_round(root, round_)
     images = data.data_root(data_root)
     check_round(workspace, loaded, file, only, images)
     complain = partial(say, err=True)
-    adopt_teachers(workspace, select(expand(loaded), only), images, device, say=complain)
+    import_teachers(workspace, select(expand(loaded), only), images, device, say=complain)
     place = workspace.place(loaded.teachers_from, images, device)
     seen = survey(workspace, loaded, only)
     table, able = rehearse(seen, workspace, place, say=complain)
@@ -260,7 +260,7 @@ def run(
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.local import Local, visible_gpus, worker_command
     from stillhouse.rounds.survey import Known, select, survey
-    from stillhouse.rounds.teacher_files import adopt_teachers
+    from stillhouse.rounds.teacher_files import import_teachers
     from stillhouse.show.progress import Progress
     from stillhouse.show.status import summary
 
@@ -271,7 +271,7 @@ def run(
     runs = select(expand(loaded), only)
     for dataset in unfinished_datasets(survey(workspace, loaded, only)):
         data.decode(dataset, images, loaded.files, say)
-    adopt_teachers(workspace, runs, images, device, say=say)
+    import_teachers(workspace, runs, images, device, say=say)
     found = _cuda_devices(device)
 
     known: Known = {}
@@ -349,7 +349,7 @@ def train(
         raise ConfigError("these runs do not share dataset, seed, recipe and teacher")
     place = workspace.place(loaded.teachers_from, data_root, device, keep_going)
     complain = partial(say, err=True)
-    raise typer.Exit(work(configs, place, parent, until, say=say, complain=complain))
+    raise typer.Exit(work(configs, place, parent, until, log=say, on_error=complain))
 
 
 def _cuda_devices(device: str) -> int:

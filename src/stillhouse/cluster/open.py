@@ -16,7 +16,7 @@ from stillhouse.cluster.submit import Submitter
 from stillhouse.config.expand import expand
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.survey import select, survey
-from stillhouse.rounds.teacher_files import adopt_teachers
+from stillhouse.rounds.teacher_files import import_teachers
 from stillhouse.rounds.workspace import Workspace
 
 
@@ -55,7 +55,7 @@ def open_submitter(
         check_round(workspace, round_, file, None, None if dry else images)
         operations = forward_operations(expand(round_))
         if not dry:
-            adopt_teachers(workspace, expand(round_), images, "cpu", log)
+            import_teachers(workspace, expand(round_), images, "cpu", log)
     if not dry:
         workspace.activate(round_, file)
         store.path.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from stillhouse.plugin import kept
 from stillhouse.represent.store import BESIDE
 from stillhouse.represent.targets import Target
 from stillhouse.seeding import reseed
-from stillhouse.training.precision import settle
+from stillhouse.training.precision import to_device
 from stillhouse.training.recorder import load_into
 from stillhouse.training.reopen import Place, reopen
 from stillhouse.training.teacher_files import put_weights, read_weights
@@ -59,7 +59,7 @@ def open_network(target: Target, data: Dataset, place: Place) -> Opened:
     elif target.weights != "untrained":
         load_into(network, target.file, target.sha256)
     network.requires_grad_(False).eval()
-    settle(network, place.device)
+    to_device(network, place.device)
     parameters = sum(one.numel() for one in network.parameters())
     return Opened(network, groups, parameters, multiply_adds(network, data, place.device))
 
@@ -87,6 +87,6 @@ def _build(
     if kind.inference_model is Method.inference_model:
         network = models.build(config.model, data.spec, config.files)
         return network, network.groups
-    trainee = reopen([config], replace(place, experiments=experiments)).trainee(config)
-    model = trainee.method.inference_model(trainee.network)
-    return model, model.groups if isinstance(model, Network) else trainee.network.groups
+    trainer = reopen([config], replace(place, experiments=experiments)).trainer(config)
+    model = trainer.method.inference_model(trainer.network)
+    return model, model.groups if isinstance(model, Network) else trainer.network.groups

@@ -14,7 +14,7 @@ from stillhouse.runs.files import file_hash
 from stillhouse.runs.folder import RunFolder
 
 
-def adopt_teachers(
+def import_teachers(
     workspace: Workspace,
     runs: Iterable[RunConfig],
     data_root: Path,
@@ -52,8 +52,8 @@ def _take_over(
     # Imported here: torch takes seconds, and most rounds train their teachers themselves.
     from stillhouse import data
     from stillhouse.training.precision import pick_device
-    from stillhouse.training.teacher_files import adopt
+    from stillhouse.training.teacher_files import import_teacher
 
     assert run.teacher is not None
     images = data.load(run.dataset, data_root, run.files)
-    return adopt(file, folder, run.teacher, images, run.files, pick_device(device))
+    return import_teacher(file, folder, run.teacher, images, run.files, pick_device(device))

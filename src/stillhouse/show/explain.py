@@ -96,11 +96,11 @@ def _cells(runs: Iterable[RunConfig]) -> Rows:
 
 
 def _extra(run: RunConfig) -> Rows:
-    trainee, _, _ = untrained(run, CPU)
+    trainer, _, _ = untrained(run, CPU)
     counts = {True: 0, False: 0}
-    for parameter in trainee.method.parameters():
+    for parameter in trainer.method.parameters():
         counts[parameter.requires_grad] += parameter.numel()
-    before = trainee.method.pretraining()
+    before = trainer.method.pretraining()
     frozen = f", {counts[False]:,} frozen" if counts[False] else ""
     if before:
         frozen += f" (pretrained for {before.key['epochs']} epochs, once per teacher)"

@@ -29,7 +29,7 @@ CURE = "remove it; the run resumes from the previous checkpoint, if there is one
 
 
 class _Content(BaseModel):
-    """The fields of `Trainee.state` that `load_state_dict` does not validate."""
+    """The fields of `Trainer.state` that `load_state_dict` does not validate."""
 
     position: Annotated[list[Natural], Field(min_length=2, max_length=2)]
     network: dict[str, Any]

@@ -24,7 +24,7 @@ from stillhouse.training import checkpoint
 from stillhouse.training.loop import Cohort, Member
 from stillhouse.training.recorder import Recorder
 from stillhouse.training.reopen import Place, Shared, reopen
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 OTHER_IMAGES = (
     "it was started on other images, or on the same images in another order, which changes steps "
@@ -33,8 +33,8 @@ OTHER_IMAGES = (
 )
 
 
-def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str], None]) -> Cohort:
-    """Claim, build and resume every run; those that cannot be are told to `complain`.
+def open_cohort(configs: list[RunConfig], place: Place, on_error: Callable[[str], None]) -> Cohort:
+    """Claim, build and resume every run; those that cannot be are reported to `on_error`.
 
     `configs` are resolved and agree in everything a cohort shares. Raises StillhouseError if
     what they share, data or teacher, is not there.
@@ -42,24 +42,24 @@ def open_cohort(configs: list[RunConfig], place: Place, complain: Callable[[str]
     shared = reopen(configs, place)
     spec = shared.data.spec
     if shared.data.note:
-        complain(shared.data.note)
-    cohort = Cohort([], shared, chance_bound(spec.test_images, spec.commonest), complain)
+        on_error(shared.data.note)
+    cohort = Cohort([], shared, chance_bound(spec.test_images, spec.commonest), on_error)
     for config in configs:
         try:
-            if member := _open_member(config, shared, complain):
+            if member := _open_member(config, shared, on_error):
                 cohort.members.append(member)
         except Exception as error:  # noqa: BLE001 - a method is foreign code; the others continue
-            complain(f"{config.path}: {describe(error) or f'{type(error).__name__}: {error}'}")
+            on_error(f"{config.path}: {describe(error) or f'{type(error).__name__}: {error}'}")
             cohort.failures += 1
     return cohort
 
 
 def _open_member(
-    config: RunConfig, shared: Shared, complain: Callable[[str], None]
+    config: RunConfig, shared: Shared, on_error: Callable[[str], None]
 ) -> Member | None:
     """The run as a member, or None if it is completed or another attempt has taken over.
 
-    `complain` hears what was lost of it.
+    `on_error` is called with the warnings of resuming.
     """
     folder = shared.place.folder(config.path)
     teacher = shared.teacher if config.teacher else None
@@ -79,19 +79,19 @@ def _open_member(
         recorder.leave()
         return None
     try:
-        trainee = shared.trainee(config)
-        _write_run(folder, shared.place, facts, trainee)
-        for warning in _resume(trainee, folder, recorder, shared):
+        trainer = shared.trainer(config)
+        _write_run(folder, shared.place, facts, trainer)
+        for warning in _resume(trainer, folder, recorder, shared):
             recorder.log.warning("%s", warning)
-            complain(f"{config.path}: {warning}")
+            on_error(f"{config.path}: {warning}")
     except Superseded as error:
         recorder.give_way(error)
         return None
     except Exception as error:
         recorder.fail(error)
         raise
-    recorder.start(trainee)
-    return Member(trainee, recorder, {**facts, "cost": _cost(trainee)})
+    recorder.start(trainer)
+    return Member(trainer, recorder, {**facts, "cost": _cost(trainer)})
 
 
 def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ def _taught_by(facts: Run | dict[str, Any]) -> dict[str, Any]:
     return {"teacher": {"sha256": facts["teacher"]["sha256"] if facts["teacher"] else None}}
 
 
-def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Trainee) -> None:
+def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Trainer) -> None:
     machine = {**environment.machine(), "device": str(t.device), "threads": torch.get_num_threads()}
     if t.device.type == "cuda":
         machine["gpu"] = torch.cuda.get_device_name(t.device)
@@ -136,33 +136,33 @@ def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Traine
     write_once(folder.run, dump_sealed(run))
 
 
-def _resume(trainee: Trainee, folder: RunFolder, recorder: Recorder, shared: Shared) -> list[str]:
+def _resume(trainer: Trainer, folder: RunFolder, recorder: Recorder, shared: Shared) -> list[str]:
     """Restore a run's state from its last checkpoint; returns warnings."""
     found, warnings = checkpoint.load_newest(folder, recorder.run)
     if found is not None:
-        _load(trainee, found)
+        _load(trainer, found)
     else:
-        shared.pretrain(trainee, lambda share: recorder.beat(trainee, f"pretraining {share:.0%}"))
+        shared.pretrain(trainer, lambda share: recorder.beat(trainer, f"pretraining {share:.0%}"))
     return warnings
 
 
-def _load(trainee: Trainee, found: checkpoint.Found) -> None:
+def _load(trainer: Trainer, found: checkpoint.Found) -> None:
     try:
-        trainee.load(found.state)
+        trainer.load(found.state)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(
             f"{found.path}: not a state of this run ({one_line(error)})", checkpoint.CURE
         ) from error
 
 
-def _cost(trainee: Trainee) -> dict[str, int]:
+def _cost(trainer: Trainer) -> dict[str, int]:
     """Return parameter counts: of the evaluated network, and of the method's modules beside it.
 
     The latter are counted by whether they are trained or frozen.
     """
-    model = trainee.method.inference_model(trainee.network)
+    model = trainer.method.inference_model(trainer.network)
     evaluated = {id(p): p for p in model.parameters()}
-    own = [p for p in trainee.method.parameters() if id(p) not in evaluated]
+    own = [p for p in trainer.method.parameters() if id(p) not in evaluated]
     return {
         "parameters": sum(p.numel() for p in evaluated.values()),
         "method_parameters": sum(p.numel() for p in own if p.requires_grad),

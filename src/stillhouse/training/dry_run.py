@@ -17,7 +17,7 @@ from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate
 from stillhouse.training.loop import peak_memory
 from stillhouse.training.reopen import Place, Shared, reopen
 from stillhouse.training.timing import step_seconds
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 BATCHES = 2
 
@@ -47,14 +47,14 @@ def dry_run(configs: list[RunConfig], place: Place, taught: bool, scratch: Path)
     if shared.batches.steps < BATCHES:
         raise RunError(f"an epoch has {shared.batches.steps} steps", "a smaller batch_size")
     some = [shared.batches.batch(0, step) for step in range(BATCHES)]
-    alive: list[Trainee] = []
+    alive: list[Trainer] = []
     trials = []
     for number, config in enumerate(configs):
         folder = RunFolder(scratch / str(number))
         try:
-            trainee = shared.trainee(config)
-            alive.append(trainee)
-            trials.append(_try(trainee, some, shared, folder))
+            trainer = shared.trainer(config)
+            alive.append(trainer)
+            trials.append(_try(trainer, some, shared, folder))
         except Exception as error:  # noqa: BLE001 - a method is foreign code and may raise anything
             trials.append(Trial(describe(error)))
     return trials
@@ -66,21 +66,21 @@ def describe(error: BaseException) -> str:
     return text if isinstance(error, StillhouseError) else f"{type(error).__name__}: {text}"
 
 
-def _try(trainee: Trainee, some: list[Batch], shared: Shared, folder: RunFolder) -> Trial:
+def _try(trainer: Trainer, some: list[Batch], shared: Shared, folder: RunFolder) -> Trial:
     """Pretraining, steps, a checkpoint written and read back, a look at test images."""
     images = shared.data
-    if shared.teacher is not None and (work := trainee.method.pretraining()):
+    if shared.teacher is not None and (work := trainer.method.pretraining()):
         work.train(shared.teacher.network, [some])
-    *_, seconds = step_seconds(trainee, shared, some)
+    *_, seconds = step_seconds(trainer, shared, some)
     attempt = folder.attempt(1)
     attempt.path.mkdir(parents=True)
-    checkpoint.save(attempt, "dry run", trainee.state())
+    checkpoint.save(attempt, "dry run", trainer.state())
     size = attempt.checkpoint.stat().st_size
     found, _ = checkpoint.load_newest(folder, "dry run")
     if found is None:
         raise RunError(f"the checkpoint {attempt.checkpoint} did not read back as written")
-    trainee.load(found.state)
-    network = trainee.method.inference_model(trainee.network)
-    rows = torch.arange(min(EVALUATION_BATCH, len(images.test)), device=trainee.device)
+    trainer.load(found.state)
+    network = trainer.method.inference_model(trainer.network)
+    rows = torch.arange(min(EVALUATION_BATCH, len(images.test)), device=trainer.device)
     evaluate(network, plain_batches(images.test.rows(rows), images.spec, EVALUATION_BATCH))
-    return Trial("", seconds, size, peak_memory(trainee.device))
+    return Trial("", seconds, size, peak_memory(trainer.device))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 @dataclass
-class Tally:
+class EpochMetrics:
     """The sums since the start of the epoch.
 
     `origin` is the network's parameters at that start, as one vector; `balance` the gradient norms
@@ -53,7 +53,7 @@ class Tally:
         return fields | {"sums": dict(zip(names, self.sums.clone().unbind(), strict=True))}
 
     @classmethod
-    def load(cls, state: dict[str, Any], device: torch.device) -> Tally:
+    def load(cls, state: dict[str, Any], device: torch.device) -> EpochMetrics:
         """Load a `state` on a device."""
         sums = state["sums"]
         fields = {**state, "origin": state["origin"].to(device)}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stillhouse.errors import TrainingError
-from stillhouse.training import health_checks as guard
+from stillhouse.training import health_checks
 
 LOOK_STEPS = 50
 
@@ -116,11 +116,11 @@ class DeviceHealth:
         epoch, step = position
         for name, good in zip(terms, self.terms.tolist(), strict=True):
             if not good:
-                return guard.bad_term(name, epoch, step)
+                return health_checks.bad_term(name, epoch, step)
         finite = torch.isfinite(self.norms).tolist()
         found = (name for name, good in zip(gradients, finite, strict=True) if not good)
         stuck = int(self.stuck) if int(self.stuck) >= self.limit else 0
-        return guard.bad_gradient(next(found, None), epoch, step, min(stuck, self.limit))
+        return health_checks.bad_gradient(next(found, None), epoch, step, min(stuck, self.limit))
 
     @staticmethod
     def _scale(scaler: torch.amp.GradScaler) -> Tensor:

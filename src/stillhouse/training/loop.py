@@ -23,14 +23,14 @@ from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
 from stillhouse.training.recorder import Recorder, process_memory
 from stillhouse.training.reopen import Shared
 from stillhouse.training.stop import Stop
-from stillhouse.training.trainee import Record, Trainee
+from stillhouse.training.trainer import Record, Trainer
 
 
 @dataclass
 class Member:
     """One run of a cohort: its state, its recorder, and the facts for its result."""
 
-    trainee: Trainee
+    trainer: Trainer
     recorder: Recorder
     facts: Record
 
@@ -40,27 +40,28 @@ class Cohort:
     """Runs that share dataset, seed, batch order and teacher.
 
     `chance` is the test accuracy (%) of guessing. `failures` counts the members that left with an
-    error; `complain` is called with errors that no run folder could take. `crowded` is the
+    error; `on_error` is called with errors that no run folder could take. `crowded` is the
     device's message where its memory does not hold them all.
     """
 
     members: list[Member]
     shared: Shared
     chance: float
-    complain: Callable[[str], None]
+    on_error: Callable[[str], None]
     failures: int = field(default=0)
     crowded: str = field(default="")
 
 
-def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -> str | None:
+def train(cohort: Cohort, stop: Stop, on_epoch: Callable[[Trainer, Record], None]) -> str | None:
     """Train every member to its end; return the reason if asked to stop before.
 
-    The members furthest behind step first, so a resumed member catches up with the others. `tell`
-    is called with each finished epoch's record. A failure of a shared part, such as the teacher,
-    fails every member. Out of GPU memory the members stay, and `crowded` is set.
+    The members furthest behind step first, so a resumed member catches up with the others.
+    `on_epoch` is called with the record of every finished epoch. An error in a part that all share,
+    such as the teacher, fails every member. If the device is out of memory, the members stay, and
+    `crowded` is set.
     """
     try:
-        return _train(cohort, stop, tell)
+        return _train(cohort, stop, on_epoch)
     except torch.OutOfMemoryError as error:
         cohort.crowded = one_line(error)
         return None
@@ -70,79 +71,79 @@ def train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -
         return None
 
 
-def _train(cohort: Cohort, stop: Stop, tell: Callable[[Trainee, Record], None]) -> str | None:
+def _train(cohort: Cohort, stop: Stop, on_epoch: Callable[[Trainer, Record], None]) -> str | None:
     shared = cohort.shared
     _finish_completed(cohort)
     while cohort.members:
-        position = min(member.trainee.position for member in cohort.members)
-        active = [m for m in cohort.members if m.trainee.position == position]
+        position = min(member.trainer.position for member in cohort.members)
+        active = [m for m in cohort.members if m.trainer.position == position]
         if reason := stop.reason():
             _stop(cohort, reason, stop.code)
             return reason
         batch = shared.inputs.batch(shared.batches.batch(*position))
-        needed = any(member.trainee.needs_teacher for member in active)
+        needed = any(member.trainer.needs_teacher for member in active)
         taught = shared.inputs.teach(batch) if needed else None
         for member in active:
             with _isolated(cohort, member):
                 _step(member, batch, taught)
         for member in active:
-            member.trainee.join()
+            member.trainer.join()
         if position[1] + 1 == shared.batches.steps:
             if shared.teacher:
                 shared.teacher.check_unchanged()
             for member in [m for m in active if m in cohort.members]:
                 with _isolated(cohort, member):
-                    tell(member.trainee, _end_epoch(cohort, member))
-                    member.trainee.check_progress(cohort.chance)
+                    on_epoch(member.trainer, _end_epoch(cohort, member))
+                    member.trainer.check_progress(cohort.chance)
             _finish_completed(cohort)
     return None
 
 
 def _step(member: Member, batch: Batch, taught: Outputs | None) -> None:
-    member.trainee.step(batch, taught, join=False)
-    member.recorder.step(member.trainee)
+    member.trainer.step(batch, taught, join=False)
+    member.recorder.step(member.trainer)
 
 
 def _end_epoch(cohort: Cohort, member: Member) -> Record:
-    trainee, shared = member.trainee, cohort.shared
+    trainer, shared = member.trainer, cohort.shared
     started = time.perf_counter()
-    teacher = shared.teacher.test if shared.teacher and trainee.needs_teacher else None
-    network = trainee.method.inference_model(trainee.network)
+    teacher = shared.teacher.test if shared.teacher and trainer.needs_teacher else None
+    network = trainer.method.inference_model(trainer.network)
 
     def measure(split: Split, teacher_too: bool) -> Record:
         batches = plain_batches(split, shared.data.spec, EVALUATION_BATCH)
-        evaluation = evaluate(network, batches, lambda: member.recorder.beat(trainee))
+        evaluation = evaluate(network, batches, lambda: member.recorder.beat(trainer))
         if split is shared.data.test:
-            trainee.predicted = evaluation.rows()
+            trainer.predicted = evaluation.rows()
         return summarise(evaluation, teacher if teacher_too else None)
 
     measured = {"test": measure(shared.data.test, True)}
     if shared.validation is not None:
         measured["validation"] = measure(shared.validation, False)
-    training = trainee.tally.seconds
+    training = trainer.epoch_metrics.seconds
     evaluating = time.perf_counter() - started
     timing = {
         "seconds": training + evaluating,
-        "images_per_second": trainee.tally.seen / training,
-        "peak_memory": peak_memory(trainee.device),
+        "images_per_second": trainer.epoch_metrics.seen / training,
+        "peak_memory": peak_memory(trainer.device),
         "ended": time.time(),
     }
-    record = trainee.end_epoch(measured, timing)
-    member.recorder.epoch(trainee, record)
+    record = trainer.end_epoch(measured, timing)
+    member.recorder.epoch(trainer, record)
     return record
 
 
 def _finish_completed(cohort: Cohort) -> None:
-    for member in [m for m in cohort.members if m.trainee.finished]:
+    for member in [m for m in cohort.members if m.trainer.finished]:
         with _isolated(cohort, member):
-            member.recorder.finish(member.trainee, member.facts)
+            member.recorder.finish(member.trainer, member.facts)
             cohort.members.remove(member)
 
 
 def _stop(cohort: Cohort, reason: str, code: Cause) -> None:
     for member in list(cohort.members):
         with _isolated(cohort, member):
-            member.recorder.stop(member.trainee, reason, code)
+            member.recorder.stop(member.trainer, reason, code)
 
 
 @contextmanager
@@ -163,7 +164,7 @@ def _fail(cohort: Cohort, member: Member, error: Exception) -> None:
     cohort.failures += 1
     cohort.members.remove(member)
     if untold := member.recorder.fail(error):
-        cohort.complain(f"{member.trainee.config.path}: {untold}")
+        cohort.on_error(f"{member.trainer.config.path}: {untold}")
 
 
 def peak_memory(device: torch.device) -> int:

@@ -27,7 +27,7 @@ from stillhouse.training.evaluate import EVALUATION_BATCH
 from stillhouse.training.optim import make_optimizer, set_rate
 from stillhouse.training.recorder import load_into, load_weights
 from stillhouse.training.reopen import Place, Shared, reopen
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 FITS = 5
 Progress = Callable[[str, int, int], None]
@@ -88,7 +88,7 @@ class _Group:
     def compare(self, runs: Sequence[RunConfig], epochs: int) -> list[OwnLoss]:
         """Return the own losses of every run; `epochs` are those of a fit."""
         own = [self._open(run, run.path) for run in runs]
-        fitted = [run for run, trainee in zip(runs, own, strict=True) if _trained(trainee)]
+        fitted = [run for run, trainer in zip(runs, own, strict=True) if _trained(trainer)]
         pure = {run.path: self._opened(run, run.pure_path, run in fitted) for run in runs}
         self._fit([one for run in fitted for one in pure[run.path]], "the pure student", epochs)
         measured = iter(self._measure([*own, *(one for many in pure.values() for one in many)]))
@@ -107,12 +107,12 @@ class _Group:
             for run in runs
         ]
 
-    def _opened(self, run: RunConfig, path: str, fresh: bool) -> list[Trainee]:
+    def _opened(self, run: RunConfig, path: str, fresh: bool) -> list[Trainer]:
         """Return a student with the method's modules, or with new ones for every fit."""
         draws = [f"fit {number}" for number in range(FITS)] if fresh else [None]
         return [self._open(run, path, draw) for draw in draws]
 
-    def _open(self, run: RunConfig, path: str, draw: str | None = None) -> Trainee:
+    def _open(self, run: RunConfig, path: str, draw: str | None = None) -> Trainer:
         """The frozen student in a folder with the modules that `run` ended with.
 
         With `draw`, those among them that are trained have initial weights of that stream.
@@ -122,36 +122,36 @@ class _Group:
         if result is None or own is None:
             unfinished = home if own is None else folder
             raise RunError(f"{unfinished.path} is not finished", "train it first")
-        trainee = self.shared.trainee(run, draw or "method")
+        trainer = self.shared.trainer(run, draw or "method")
         if path not in self.networks:
-            load_into(trainee.network, folder.final, result["weights"]["final"])
-            self.networks[path] = trainee.network.requires_grad_(False).eval()
-        trainee.network = self.networks[path]
+            load_into(trainer.network, folder.final, result["weights"]["final"])
+            self.networks[path] = trainer.network.requires_grad_(False).eval()
+        trainer.network = self.networks[path]
         if "method" in own["weights"]:
-            trainee.method.load_state_dict(
+            trainer.method.load_state_dict(
                 load_weights(home.method, own["weights"]["method"])
-                | (_fresh(trainee.method) if draw else {})
+                | (_fresh(trainer.method) if draw else {})
             )
-        return trainee
+        return trainer
 
-    def _fit(self, trainees: list[Trainee], to: str, epochs: int) -> None:
+    def _fit(self, trainers: list[Trainer], to: str, epochs: int) -> None:
         """Train the methods' own modules on their frozen students."""
-        if not trainees:
+        if not trainers:
             return
-        given = trainees[0].config.training
+        given = trainers[0].config.training
         warmup = min(given.warmup_epochs, epochs - 1)
         recipe = given.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})
         optimizers = [
-            make_optimizer(recipe, _trained(one), one.method.parameter_groups()) for one in trainees
+            make_optimizer(recipe, _trained(one), one.method.parameter_groups()) for one in trainers
         ]
         batches = self.shared.batches
         steps = batches.steps
-        names = ", ".join(dict.fromkeys(one.config.method for one in trainees))
-        what = f"{_where(trainees)}: fitting modules of {names} to {to}"
+        names = ", ".join(dict.fromkeys(one.config.method for one in trainers))
+        what = f"{_where(trainers)}: fitting modules of {names} to {to}"
         for epoch in range(epochs):
             for step in range(steps):
                 batch = batches.batch(epoch, step)
-                losses = _losses(trainees, self.shared, batch, ("fit", epoch, step))
+                losses = _losses(trainers, self.shared, batch, ("fit", epoch, step))
                 for optimizer, loss in zip(optimizers, losses, strict=True):
                     set_rate(optimizer, recipe, epoch, step, steps)
                     optimizer.zero_grad()
@@ -161,30 +161,30 @@ class _Group:
                 self.progress(what, done, epochs * steps)
 
     @torch.no_grad()
-    def _measure(self, trainees: Sequence[Trainee]) -> list[float]:
+    def _measure(self, trainers: Sequence[Trainer]) -> list[float]:
         """Return every run's mean loss over the test images."""
-        if not trainees:
+        if not trainers:
             return []
-        for one in trainees:
+        for one in trainers:
             one.method.eval()
-        test, totals = self.shared.data.test, [0.0] * len(trainees)
+        test, totals = self.shared.data.test, [0.0] * len(trainers)
         done = 0
         batches = plain_batches(test, self.shared.data.spec, EVALUATION_BATCH)
         for number, batch in enumerate(batches):
-            losses = _losses(trainees, self.shared, batch, ("test", 0, number))
+            losses = _losses(trainers, self.shared, batch, ("test", 0, number))
             for index, loss in enumerate(losses):
                 totals[index] += float(loss) * len(batch.labels)
             done += len(batch.labels)
-            self.progress(f"{_where(trainees)}: measuring on test images", done, len(test))
+            self.progress(f"{_where(trainers)}: measuring on test images", done, len(test))
         return [total / len(test) for total in totals]
 
 
-def _where(trainees: Sequence[Trainee]) -> str:
-    return f"{trainees[0].config.dataset}, seed {trainees[0].config.seed}"
+def _where(trainers: Sequence[Trainer]) -> str:
+    return f"{trainers[0].config.dataset}, seed {trainers[0].config.seed}"
 
 
-def _trained(trainee: Trainee) -> list[nn.Parameter]:
-    return [p for p in trainee.method.parameters() if p.requires_grad]
+def _trained(trainer: Trainer) -> list[nn.Parameter]:
+    return [p for p in trainer.method.parameters() if p.requires_grad]
 
 
 def _fresh(method: nn.Module) -> dict[str, Tensor]:
@@ -199,24 +199,24 @@ def _fresh(method: nn.Module) -> dict[str, Tensor]:
 
 
 def _losses(
-    trainees: Sequence[Trainee], shared: Shared, batch: Batch, when: tuple[str, int, int]
+    trainers: Sequence[Trainer], shared: Shared, batch: Batch, when: tuple[str, int, int]
 ) -> list[Tensor]:
     """Return every run's own loss of a batch; a shared network computes it once."""
     assert shared.teacher is not None
     taught, seen = shared.teacher(batch), dict[Network, Outputs]()
-    for one in trainees:
+    for one in trainers:
         if one.network not in seen:
             with torch.no_grad():
                 seen[one.network] = one.network(batch.images)
     losses = []
-    for one in trainees:
+    for one in trainers:
         reseed("own loss", one.config.method, one.config.seed, *when)
         losses.append(_loss(one, one.method.terms(seen[one.network], taught, batch)))
     return losses
 
 
-def _loss(trainee: Trainee, terms: dict[str, Tensor]) -> Tensor:
+def _loss(trainer: Trainer, terms: dict[str, Tensor]) -> Tensor:
     """Return the weighted sum of the terms, with the weights of the last epoch."""
-    epochs = trainee.config.training.epochs
-    weights = trainee.method.weights(trainee.coefficients, epochs - 1, epochs)
+    epochs = trainer.config.training.epochs
+    weights = trainer.method.weights(trainer.coefficients, epochs - 1, epochs)
     return torch.stack([weights[name] * value for name, value in terms.items()]).sum()

@@ -44,7 +44,7 @@ def waits_for(device: torch.device) -> bool:
     return device.type != "cuda"
 
 
-def settle(network: nn.Module, device: torch.device) -> None:
+def to_device(network: nn.Module, device: torch.device) -> None:
     """Move a network to its device in channels-last layout, the faster one for convolutions."""
     network.to(device)
     network.to(memory_format=torch.channels_last)

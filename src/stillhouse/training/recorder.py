@@ -25,7 +25,7 @@ from stillhouse.runs.files import blamed_on, read_recorded, write_atomic
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import MOVE_AWAY
 from stillhouse.training import checkpoint
-from stillhouse.training.trainee import Record, Trainee
+from stillhouse.training.trainer import Record, Trainer
 
 SAVE_SECONDS = 60.0
 MAX_WEIGHTS = 1 << 34
@@ -56,50 +56,50 @@ class Recorder:
         self._started = self._saved = time.monotonic()
         self.claim.write_status("running", **self._facts())
 
-    def start(self, trainee: Trainee) -> None:
+    def start(self, trainer: Trainer) -> None:
         """Record where the attempt starts, and write the earlier records."""
-        lines = [json.dumps(record, allow_nan=False) + "\n" for record in trainee.records]
+        lines = [json.dumps(record, allow_nan=False) + "\n" for record in trainer.records]
         write_atomic(self.attempt.metrics, "".join(lines).encode())
-        epoch, step = self._position = trainee.position
+        epoch, step = self._position = trainer.position
         self.log.info("attempt %d starts at epoch %d step %d", self.attempt.number, epoch, step)
-        self.claim.write_status("running", **self._facts(), steps=trainee.steps)
+        self.claim.write_status("running", **self._facts(), steps=trainer.steps)
 
-    def beat(self, trainee: Trainee, doing: str = "") -> None:
+    def beat(self, trainer: Trainer, doing: str = "") -> None:
         """Write a heartbeat with the position."""
-        self._position = trainee.position
+        self._position = trainer.position
         if self.claim.due():
-            now = {"doing": doing} if doing else trainee.progress()
+            now = {"doing": doing} if doing else trainer.progress()
             self.claim.beat(**self._facts(), **now)
 
-    def step(self, trainee: Trainee) -> None:
+    def step(self, trainer: Trainer) -> None:
         """Write a heartbeat, and a checkpoint if the last one is `SAVE_SECONDS` old."""
-        self.beat(trainee)
-        in_epoch = trainee.position[1] < trainee.steps
+        self.beat(trainer)
+        in_epoch = trainer.position[1] < trainer.steps
         if in_epoch and time.monotonic() - self._saved >= SAVE_SECONDS:
-            self.save(trainee)
+            self.save(trainer)
 
-    def epoch(self, trainee: Trainee, record: Record) -> None:
+    def epoch(self, trainer: Trainer, record: Record) -> None:
         """Append an epoch's record, then save the checkpoint that holds it."""
         self.claim.check()
         with blamed_on(self.attempt.metrics), self.attempt.metrics.open("ab") as file:
             file.write((json.dumps(record, allow_nan=False) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
-        self.log.info("%s", epoch_line(record, trainee.config.training.epochs))
-        self.save(trainee)
+        self.log.info("%s", epoch_line(record, trainer.config.training.epochs))
+        self.save(trainer)
 
-    def save(self, trainee: Trainee) -> None:
+    def save(self, trainer: Trainer) -> None:
         """Write a checkpoint and delete those of earlier attempts."""
         self.claim.check()
-        checkpoint.save(self.attempt, self.run, trainee.state())
+        checkpoint.save(self.attempt, self.run, trainer.state())
         checkpoint.discard(self.folder, before=self.attempt.number)
         self._saved = time.monotonic()
-        self._position = trainee.position
-        self.claim.write_status("running", **self._facts(), **trainee.progress())
+        self._position = trainer.position
+        self.claim.write_status("running", **self._facts(), **trainer.progress())
 
-    def stop(self, trainee: Trainee, reason: str, code: Cause) -> None:
+    def stop(self, trainer: Trainer, reason: str, code: Cause) -> None:
         """Stop, to be resumed."""
-        self.save(trainee)
+        self.save(trainer)
         self.log.info("stopped: %s", reason)
         self._end("stopped", reason, code)
 
@@ -134,25 +134,25 @@ class Recorder:
             return reason
         return None
 
-    def finish(self, trainee: Trainee, facts: dict[str, Any]) -> None:
+    def finish(self, trainer: Trainer, facts: dict[str, Any]) -> None:
         """Write weights, metrics and predictions into the attempt, then complete the run.
 
         Raises Superseded if another attempt has completed it before.
         """
         self.claim.check()
-        network = trainee.method.inference_model(trainee.network)
+        network = trainer.method.inference_model(trainer.network)
         home = self.attempt.path
         weights = {"final": write_weights(home / self.folder.final.name, network.state_dict())}
-        weights["best"] = write_weights(home / self.folder.best.name, trainee.best["weights"])
-        if own := trainee.method.state_dict():
+        weights["best"] = write_weights(home / self.folder.best.name, trainer.best["weights"])
+        if own := trainer.method.state_dict():
             weights["method"] = write_weights(home / self.folder.method.name, own)
-        metrics = "".join(json.dumps(record) + "\n" for record in trainee.records).encode()
+        metrics = "".join(json.dumps(record) + "\n" for record in trainer.records).encode()
         write_atomic(self.attempt.metrics, metrics)
-        predictions = write_weights(home / self.folder.predictions.name, trainee.predicted)
+        predictions = write_weights(home / self.folder.predictions.name, trainer.predicted)
         result = {
             **facts,
-            "final": trainee.records[-1],
-            "best": {name: value for name, value in trainee.best.items() if name != "weights"},
+            "final": trainer.records[-1],
+            "best": {name: value for name, value in trainer.best.items() if name != "weights"},
             "weights": weights,
             "metrics": sha256(metrics).hexdigest(),
             "predictions": predictions,

@@ -20,10 +20,10 @@ from stillhouse.plugin import versioned
 from stillhouse.runs.folder import RunFolder
 from stillhouse.seeding import reseed
 from stillhouse.training.graphs import Inputs, graphed
-from stillhouse.training.precision import configure, settle
+from stillhouse.training.precision import configure, to_device
 from stillhouse.training.pretrain import pretrain
 from stillhouse.training.teacher import TrainedTeacher, load_teacher, untrained_teacher
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 SPLIT_SEED = 0
 
@@ -74,7 +74,7 @@ class Shared:
     teacher: TrainedTeacher | None
     inputs: Inputs
 
-    def trainee(self, config: RunConfig, draw: str = "method") -> Trainee:
+    def trainer(self, config: RunConfig, draw: str = "method") -> Trainer:
         """A run at its first step; its initial weights depend on seed and architecture only.
 
         `draw` names the stream from which the method's own modules draw theirs.
@@ -88,19 +88,19 @@ class Shared:
         images = TrainingImages(train.ids.cpu(), train.labels.cpu(), spec.train_images)
         reseed(draw, config.seed, *names)
         method = methods.make(kind, config.parameters, network, taught, spec, images)
-        settle(network, device)
+        to_device(network, device)
         method.to(device)
-        return Trainee(config, network, method, self.batches.steps, device, self.place.keep_going)
+        return Trainer(config, network, method, self.batches.steps, device, self.place.keep_going)
 
     def pretrain(
-        self, trainee: Trainee, beat: Callable[[float], None] = lambda share: None
+        self, trainer: Trainer, beat: Callable[[float], None] = lambda share: None
     ) -> None:
         """Give a method its part that is trained once per teacher, if it has one."""
-        run = trainee.config
+        run = trainer.config
         if self.teacher and run.teacher:
             name = versioned("method", run.method, run.files)
             cache = self.place.pretrained
-            pretrain(trainee.method, name, self.teacher, self.batches, cache, beat)
+            pretrain(trainer.method, name, self.teacher, self.batches, cache, beat)
 
 
 def reopen(runs: Sequence[RunConfig], place: Place, untrained: bool = False) -> Shared:

@@ -16,7 +16,7 @@ from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Run
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.reopen import Place, reopen
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,19 @@ def verify(folder: RunFolder, place: Place, steps: int) -> Verified:
     marks = _marks(folder, steps)
     config = config.model_copy(update={"files": kept(config.files, place.experiments)})
     shared = reopen([config], place)
-    trainee = shared.trainee(config)
+    trainer = shared.trainer(config)
     checks = [("dataset", run["data"], shared.content)]
     if shared.teacher:
         taught_by = run["teacher"]["sha256"] if run["teacher"] else "no teacher"
         checks.append(("teacher's weights", taught_by, shared.teacher.facts["sha256"]))
-        shared.pretrain(trainee)
+        shared.pretrain(trainer)
     for mark, before in marks.items():
-        while trainee.position[1] < mark:
-            batch = shared.inputs.batch(shared.batches.batch(*trainee.position))
-            trainee.step(batch, shared.inputs.teach(batch))
-        found = fingerprint(trainee.network, trainee.method)
+        while trainer.position[1] < mark:
+            batch = shared.inputs.batch(shared.batches.batch(*trainer.position))
+            trainer.step(batch, shared.inputs.teach(batch))
+        found = fingerprint(trainer.network, trainer.method)
         checks.append((f"weights after {mark} steps", before, found))
-    return Verified(checks, _changed(run, trainee))
+    return Verified(checks, _changed(run, trainer))
 
 
 def _marks(folder: RunFolder, steps: int) -> dict[int, str]:
@@ -66,12 +66,12 @@ def _marks(folder: RunFolder, steps: int) -> dict[int, str]:
     return {mark: hashes[mark] for mark in sorted(hashes) if mark <= steps}
 
 
-def _changed(run: Run, trainee: Trainee) -> list[tuple[str, Any, Any]]:
+def _changed(run: Run, trainer: Trainer) -> list[tuple[str, Any, Any]]:
     now = {
         "code": environment.code(),
         "machine": {
             **environment.machine(),
-            "device": str(trainee.device),
+            "device": str(trainer.device),
             "threads": torch.get_num_threads(),
         },
     }

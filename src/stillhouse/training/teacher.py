@@ -18,7 +18,7 @@ from stillhouse.plugin import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
 from stillhouse.training.fingerprint import fingerprint
-from stillhouse.training.precision import autocast, settle
+from stillhouse.training.precision import autocast, to_device
 from stillhouse.training.recorder import load_into
 
 ACCURACY_TOLERANCE = 0.2
@@ -86,7 +86,7 @@ def load_teacher(
     except RunError as error:
         raise RunError(error.message, error.hint, "changed-teacher") from error
     network.requires_grad_(False).eval()
-    settle(network, device)
+    to_device(network, device)
     test = evaluate(network, plain_batches(data.test, data.spec, EVALUATION_BATCH))
     if which == "final" and abs(test.accuracy - result["final"]["test"]["accuracy"]) > (
         ACCURACY_TOLERANCE
@@ -118,7 +118,7 @@ def untrained_teacher(
 ) -> TrainedTeacher:
     """A network like the teacher that is not trained yet, to try what needs one."""
     network = models.build(teacher.model, data.spec, files).requires_grad_(False).eval()
-    settle(network, device)
+    to_device(network, device)
     facts = {"sha256": "", "fingerprint": fingerprint(network)}
     nothing = Evaluation(torch.empty(0, data.spec.classes), torch.empty(0, dtype=torch.int64))
     return TrainedTeacher(network, facts, nothing, precision, device)

@@ -29,7 +29,7 @@ from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import dump_sealed
 from stillhouse.runs.soundness import chance_bound
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
-from stillhouse.training.precision import settle
+from stillhouse.training.precision import to_device
 from stillhouse.training.recorder import write_weights
 
 CONTAINERS = ("weights", "state_dict", "model_state_dict", "model")
@@ -37,7 +37,7 @@ SPELLINGS = {"conv1": "conv", "bn1": "bn", "linear": "head", "fc": "head"}
 SHOWN = 3
 
 
-def adopt(
+def import_teacher(
     file: Path,
     folder: RunFolder,
     teacher: Teacher,
@@ -54,7 +54,7 @@ def adopt(
     spec = data.spec
     network = models.build(teacher.model, spec, files)
     put_weights(network, read_weights(file), file)
-    settle(network, device)
+    to_device(network, device)
     test = evaluate(network, plain_batches(data.test, spec, EVALUATION_BATCH))
     if test.accuracy <= chance_bound(spec.test_images, spec.commonest):
         raise RunError(

@@ -15,20 +15,20 @@ from stillhouse.training.graphs import Inputs, graphed
 from stillhouse.training.precision import configure
 from stillhouse.training.reopen import Place, Shared, train_batches, training_images
 from stillhouse.training.teacher import untrained_teacher
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 IMAGES = 8
 STEPS = 3
 FIRST = 2  # before it a step of the first epoch hashes weights and measures gradients
 
 
-def step_seconds(trainee: Trainee, shared: Shared, batches: Iterable[Batch]) -> Iterator[float]:
+def step_seconds(trainer: Trainer, shared: Shared, batches: Iterable[Batch]) -> Iterator[float]:
     """Take a step on each batch; yield its seconds, the teacher's pass included."""
     for batch in batches:
         started = time.perf_counter()
         batch = shared.inputs.batch(batch)
-        trainee.step(batch, shared.inputs.teach(batch) if trainee.needs_teacher else None)
-        trainee.look()  # waits for a GPU
+        trainer.step(batch, shared.inputs.teach(batch) if trainer.needs_teacher else None)
+        trainer.look()  # waits for a GPU
         yield time.perf_counter() - started
 
 
@@ -37,12 +37,12 @@ def seconds_per_image(run: RunConfig, device: torch.device) -> float:
 
     The dataset need not be present, and the teacher is not trained.
     """
-    trainee, shared, batch = untrained(run, device)
-    trainee.position = (0, FIRST)
-    return min(step_seconds(trainee, shared, [batch] * STEPS)) / IMAGES
+    trainer, shared, batch = untrained(run, device)
+    trainer.position = (0, FIRST)
+    return min(step_seconds(trainer, shared, [batch] * STEPS)) / IMAGES
 
 
-def untrained(run: RunConfig, device: torch.device) -> tuple[Trainee, Shared, Batch]:
+def untrained(run: RunConfig, device: torch.device) -> tuple[Trainer, Shared, Batch]:
     """Return a resolved run at its first step on random images, what it shares, and one batch."""
     spec, recipe = data.spec(run.dataset, run.files), run.training
     configure(recipe)
@@ -57,4 +57,4 @@ def untrained(run: RunConfig, device: torch.device) -> tuple[Trainee, Shared, Ba
     inputs, place = Inputs(teacher, graphed(recipe, device)), Place(Path(), Path(), Path(), device)
     shared = Shared(place, images, None, "", train_batches(images, run), teacher, inputs)
     batch = Batch(torch.randn(shape, device=device), split.labels[:IMAGES], ids[:IMAGES])
-    return shared.trainee(run), shared, batch
+    return shared.trainer(run), shared, batch

@@ -16,7 +16,7 @@ from stillhouse.training.loop import Cohort, train
 from stillhouse.training.recorder import Recorder, epoch_line
 from stillhouse.training.reopen import Place
 from stillhouse.training.stop import Stop
-from stillhouse.training.trainee import Record, Trainee
+from stillhouse.training.trainer import Record, Trainer
 
 STOPPED = 3
 
@@ -26,8 +26,8 @@ def work(
     place: Place,
     parent: int | None,
     until: float | None,
-    say: Callable[[str], None],
-    complain: Callable[[str], None],
+    log: Callable[[str], None],
+    on_error: Callable[[str], None],
 ) -> int:
     """Train resolved configurations as one cohort, or in parts if the GPU's memory is too small.
 
@@ -36,20 +36,20 @@ def work(
     stop = Stop(parent, until)
     stop.listen()
 
-    def tell(trainee: Trainee, record: Record) -> None:
-        say(f"{trainee.config.path}: {epoch_line(record, trainee.config.training.epochs)}")
+    def on_epoch(trainer: Trainer, record: Record) -> None:
+        log(f"{trainer.config.path}: {epoch_line(record, trainer.config.training.epochs)}")
 
     failures, parts, reason = 0, [configs], None
     while parts and not reason:
         part = parts.pop(0)
         try:
-            cohort = open_cohort(part, place, complain)
+            cohort = open_cohort(part, place, on_error)
         except Exception as error:
             _record(error, part, place)
             raise
-        reason = train(cohort, stop, tell)
+        reason = train(cohort, stop, on_epoch)
         if cohort.crowded:
-            parts[:0] = _disperse(cohort, complain)
+            parts[:0] = _disperse(cohort, on_error)
         failures += cohort.failures
         del cohort  # frees the device's memory
         if place.device.type == "cuda":
@@ -60,12 +60,12 @@ def work(
     return STOPPED if reason else 0
 
 
-def _disperse(cohort: Cohort, complain: Callable[[str], None]) -> list[list[RunConfig]]:
+def _disperse(cohort: Cohort, on_error: Callable[[str], None]) -> list[list[RunConfig]]:
     """Stop the members at their last checkpoints; returns two smaller cohorts.
 
     A run that was alone on the device fails.
     """
-    left = [member.trainee.config for member in cohort.members]
+    left = [member.trainer.config for member in cohort.members]
     if len(left) == 1:
         error = RunError(
             f"out of GPU memory, alone in its process ({cohort.crowded})",
@@ -76,7 +76,7 @@ def _disperse(cohort: Cohort, complain: Callable[[str], None]) -> list[list[RunC
         cohort.members[0].recorder.fail(error)
         return []
     reason = f"out of GPU memory in a cohort of {len(left)}"
-    complain(f"{reason}: continued in two smaller ones, each from its last checkpoints")
+    on_error(f"{reason}: continued in two smaller ones, each from its last checkpoints")
     for member in cohort.members:
         member.recorder.pause(reason, "oom-gpu")
     return [left[::2], left[1::2]]

@@ -42,9 +42,9 @@ def test_terms_go_down_when_only_they_are_trained(case: MethodCase) -> None:
 
 
 def test_a_step_of_the_contract_is_one_of_the_loop() -> None:
-    """The trainee stands in the epoch it was put into, one step on, and learns at its rate."""
+    """The trainer stands in the epoch it was put into, one step on, and learns at its rate."""
     setup = MethodCase("logit").setup()
-    trainee = setup.trainee()
-    setup.step(trainee, EPOCHS - 1)
-    assert trainee.position == (EPOCHS - 1, 1)
-    assert 0 < trainee.optimizer.param_groups[0]["lr"] < trainee.config.training.learning_rate
+    trainer = setup.trainer()
+    setup.step(trainer, EPOCHS - 1)
+    assert trainer.position == (EPOCHS - 1, 1)
+    assert 0 < trainer.optimizer.param_groups[0]["lr"] < trainer.config.training.learning_rate

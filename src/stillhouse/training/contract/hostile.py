@@ -88,9 +88,9 @@ def _step(
     for network, spoiled in ((setup.student, student), (setup.teacher, teacher)):
         if spoiled:
             network.register_forward_hook(lambda module, images, given: hostile.outputs(given))
-    trainee = setup.trainee(precision)
-    setup.step(trainee)
-    gradients = [p.grad for p in trainee.parameters if p.grad is not None]
+    trainer = setup.trainer(precision)
+    setup.step(trainer)
+    gradients = [p.grad for p in trainer.parameters if p.grad is not None]
     finite = all(bool(gradient.isfinite().all()) for gradient in gradients)
     require(finite, f"{precision}: a gradient is not finite")
 

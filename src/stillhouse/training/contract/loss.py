@@ -52,9 +52,9 @@ def the_teacher_is_left_as_it_was(case: MethodCase) -> None:
         return
     setup = case.setup()
     before = weights(case.setup().teacher)
-    trainee = setup.trainee()
+    trainer = setup.trainer()
     for epoch in range(EPOCHS):
-        setup.step(trainee, epoch)
+        setup.step(trainer, epoch)
     for name, value in setup.teacher.state_dict().items():
         require(torch.equal(value, before[name]), f"the teacher's {name} changed")
     require(
@@ -77,7 +77,7 @@ def a_step_trains(case: MethodCase, pair: str, precision: Precision) -> None:
     """A step of the loop changes the student, and every value stays finite."""
     setup = case.setup(pair)
     before = weights(setup.student)
-    setup.step(setup.trainee(precision))
+    setup.step(setup.trainer(precision))
     moved = [
         name for name, p in setup.student.named_parameters() if not torch.equal(p, before[name])
     ]
@@ -96,9 +96,9 @@ def a_run_trains_every_layer(case: MethodCase) -> None:
     setup = case.setup()
     parts = {"the student's": setup.student, "the method's": setup.method}
     before = {whose: weights(part) for whose, part in parts.items()}
-    trainee = setup.trainee()
+    trainer = setup.trainer()
     for epoch in range(EPOCHS):
-        setup.step(trainee, epoch)
+        setup.step(trainer, epoch)
     unused = _unused(setup)
     for whose, part in parts.items():
         for name, p in part.named_parameters():
@@ -138,9 +138,9 @@ def its_state_survives_a_file(case: MethodCase) -> None:
     for name, value in setup.method.state_dict().items():
         tensor = isinstance(value, Tensor)
         require(tensor, f"state_dict holds {name}, a {type(value).__name__}", "use only tensors")
-    trainee = setup.trainee()
+    trainer = setup.trainer()
     for epoch in range(2):
-        setup.step(trainee, epoch)
+        setup.step(trainer, epoch)
     state = {name: value.contiguous() for name, value in setup.method.state_dict().items()}
     loaded = safetensors.torch.load(safetensors.torch.save(state))
     fresh = case.setup()

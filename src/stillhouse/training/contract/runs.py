@@ -90,7 +90,7 @@ class ShortRuns:
         cohort = open_cohort(configs, place, complaints.append)
         if complaints:
             raise CheckFailed("; ".join(complaints))
-        train(cohort, StopAfter(steps), lambda trainee, record: None)
+        train(cohort, StopAfter(steps), lambda trainer, record: None)
         if cohort.failures:
             states = [state_of(self._folder(into, config)) for config in configs]
             raise CheckFailed("; ".join(state.reason for state in states if state.name == "failed"))

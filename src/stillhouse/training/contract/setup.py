@@ -21,7 +21,7 @@ from stillhouse.models.base import Network, Outputs
 from stillhouse.plugin import Files, Plugin, read_plugin
 from stillhouse.training.contract import unusual_network
 from stillhouse.training.precision import autocast
-from stillhouse.training.trainee import Trainee
+from stillhouse.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 DATASET = "Digits"
@@ -93,26 +93,26 @@ class Setup:
             terms |= self.method.terms(student, self.look(self.teacher), self.batch)
         return terms
 
-    def trainee(self, precision: Precision = "fp32") -> Trainee:
+    def trainer(self, precision: Precision = "fp32") -> Trainer:
         """Return the parameters that the loop would train."""
         recipe = Training(
             epochs=EPOCHS, batch_size=BATCH, learning_rate=0.01, weight_decay=0, precision=precision
         )
         name = self.case.name
         config = RunConfig(dataset=DATASET, method=name, model="student", seed=0, training=recipe)
-        return Trainee(config, self.student, self.method, STEPS, CPU)
+        return Trainer(config, self.student, self.method, STEPS, CPU)
 
-    def step(self, trainee: Trainee, epoch: int = 0) -> None:
+    def step(self, trainer: Trainer, epoch: int = 0) -> None:
         """Take one step of the loop in an epoch, after those that the gradient scaler skips.
 
         Raises TrainingError if a term or a gradient is not finite, or too many steps are skipped.
         """
-        taught = self.look(self.teacher, trainee.config.training.precision)
-        trainee.position = (epoch, 0)
+        taught = self.look(self.teacher, trainer.config.training.precision)
+        trainer.position = (epoch, 0)
         skipped = None
-        while trainee.tally.skipped != skipped:
-            skipped = trainee.tally.skipped
-            trainee.step(self.batch, taught if self.case.taught else None)
+        while trainer.epoch_metrics.skipped != skipped:
+            skipped = trainer.epoch_metrics.skipped
+            trainer.step(self.batch, taught if self.case.taught else None)
 
 
 @cache

@@ -20,8 +20,8 @@ from stillhouse.methods.base import Method
 from stillhouse.methods.objective import coefficients
 from stillhouse.models.base import Network, Outputs
 from stillhouse.seeding import reseed
-from stillhouse.training import health_checks as guard
-from stillhouse.training.epoch_metrics import StepClock, Tally, weigh
+from stillhouse.training import health_checks
+from stillhouse.training.epoch_metrics import EpochMetrics, StepClock, weigh
 from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.graphs import Lane, StepGraph, graphed
 from stillhouse.training.health import LOOK_STEPS, DeviceHealth
@@ -32,7 +32,7 @@ Record = dict[str, Any]
 MARKED_STEPS = (0, 1, 10, 100)  # of the first epoch: what `verify` compares
 
 
-class Trainee:
+class Trainer:
     """Everything that one run changes during training; no files.
 
     `position` is (epoch, step), both from 0, of the next step; `records` holds one record per
@@ -65,8 +65,8 @@ class Trainee:
         self.best: dict[str, Any] = {}
         self.predicted: dict[str, Tensor] = {}
         self.stuck = 0
-        self.tally = Tally(self._vector())
-        limit = sys.maxsize if keep_going else guard.STUCK_STEPS
+        self.epoch_metrics = EpochMetrics(self._vector())
+        limit = sys.maxsize if keep_going else health_checks.STUCK_STEPS
         self.health = None if waits else DeviceHealth(device, limit)
         self.clock = StepClock(device)
         self.graph: StepGraph | None = None
@@ -99,10 +99,10 @@ class Trainee:
             reseed("forward", self.config.seed, epoch, step)
             if graph:
                 names, weighted = self._replay(batch, taught)
-                self.tally.seconds += self.graph.seconds if self.graph else 0.0
+                self.epoch_metrics.seconds += self.graph.seconds if self.graph else 0.0
             else:
                 names, weighted = self._advance(batch, taught)
-            self.tally.add(names, weighted, len(batch.labels))
+            self.epoch_metrics.add(names, weighted, len(batch.labels))
             if self.health is not None:
                 self.health.positions.append((epoch, step))
             self.position = (epoch, step + 1)
@@ -122,16 +122,16 @@ class Trainee:
         self.join()
         if self.health is not None and self.health.positions:
             seen = self.health.look(self._terms_seen, self._graded())
-            self.tally.skipped += seen.skipped
+            self.epoch_metrics.skipped += seen.skipped
             self.stuck = seen.stuck
-            self._means = self.tally.means()
-        self.tally.balance |= {
+            self._means = self.epoch_metrics.means()
+        self.epoch_metrics.balance |= {
             name: value
             for name, value in ((name, float(value)) for name, value in self._balance.items())
             if math.isfinite(value)
         }
         self._balance = {}
-        self.tally.seconds += self.clock.read()
+        self.epoch_metrics.seconds += self.clock.read()
 
     def progress(self) -> Record:
         """How far the epoch is: `steps` in all, mean `loss` and `accuracy` (%) of those so far.
@@ -139,8 +139,8 @@ class Trainee:
         On a GPU the means are those of the last `look`, so that nothing waits for them; before
         the first step of an epoch they are those of the epoch before.
         """
-        current = self.health is None and self.tally.seen > 0
-        means = self.tally.means() if current else self._means
+        current = self.health is None and self.epoch_metrics.seen > 0
+        means = self.epoch_metrics.means() if current else self._means
         known = {"loss": means.get("total"), "accuracy": means.get("accuracy")}
         finite = {name: v for name, v in known.items() if v is not None and math.isfinite(v)}
         return {"steps": self.steps, **finite}
@@ -164,7 +164,7 @@ class Trainee:
             total = torch.stack(list(weighted.values())).sum()
         self._terms_seen = tuple(terms)
         if self.health is None:
-            guard.check_terms(terms, epoch, step)
+            health_checks.check_terms(terms, epoch, step)
         if step == 0 and self.needs_teacher:
             self._balance = self._gradient_balance(weighted)
         self.optimizer.zero_grad()
@@ -210,23 +210,23 @@ class Trainee:
     def end_epoch(self, measured: Record, timing: Record) -> Record:
         """Close the epoch with its measurements (`test`, `validation`) and return its record."""
         epoch, training = self.position[0], self.config.training
-        means = self.tally.means()
+        means = self.epoch_metrics.means()
         record = {
             "epoch": epoch + 1,
             "lr": learning_rate(training, epoch, self.steps - 1, self.steps),
             "train": means,
             **measured,
             "weights": self.method.weights(self.coefficients, epoch, training.epochs),
-            "gradients": {"norm": means.pop("gradient_norm"), **self.tally.balance},
-            "update_ratio": self.tally.update_ratio(self._vector()),
-            "scaler": {"scale": self.scaler.get_scale(), "skipped": self.tally.skipped},
-            **({"hashes": self.tally.hashes} if self.tally.hashes else {}),
+            "gradients": {"norm": means.pop("gradient_norm"), **self.epoch_metrics.balance},
+            "update_ratio": self.epoch_metrics.update_ratio(self._vector()),
+            "scaler": {"scale": self.scaler.get_scale(), "skipped": self.epoch_metrics.skipped},
+            **({"hashes": self.epoch_metrics.hashes} if self.epoch_metrics.hashes else {}),
             "time": timing,
         }
         self.records.append(record)
         self._keep_best(record)
         self.position = (epoch + 1, 0)
-        self.tally, self._means = Tally(self._vector()), means
+        self.epoch_metrics, self._means = EpochMetrics(self._vector()), means
         return record
 
     def check_progress(self, chance: float) -> None:
@@ -244,7 +244,7 @@ class Trainee:
             for record in self.records[training.warmup_epochs :]
             if _counting(record["weights"]) == _counting(weights)
         ]
-        guard.check_progress(judged, training.epochs, self.steps, chance)
+        health_checks.check_progress(judged, training.epochs, self.steps, chance)
 
     def state(self) -> dict[str, Any]:
         """Return the state for resuming, as tensors and plain values, after a look at the steps."""
@@ -259,7 +259,7 @@ class Trainee:
             "best": self.best,
             "predicted": self.predicted,
             "stuck": self.stuck,
-            "tally": self.tally.state(),
+            "tally": self.epoch_metrics.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -274,7 +274,7 @@ class Trainee:
         self.best = state["best"]
         self.predicted = state["predicted"]
         self.stuck = state["stuck"]
-        self.tally, self._means = Tally.load(state["tally"], self.device), {}
+        self.epoch_metrics, self._means = EpochMetrics.load(state["tally"], self.device), {}
         self.graph = None
         if self.health is not None:
             self.health.load(self.stuck)
@@ -282,7 +282,7 @@ class Trainee:
     def _mark(self) -> None:
         epoch, step = self.position
         if epoch == 0 and step in (*MARKED_STEPS, self.steps):
-            self.tally.hashes[str(step)] = fingerprint(self.network, self.method)
+            self.epoch_metrics.hashes[str(step)] = fingerprint(self.network, self.method)
 
     def _vector(self) -> Tensor:
         return _flat(self.network.parameters())
@@ -331,20 +331,20 @@ class Trainee:
     def _apply(self, epoch: int, step: int) -> Tensor:
         """Step the optimizer and return the gradient norm (0 where the scaler skipped)."""
         self.scaler.unscale_(self.optimizer)
-        norm = guard.gradient_norm(self.parameters)
+        norm = health_checks.gradient_norm(self.parameters)
         finite = bool(torch.isfinite(norm))
         if not self.scaler.is_enabled() and not finite:
-            name = guard.first_bad_gradient(self._named_parameters())
-            raise guard.bad_gradient(name, epoch, step)
+            name = health_checks.first_bad_gradient(self._named_parameters())
+            raise health_checks.bad_gradient(name, epoch, step)
         before = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         skipped = self.scaler.get_scale() < before or not finite  # a scale of 0 cannot decrease
-        self.tally.skipped += skipped
+        self.epoch_metrics.skipped += skipped
         self.stuck = self.stuck + 1 if skipped else 0
-        if self.stuck >= guard.STUCK_STEPS and not self.keep_going:
-            name = guard.first_bad_gradient(self._named_parameters())
-            raise guard.bad_gradient(name, epoch, step, self.stuck)
+        if self.stuck >= health_checks.STUCK_STEPS and not self.keep_going:
+            name = health_checks.first_bad_gradient(self._named_parameters())
+            raise health_checks.bad_gradient(name, epoch, step, self.stuck)
         return torch.zeros_like(norm) if skipped else norm
 
     def _keep_best(self, record: Record) -> None:
