@@ -225,7 +225,7 @@ def test_unfinished_and_imported_runs_are_left_out_with_the_reason(tmp_path: Pat
     for path in bench.runs:
         bench.finish(path, 50.0)
         edit(bench.folder(path).result, lambda content: content.update(weights={}))
-    with pytest.raises(RunError, match="imported without weights"):
+    with pytest.raises(RunError, match="imported without its weights"):
         extracted(bench)
 
 

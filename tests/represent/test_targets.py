@@ -49,7 +49,7 @@ def test_an_imported_round_is_extracted_from_named_files(imported: Bench) -> Non
     table, sound = of_imported(imported, PATTERN)
     assert sound
     assert (counts(table)["Extracted"], counts(table)["Not extracted"]) == (2, 2)
-    assert any("best.pth is not there" in note for note in table.notes)
+    assert any(PATTERN in note for note in table.notes)
     kept = read(imported.folder(PURE).path / FILE)
     assert (kept.run, kept.header.weights) == (PURE, "file")
     again, _ = of_imported(imported, PATTERN)

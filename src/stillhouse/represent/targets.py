@@ -33,7 +33,7 @@ BORROWED = "borrowed"
 UNTRAINED = "untrained"
 STORED = "stored"
 FIELDS = ("run", "dataset", "method", "model", "seed")
-NO_WEIGHTS = "imported without weights: name their files with --weights, as in {run}/best.pth"
+NO_WEIGHTS = "imported without its weights"
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def _target(
         values = {field: getattr(config, field) for field in FIELDS if field != "run"}
         file = root / weights.format(run=config.path, **values)
         if not file.is_file():
-            return Skipped(name, f"the file of weights {file} is not there")
+            return Skipped(name, f"no file of weights by the pattern {weights}")
         return Target(
             name, config, folder, home, experiments, "file", file, file_hash(file), result
         )

@@ -29,6 +29,10 @@ COLUMNS = (
     "Failed",
     "Predicted otherwise",
 )
+IMPORTED = (
+    "name the files of its weights, from this workspace: --weights 'old/{run}/best.pth' (fields: "
+    "run, dataset, method, model, seed)"
+)
 
 
 @dataclass
@@ -63,7 +67,7 @@ def extract_table(
     if not (found.stored or found.pending or found.failed):
         raise RunError(
             f"round {seen.round.round}: no run can be extracted ({reasons(found.skipped)})",
-            "train it first",
+            IMPORTED if seen.round.imported else "train it first",
         )
     log(
         f"to extract: {len(found.pending)}; extracted before: {len(found.stored)}; "
