@@ -25,7 +25,7 @@ from benchmarks.gpu.workload import (
 
 from stillhouse.data.base import Dataset
 from stillhouse.errors import StillhouseError
-from stillhouse.training.fingerprint import fingerprint
+from stillhouse.models.base import fingerprint
 from stillhouse.training.trainer import Trainer
 
 Check = dict[str, Any]

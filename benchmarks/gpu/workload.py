@@ -17,9 +17,9 @@ from stillhouse.config.schema import Precision, RunConfig, Teacher, Training
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.errors import DataError
+from stillhouse.models.base import fingerprint
 from stillhouse.seeding import reseed
 from stillhouse.training.evaluate import Evaluation
-from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.graphs import Inputs, graphed
 from stillhouse.training.precision import configure, to_device
 from stillhouse.training.reopen import Place, Shared

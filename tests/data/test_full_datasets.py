@@ -11,8 +11,8 @@ from stillhouse import data
 from stillhouse.config.schema import RunConfig, Training
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import DataError
+from stillhouse.models.base import fingerprint
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate
-from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.reopen import Place, reopen
 
 STEPS = 20

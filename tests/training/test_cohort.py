@@ -88,9 +88,7 @@ def test_a_run_on_the_same_images_in_another_order_is_refused_with_the_reason(la
     folder = RunFolder(lab.experiments / run.path)
     with pytest.raises(RunError, match=r"data: .* -> other") as caught:
         check_same(folder, run, {"data": "other", "teacher": None})
-    assert "the same in another order, which decides what a step and a subset hold" in (
-        caught.value.hint
-    )
+    assert "another order" in caught.value.hint
 
 
 def test_a_run_keeps_its_identity_where_a_later_version_hashes_it_otherwise(

@@ -17,9 +17,9 @@ from stillhouse.data.base import Batch
 from stillhouse.data.loader import TrainBatches
 from stillhouse.errors import RunError, one_line
 from stillhouse.methods.base import Method, Pretraining
+from stillhouse.models.base import fingerprint
 from stillhouse.runs.files import dump_json, write_atomic, write_once
 from stillhouse.seeding import reseed
-from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.teacher import TrainedTeacher
 
 CURE = "remove it; the part is trained again"

@@ -10,11 +10,11 @@ import torch
 from stillhouse.config.identity import difference
 from stillhouse.config.recorded import recorded
 from stillhouse.errors import RunError
+from stillhouse.models.base import fingerprint
 from stillhouse.plugin import kept
 from stillhouse.runs import environment
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Run
-from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.reopen import Place, reopen
 from stillhouse.training.trainer import Trainer
 

@@ -13,11 +13,10 @@ from stillhouse.config.schema import Precision, Teacher
 from stillhouse.data.base import Batch, Dataset
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError
-from stillhouse.models.base import Network, Outputs
+from stillhouse.models.base import Network, Outputs, fingerprint
 from stillhouse.plugin import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
-from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.precision import autocast, to_device
 from stillhouse.training.recorder import load_into
 

@@ -18,11 +18,10 @@ from stillhouse.data.base import Batch
 from stillhouse.errors import TrainingError
 from stillhouse.methods.base import Method
 from stillhouse.methods.objective import coefficients
-from stillhouse.models.base import Network, Outputs
+from stillhouse.models.base import Network, Outputs, fingerprint
 from stillhouse.seeding import reseed
 from stillhouse.training import health_checks
 from stillhouse.training.epoch_metrics import EpochMetrics, StepClock, weigh
-from stillhouse.training.fingerprint import fingerprint
 from stillhouse.training.graphs import Lane, StepGraph, graphed
 from stillhouse.training.health import LOOK_STEPS, DeviceHealth
 from stillhouse.training.optim import learning_rate, load_optimizer, make_optimizer, set_rate
