@@ -1,9 +1,9 @@
-"""A custom component: one Python file of the user's with a method, a model or a dataset.
+"""A custom component: one Python file with a method, a model or a dataset.
 
-The file's stem is its name wherever a name stands. A file is known by the hash of its bytes;
-other bytes are another file. What it is and what it declares is read from its text, without
-running it, because running it would import torch: a method `own_kd.py` defines a class `OwnKd`, a
-model `build`, a dataset `SPEC` and `load`. Built-in methods are read in the same way.
+The file name without .py is the component's name everywhere. A file is identified by the hash of
+its bytes. Its kind and its declarations are read from its text without running it, because running
+it would import torch: a method `own_kd.py` defines a class `OwnKd`, a model `build`, a dataset
+`SPEC` and `load`. Built-in methods are read in the same way.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NOT_PLAIN: Any = ...  # a default that is computed when the class is made
 
 @dataclass(frozen=True)
 class Plugin:
-    """A file as it was read: where (absolute), its SHA-256, what it defines."""
+    """A file as it was read: its absolute path, its SHA-256, what it defines."""
 
     path: Path
     sha256: str
@@ -46,7 +46,7 @@ class Plugin:
 
     @property
     def name(self) -> str:
-        """What a round file and every table call it: the file's stem."""
+        """Return the name in round files and tables: the file name without .py."""
         return self.path.stem
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ Files = tuple[Plugin, ...]
 
 
 def read_plugin(path: Path) -> Plugin:
-    """Look at a file without running it.
+    """Read a file without running it.
 
     Raises ConfigError if it cannot be read, is not Python, has no usable name, or does not define
     exactly one of a method, a model and a dataset.
@@ -90,25 +90,25 @@ def read_plugin(path: Path) -> Plugin:
 
 
 def find(kind: Kind, name: str, files: Iterable[Plugin]) -> Plugin | None:
-    """The file of that kind and name, if it is among `files`."""
+    """Return the file of that kind and name, if it is among `files`."""
     return next((file for file in files if (file.kind, file.name) == (kind, name)), None)
 
 
 def names(kind: Kind, files: Iterable[Plugin]) -> list[str]:
-    """The names of the files of a kind."""
+    """Return the names of the files of a kind."""
     return [file.name for file in files if file.kind == kind]
 
 
 def versioned(kind: Kind, name: str, files: Iterable[Plugin]) -> str:
-    """The name, with the content's hash behind it if it is a file's: a name for caches."""
+    """Return the name for caches; a file's name is followed by the hash of its content."""
     file = find(kind, name, files)
     return f"{name}-{file.sha256[:MODULE_DIGITS]}" if file else name
 
 
 def kept(files: Files, experiments: Path) -> Files:
-    """The same files as copied beside the runs they trained: `own_files/f30c170c61fd7375/kd.py`.
+    """Return the files with the paths of their copies: `own_files/f30c170c61fd7375/kd.py`.
 
-    The originals may change or vanish, and a hash alone brings none back.
+    The originals may change or be deleted, and a hash cannot restore a file.
     """
     home = experiments / "own_files"
     return tuple(replace(f, path=home / f.sha256[:MODULE_DIGITS] / f.path.name) for f in files)
@@ -120,13 +120,13 @@ def class_name(name: str) -> str:
 
 
 def source(file: Plugin) -> bytes:
-    """The file's bytes. Raises RunError if their hash is another one."""
+    """Return the file's bytes. Raises RunError if their hash has changed."""
     content = _read(file.path)
     if (now := sha256(content).hexdigest()) != file.sha256:
         raise RunError(
             f"{file.path} has changed: SHA-256 {now[:SHOWN_DIGITS]}..., "
             f"expected {file.sha256[:SHOWN_DIGITS]}...",
-            "restore it, or repeat the command to use it as it is now",
+            "restore it, or repeat the command to use the changed file",
         )
     return content
 
@@ -134,8 +134,8 @@ def source(file: Plugin) -> bytes:
 def load_module(file: Plugin) -> ModuleType:
     """Run a file, once for each content, and return its module.
 
-    The module is registered under a name that holds the hash, as pydantic and dataclasses need;
-    no `import` statement finds it by accident. Raises ConfigError if the file cannot be run.
+    The module is registered under a name that holds the hash, as pydantic and dataclasses need; no
+    `import` statement finds it by accident. Raises ConfigError if the file cannot be run.
     """
     name = f"stillhouse_own_{file.name}_{file.sha256[:MODULE_DIGITS]}"
     if name in sys.modules:
@@ -145,7 +145,10 @@ def load_module(file: Plugin) -> ModuleType:
     module.__file__ = str(file.path)
     sys.modules[name] = module
     try:
-        with blame(file, "the file is run by itself: what it imports must be installed"):
+        with blame(
+            file,
+            "a custom component must not import files beside it; install the packages it imports",
+        ):
             exec(code, module.__dict__)
     except ConfigError:
         del sys.modules[name]
@@ -155,7 +158,7 @@ def load_module(file: Plugin) -> ModuleType:
 
 @contextmanager
 def blame(file: Plugin, hint: str = "") -> Iterator[None]:
-    """Turn an error of the user's code into a ConfigError with the line of the file."""
+    """Convert an error of the user's code to a ConfigError with the line of the file."""
     try:
         yield
     except StillhouseError:
@@ -166,7 +169,7 @@ def blame(file: Plugin, hint: str = "") -> Iterator[None]:
 
 
 def line_of(file: Plugin, error: BaseException) -> int | None:
-    """The line of the file from which an error came, if it came from there."""
+    """Return the line of the file from which an error came, if it came from there."""
     line, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(file.path):
@@ -176,9 +179,9 @@ def line_of(file: Plugin, error: BaseException) -> int | None:
 
 
 def declared_value(file: Plugin, name: str, kind: type[T], fault: Callable[[T], str]) -> T:
-    """The dataclass that the text `name = Kind(...)` makes of plain values.
+    """Return the dataclass that the text `name = Kind(...)` makes of literal values.
 
-    Raises ConfigError with the line unless it is one, or if `fault` finds something wrong with it.
+    Raises ConfigError with the line unless it is one, or if `fault` finds an error in it.
     """
     node = next(node for node in ast.parse(source(file)).body if name in _assigned(node))
     try:
@@ -202,10 +205,10 @@ def declared_value(file: Plugin, name: str, kind: type[T], fault: Callable[[T], 
 
 @dataclass(frozen=True)
 class Declared:
-    """A class as its text declares it; `builtin` is the stem of a built-in method's file.
+    """A class as its text declares it; `builtin` is the name of a built-in method's module.
 
     It inherits from classes above it in its file and from built-in methods that the file imports
-    (`from stillhouse.methods.logit import Logit`); other bases cannot be followed.
+    (`from stillhouse.methods.logit import Logit`); other bases cannot be read.
     """
 
     tree: ast.Module
@@ -213,22 +216,22 @@ class Declared:
     builtin: str = ""
 
     def line(self) -> Iterator[Declared | str]:
-        """Itself and all it derives from, nearest first; what cannot be followed as written."""
+        """Return it and all its bases, nearest first; bases that cannot be read as written."""
         yield self
         for base in self.node.bases if self.builtin != BASE else ():
             found = _find(self, ast.unparse(base).split("."))
             yield from found.line() if found else [ast.unparse(base)]
 
     def classes(self) -> list[Declared]:
-        """Those of its line that can be followed."""
+        """Return the classes of its line that can be read."""
         return [one for one in self.line() if isinstance(one, Declared)]
 
     def unread(self) -> str | None:
-        """The first class of its line that cannot be followed."""
+        """Return the first class of its line that cannot be read."""
         return next((one for one in self.line() if isinstance(one, str)), None)
 
     def fields(self) -> dict[str, Any]:
-        """Its annotated names in pydantic's order, with their defaults where these are plain."""
+        """Return its annotated names in pydantic's order, with defaults that are literals."""
         found: dict[str, Any] = {}
         for node in (node for one in reversed(self.classes()) for node in one.node.body):
             if isinstance(node, ast.AnnAssign) and "ClassVar" not in ast.unparse(node.annotation):
@@ -241,12 +244,12 @@ class Declared:
         return found
 
     def defines(self, function: str) -> bool:
-        """Whether a class of its line other than `Method` has a function of that name."""
+        """Return whether a class of its line other than `Method` has a function of that name."""
         nodes = (node for one in self.classes() if one.builtin != BASE for node in one.node.body)
         return any(isinstance(node, ast.FunctionDef) and node.name == function for node in nodes)
 
     def text(self, name: str, inherit: bool = True) -> str | None:
-        """The text that it, or else one of its line, sets as `name = "..."`."""
+        """Return the text that it or one of its bases sets as `name = "..."`."""
         for node in (n for one in (self.classes() if inherit else [self]) for n in one.node.body):
             if name in _assigned(node) and isinstance(
                 value := getattr(node, "value", None), ast.Constant
@@ -255,7 +258,7 @@ class Declared:
         return None
 
     def inner(self, name: str) -> Declared | None:
-        """The class of that name in its body, or in that of the nearest of its line."""
+        """Return the class of that name nested in it or in its nearest base."""
         for one in self.classes():
             for node in one.node.body:
                 if isinstance(node, ast.ClassDef) and node.name == name:
@@ -266,7 +269,7 @@ class Declared:
 
 
 def declared_class(name: str, file: Plugin | None) -> tuple[Declared, str]:
-    """The class of a method and the docstring of its text; `file` is None for a built-in one.
+    """Return the class of a method and the docstring of its text; `file` is None if built in.
 
     Raises OSError if there is no such method.
     """
@@ -284,13 +287,13 @@ def _builtin(stem: str) -> ast.Module:
 def _class(
     body: Iterable[ast.stmt], tree: ast.Module, name: str, builtin: str = ""
 ) -> Declared | None:
-    """The last class of that name among the statements of a text."""
+    """Return the last class of that name among the statements of a text."""
     nodes = [node for node in body if isinstance(node, ast.ClassDef) and node.name == name]
     return Declared(tree, nodes[-1], builtin) if nodes else None
 
 
 def _find(user: Declared, path: list[str]) -> Declared | None:
-    """The class that a dotted name means where `user` is written."""
+    """Return the class that a dotted name refers to in the text of `user`."""
     above = [node for node in user.tree.body if (node.end_lineno or 0) < user.node.lineno]
     found = _class(above, user.tree, path[0], user.builtin)
     if found is None:
@@ -305,7 +308,7 @@ def _find(user: Declared, path: list[str]) -> Declared | None:
 
 
 def _imports(tree: ast.Module) -> dict[str, list[str]]:
-    """The names that a text imports at its top level, with the full path of each."""
+    """Return the names that a text imports at its top level, with their full paths."""
     found: dict[str, list[str]] = {}
     for node in tree.body:
         if isinstance(node, ast.Import):
@@ -332,7 +335,7 @@ def _read(path: Path) -> bytes:
 
 
 def _defined(tree: ast.Module) -> set[str]:
-    """What a file defines at its top level; an import does not count, its content is elsewhere."""
+    """Return the kinds that a file defines at its top level; imports are ignored."""
     found = set()
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
@@ -342,6 +345,6 @@ def _defined(tree: ast.Module) -> set[str]:
 
 
 def _assigned(node: ast.stmt) -> set[str]:
-    """The names that a statement gives a value: `{"SPEC"}` of `SPEC = ...`."""
+    """Return the names that a statement assigns: `{"SPEC"}` of `SPEC = ...`."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return {target.id for target in targets if isinstance(target, ast.Name)}

@@ -1,4 +1,4 @@
-"""Two batches of everything a cohort will do, in a folder that is thrown away."""
+"""Train two batches of every run of a cohort, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ BATCHES = 2
 
 @dataclass(frozen=True)
 class Trial:
-    """What a run's dry run found: why it cannot be trained (empty: it can), and its cost.
+    """The result of a run's dry run: why it cannot be trained (empty: it can), and its cost.
 
-    `seconds` is of its last step, `bytes` the size of its checkpoint, `memory` the most that the
-    process, or its GPU, had used by then.
+    `seconds` is the time of its last step, `bytes` the size of its checkpoint, `memory` the peak of
+    the process, or of its GPU, until then.
     """
 
     problem: str = ""
@@ -37,15 +37,15 @@ class Trial:
 
 
 def dry_run(configs: list[RunConfig], place: Place, taught: bool, scratch: Path) -> list[Trial]:
-    """Try the runs of one cohort, all of them held in memory together as in training.
+    """Try the runs of one cohort, all of them in memory together as in training.
 
-    `configs` are resolved; `taught` says whether their teacher is finished and is to be loaded,
-    else a fresh network of its kind stands in. Checkpoints go below `scratch`. What goes wrong
-    with a run is in its `Trial`; what goes wrong with all of them is raised.
+    `configs` are resolved. `taught` states whether their teacher is finished and is loaded;
+    otherwise a new network of its kind replaces it. Checkpoints go below `scratch`. An error of one
+    run is in its `Trial`; an error of all runs is raised.
     """
     shared = reopen(configs, place, untrained=not taught)
     if shared.batches.steps < BATCHES:
-        raise RunError(f"an epoch has {shared.batches.steps} steps", "a smaller batch_size")
+        raise RunError(f"an epoch has {shared.batches.steps} steps", "set a smaller batch_size")
     some = [shared.batches.batch(0, step) for step in range(BATCHES)]
     alive: list[Trainer] = []
     trials = []
@@ -61,13 +61,13 @@ def dry_run(configs: list[RunConfig], place: Place, taught: bool, scratch: Path)
 
 
 def describe(error: BaseException) -> str:
-    """An error as one line, with its kind where it was not foreseen."""
+    """Return an error as one line, with its type if it was not expected."""
     text = " ".join(str(error).split())
     return text if isinstance(error, StillhouseError) else f"{type(error).__name__}: {text}"
 
 
 def _try(trainer: Trainer, some: list[Batch], shared: Shared, folder: RunFolder) -> Trial:
-    """Pretraining, steps, a checkpoint written and read back, a look at test images."""
+    """Run pretraining, steps, a checkpoint written and read back, and an evaluation."""
     images = shared.data
     if shared.teacher is not None and (work := trainer.method.pretraining()):
         work.train(shared.teacher.network, [some])
@@ -78,7 +78,7 @@ def _try(trainer: Trainer, some: list[Batch], shared: Shared, folder: RunFolder)
     size = attempt.checkpoint.stat().st_size
     found, _ = checkpoint.load_newest(folder, "dry run")
     if found is None:
-        raise RunError(f"the checkpoint {attempt.checkpoint} did not read back as written")
+        raise RunError(f"the checkpoint {attempt.checkpoint} was read back with another content")
     trainer.load(found.state)
     network = trainer.method.inference_model(trainer.network)
     rows = torch.arange(min(EVALUATION_BATCH, len(images.test)), device=trainer.device)

@@ -1,4 +1,4 @@
-"""What runs are trained with, as at their first step: images, batches, teacher, network, method."""
+"""Open the inputs of runs as at their first step: images, batches, teacher, network, method."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs train: `experiments` takes them, `teachers` holds borrowed teachers.
+    """The folders of training: `experiments` takes the runs, `teachers` holds borrowed teachers.
 
-    With `keep_going` a run that is seen to learn nothing is trained on all the same.
+    With `keep_going` a run at chance level is trained further.
     """
 
     experiments: Path
@@ -43,15 +43,15 @@ class Place:
 
     @property
     def pretrained(self) -> Path:
-        """Parts of methods that were trained once per teacher."""
+        """Return the folder of parts that methods train once per teacher."""
         return self.experiments / "pretrained"
 
     def folder(self, path: str) -> RunFolder:
-        """The folder of a run by its path below `experiments`."""
+        """Return the folder of a run by its path below `experiments`."""
         return folder_of(self.experiments, path)
 
     def teacher(self, run: RunConfig) -> RunFolder:
-        """The folder of the teacher of a run that has one."""
+        """Return the folder of the teacher of a run that has one."""
         assert run.teacher is not None and run.teacher_path is not None
         return folder_of(
             self.teachers if run.teacher.source else self.experiments, run.teacher_path
@@ -60,10 +60,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Shared:
-    """What runs of one dataset, seed, recipe and teacher share; images are on the device.
+    """The shared inputs of runs of one dataset, seed, recipe and teacher; images are on the device.
 
-    `data.train` is what is trained on, `validation` is held out of it, `content` is the hash of
-    the whole dataset. `inputs` are what a step reads.
+    `data.train` are the training images, `validation` is held out of them, `content` is the hash of
+    the whole dataset. `inputs` are the inputs of a step.
     """
 
     place: Place
@@ -75,9 +75,9 @@ class Shared:
     inputs: Inputs
 
     def trainer(self, config: RunConfig, draw: str = "method") -> Trainer:
-        """A run at its first step; its initial weights depend on seed and architecture only.
+        """Return a run at its first step; its initial weights depend only on seed and architecture.
 
-        `draw` names the stream from which the method's own modules draw theirs.
+        `draw` names the stream of random numbers for the method's own modules.
         """
         spec, train, device = self.data.spec, self.data.train, self.place.device
         reseed("init", config.seed, renamed.first("model", config.model))
@@ -95,7 +95,7 @@ class Shared:
     def pretrain(
         self, trainer: Trainer, beat: Callable[[float], None] = lambda share: None
     ) -> None:
-        """Give a method its part that is trained once per teacher, if it has one."""
+        """Load or train a method's part that is trained once per teacher, if it has one."""
         run = trainer.config
         if self.teacher and run.teacher:
             name = versioned("method", run.method, run.files)
@@ -104,10 +104,10 @@ class Shared:
 
 
 def reopen(runs: Sequence[RunConfig], place: Place, untrained: bool = False) -> Shared:
-    """Open what resolved runs of one dataset, seed, recipe and teacher share.
+    """Open the shared inputs of resolved runs of one dataset, seed, recipe and teacher.
 
-    Sets this process's threads and precision switches as the recipe says. With `untrained` a
-    fresh network stands in for the teacher. Raises StillhouseError if data or teacher are missing.
+    Sets this process's threads and precision switches according to the recipe. With `untrained` a
+    new network replaces the teacher. Raises StillhouseError if data or teacher are missing.
     """
     first = runs[0]
     configure(first.training)
@@ -127,10 +127,11 @@ def reopen(runs: Sequence[RunConfig], place: Place, untrained: bool = False) -> 
 def prepare_data(
     config: RunConfig, root: Path, device: torch.device
 ) -> tuple[Dataset, Split | None, str]:
-    """A recipe's dataset on the device, its validation images, and the hash of the whole dataset.
+    """Return a recipe's dataset on the device, its validation images, and the hash of the whole
+    dataset.
 
-    Holds validation images out of the training images, then takes `train_images` of the rest.
-    Both splits are stratified and the same for every seed.
+    Holds validation images out of the training images, then takes `train_images` of the rest. Both
+    splits are stratified and the same for every seed.
     """
     dataset, recipe = data.load(config.dataset, root, config.files), config.training
     train, validation = dataset.train, None
@@ -152,7 +153,7 @@ def training_images(run: RunConfig) -> int:
 
 
 def train_batches(dataset: Dataset, config: RunConfig) -> TrainBatches:
-    """The batches that every run of this dataset, seed and recipe sees, in the same order."""
+    """Return the batches of every run of this dataset, seed and recipe, in the same order."""
     recipe = config.training
     return TrainBatches(
         dataset.train,

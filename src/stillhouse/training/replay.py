@@ -21,8 +21,8 @@ from stillhouse.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class Verified:
-    """`checks` are (what, recorded hash, hash found now); `changed` (field, then, now) of the
-    code, the packages and the machine.
+    """`checks` are (what, recorded hash, hash now); `changed` (field, then, now) of the code, the
+    packages and the machine.
     """
 
     checks: list[tuple[str, str, str]]

@@ -62,8 +62,8 @@ def load_teacher(
 ) -> TrainedTeacher:
     """Load a teacher from its finished run; verify its weights' hash and its test accuracy.
 
-    Raises RunError if it is not finished, its weights are not the recorded ones, or its accuracy
-    is not the recorded one (to 0.2 points, which covers other hardware).
+    Raises RunError if it is not finished, or if its weights or its accuracy differ from the record
+    (accuracy by more than 0.2 points, which covers other hardware).
     """
     recorded(folder)
     result = folder.completed()
@@ -115,7 +115,7 @@ def untrained_teacher(
     device: torch.device,
     files: Files = (),
 ) -> TrainedTeacher:
-    """A network like the teacher that is not trained yet, to try what needs one."""
+    """Return a new network like the teacher, for tests before the teacher is trained."""
     network = models.build(teacher.model, data.spec, files).requires_grad_(False).eval()
     to_device(network, device)
     facts = {"sha256": "", "fingerprint": fingerprint(network)}

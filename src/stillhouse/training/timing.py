@@ -1,4 +1,4 @@
-"""Seconds of a training step as the loop takes it, on given batches or on random images."""
+"""Time a training step as in the loop, on given batches or on random images."""
 
 from __future__ import annotations
 

@@ -172,9 +172,9 @@ def test_the_best_accuracy_of_an_unfinished_run_shows_that_it_learned_nothing(
     assert set(found) == {"unfinished", "nothing-learned"}
     assert found["nothing-learned"].evidence[0].text == below
     seen = survey(Workspace(done.file.parent), load_round(done.file))
-    told = {one.rule: one.text for one in observe(seen, done.file.parent)}
-    assert below in told["incomplete"]
-    assert "collapsed" not in told
+    observed = {one.code: one.sentence for one in observe(seen)}
+    assert below in observed["incomplete"]
+    assert "collapsed" not in observed
 
 
 def test_an_alpha_level_becomes_the_sweep(scripts: ScriptRounds) -> None:
