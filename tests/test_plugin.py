@@ -126,7 +126,7 @@ def test_an_error_in_a_file_names_its_line_and_leaves_nothing_behind(write: Writ
     assert "tiny.py:1: ModuleNotFoundError: No module named 'missing_package_xyz'" in str(
         caught.value
     )
-    assert "what it imports must be installed" in caught.value.hint
+    assert "install" in caught.value.hint
     assert set(sys.modules) == before
 
 

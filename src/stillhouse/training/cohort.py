@@ -34,10 +34,10 @@ OTHER_IMAGES = (
 
 
 def open_cohort(configs: list[RunConfig], place: Place, on_error: Callable[[str], None]) -> Cohort:
-    """Claim, build and resume every run; those that cannot be are reported to `on_error`.
+    """Claim, build and resume every run; errors of a run are passed to `on_error`.
 
-    `configs` are resolved and agree in everything a cohort shares. Raises StillhouseError if
-    what they share, data or teacher, is not there.
+    `configs` are resolved and agree in everything that a cohort shares. Raises StillhouseError if
+    shared data or the teacher is missing.
     """
     shared = reopen(configs, place)
     spec = shared.data.spec
