@@ -61,12 +61,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def show(words: str, width: int, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What a command writes to a terminal of that width."""
+def show(words: str, width: int | None, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a command writes to a terminal of that width, or into a pipe."""
 
     class Terminal(io.TextIOWrapper):
         def isatty(self) -> bool:
-            return True
+            return width is not None
 
     monkeypatch.chdir(home)
     monkeypatch.setenv("COLUMNS", str(width))
@@ -89,6 +89,16 @@ def test_a_screen_has_no_fault(
     for round_ in ("tiny", "begun") if "{}" in command else ("",):
         text = show(command.replace("{}", f"rounds/{round_}.yaml"), width, home, monkeypatch)
         assert text.strip() and faults(text, width) == []
+
+
+@pytest.mark.parametrize(
+    "command", ["table", "table --style stats --notes", "list runs", "observe", "doctor", "status"]
+)
+def test_a_pipe_drops_nothing_and_has_lines_of_at_most_120(
+    command: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = show(f"{command} rounds/tiny.yaml", None, home, monkeypatch)
+    assert faults(text, 120) == [] and "Not shown" not in text
 
 
 @pytest.mark.parametrize(
