@@ -77,6 +77,14 @@ A cell without a value has the reason in the column `why`: features that are NaN
 layer of which no channel varies, one class only, fewer than 4 rows, or what the section of the
 measure names. Channels without variance and repeated rows are no error.
 
+## Cost
+
+`make bench-analysis` measures synthetic runs of 3 layers (16, 32 and 64 features), 10,000 test and
+10,000 training rows: the default set, and every layer with every layer of 6 reference networks. On
+two cores of a Xeon that other work shared, two processes took 3.2 CPU seconds per run for 39 runs
+and 3.1 for 78, and 1.1 GiB of memory for both numbers: the time grows with the runs, the memory
+does not. Four fifths of it are the neighbours of `twonn` and `knn_probe`.
+
 ## Overview
 
 "Default: no" measures are computed only when named.
