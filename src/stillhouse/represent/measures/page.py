@@ -83,7 +83,7 @@ measure names. Channels without variance and repeated rows are no error.
 10,000 training rows: the default set, and every layer with every layer of 6 reference networks. On
 two cores of a Xeon that other work shared, two processes took 3.2 CPU seconds per run for 39 runs
 and 3.1 for 78, and 1.1 GiB of memory for both numbers: the time grows with the runs, the memory
-does not. Four fifths of it are the neighbours of `twonn` and `knn_probe`.
+does not. About 70 % of it are the neighbours of `twonn` and `knn_probe`.
 
 ## Overview
 
