@@ -116,7 +116,7 @@ class Local:
         return tried == 0 or (tried < TRIES and cell.state.name in ("lost", "missing"))
 
     def _waits(self, seen: Survey) -> bool:
-        """Whether others are training what is left; said when it begins."""
+        """Return whether other processes train the remaining runs; announced once."""
         held = [cell for cell in seen.cells if cell.state.name == "running"]
         if held and not self.stopping and not self.waiting:
             self.progress.say(

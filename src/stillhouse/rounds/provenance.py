@@ -49,7 +49,7 @@ def untold(seen: Survey) -> tuple[str, ...]:
     """A note naming the recipe's fields that an imported round's records do not tell."""
     fields = seen.round.imported.unknown if seen.round.imported else ()
     shown = ", ".join(field.replace("_", " ") for field in fields)
-    return (f"Unknown, for the records do not tell: {shown}.",) if fields else ()
+    return (f"Unknown, because the records do not contain them: {shown}.",) if fields else ()
 
 
 def changed_teachers(cells: Iterable[Cell]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Teachers from files of the user's: found, measured and written down before a round starts."""
+"""Teachers from weight files: found, measured and recorded before a round starts."""
 
 from __future__ import annotations
 

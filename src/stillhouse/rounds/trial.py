@@ -87,7 +87,7 @@ def distinct(seen: Survey) -> dict[str, Part]:
 
 
 def _try(group: list[Cell], place: Place, scratch: Path) -> list[Trial]:
-    """A cohort in a fresh process; what befalls all of it befalls every run."""
+    """Try a cohort in a new process; a failure of the process is reported for every run."""
     configs = [resolve(cell.config) for cell in group]
     taught = all(cell.ready for cell in group)
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:

@@ -41,7 +41,7 @@ class Workspace:
 
     @property
     def pretrained(self) -> Path:
-        """Parts of methods that were trained once a teacher."""
+        """Return the folder of parts that methods train once per teacher."""
         return self.experiments / "pretrained"
 
     @property
