@@ -47,7 +47,7 @@ def test_one_command_trains_a_whole_round(first: tuple[Desk, Any]) -> None:
     lines = done.stdout.splitlines()
     assert lines[-2].startswith("6 of 6 runs done")
     assert lines[-1] == f"next: stillhouse table {desk.file} --root {desk.workspace.root}"
-    assert any("epoch 12/12 test" in line for line in lines)
+    assert any("epoch 12/12: " in line and "test accuracy" in line for line in lines)
     (table,) = seed_tables(desk.look(), "final")
     assert [row[0] for row in table.rows] == ["Teacher (ResNetBaby)", "Logit KD", "RKD"]
     assert all(None not in row and row[-1] == "2/2" for row in table.rows)
@@ -193,7 +193,9 @@ def test_a_run_that_fails_says_why_and_the_others_complete(
     (table,) = seed_tables(desk.look(), "final")
     rkd = next(row for row in table.rows if row[0] == "RKD")
     assert rkd == ("RKD", "FAILED", None, "0/1")
-    assert any(line.startswith(path) and "not finite" in line for line in table.notes)
+    assert any(
+        line.startswith(path) and "not finite" in line for line in (*table.notes, *table.details)
+    )
     others = {f"Digits/logit/{PAIR}/0", "Digits/pure/ResNetBaby/0"}
     assert desk.outcomes() == {k: v for k, v in first[0].outcomes().items() if k in others}
 
