@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse.config.load import load_round
-from stillhouse.errors import DataError, RunError
+from stillhouse.errors import ConfigError, DataError, RunError
 from stillhouse.rounds.check import check_round
 from workbench import LOGIT, PURE, TEACHER, Bench, write_round
 
@@ -82,3 +82,64 @@ def test_a_second_round_is_refused_as_such(bench: Bench) -> None:
     other = write_round(bench.file.with_name("other.yaml"), round="other", training={"epochs": 9})
     with pytest.raises(RunError, match="round 'tiny' is active"):
         check(bench, other)
+
+
+FLAT = """
+from torch import nn
+from stillhouse.models.base import Network, Outputs
+
+class Net(Network):
+    groups = ("map",)
+
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3, stride=4, padding=1)
+        self.head = nn.Linear(16, classes)
+
+    def forward(self, images):
+        x = self.conv(images)
+        pooled = x.flatten(1)
+        return Outputs(self.head(pooled), {"map": x, "pooled": pooled})
+
+def build(classes, channels):
+    return Net(classes, channels)
+"""
+
+
+def test_a_method_that_cannot_serve_a_pair_is_refused_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    """With its reason, the pair, and nothing on the disk."""
+    (tmp_path / "rounds").mkdir()
+    (tmp_path / "rounds" / "flattened.py").write_text(FLAT)
+    fields = {
+        "datasets": ["Digits"],
+        "teacher": "flattened",
+        "methods": ["logit", "simkd"],
+        "seeds": [0],
+    }
+    bench = Bench(tmp_path, files=["flattened.py"], **fields)
+    with pytest.raises(ConfigError) as caught:
+        check(bench)
+    message = str(caught.value)
+    assert "1 of the round's methods cannot be trained" in message
+    assert (
+        "Digits, simkd, flattened to ResNetBaby: simkd uses the teacher's head on a map" in message
+    )
+    assert not (bench.workspace.experiments / "Digits").exists()
+    fine = write_round(
+        bench.file, files=["flattened.py"], **(fields | {"methods": ["logit", "srrl"]})
+    )
+    check(bench, fine)
+
+
+def test_a_total_that_a_method_does_not_have_is_refused_before_training(tmp_path: Path) -> None:
+    bench = Bench(
+        tmp_path,
+        datasets=["Digits"],
+        methods=["simkd"],
+        seeds=[0],
+        distillation={"total": "convex"},
+    )
+    with pytest.raises(ConfigError, match=r"simkd, .*the published total has no cross entropy"):
+        check(bench)

@@ -38,6 +38,15 @@ def test_it_is_the_weighted_loss_that_the_run_recorded(lab: Lab) -> None:
     assert found.losses.own != at_1.losses.own
 
 
+def test_a_student_that_is_saved_with_a_part_of_its_teacher_is_found_again(lab: Lab) -> None:
+    runs = [lab.run(name, epochs=3, train_images=640) for name in ("pure", "simkd")]
+    lab.train(*runs)
+    (found,) = compare(runs[1:], lab.place)
+    assert found.losses.own < found.losses.pure
+    own = lab.folder(runs[1]).completed()
+    assert own is not None and own["cost"]["parameters"] > 83_892
+
+
 def test_without_the_pure_run_there_is_nothing_to_compare_with(lab: Lab) -> None:
     lab.train(lab.run("logit"))
     with pytest.raises(RunError, match=r"pure.* is not finished"):

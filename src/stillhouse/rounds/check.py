@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import torch
+
 from stillhouse import data, methods, models
 from stillhouse.config.identity import as_written
 from stillhouse.config.load import check_parameters
-from stillhouse.config.schema import Round, RunConfig
-from stillhouse.errors import RunError
+from stillhouse.config.resolve import resolve
+from stillhouse.config.schema import PURE, Round, RunConfig
+from stillhouse.data.specs import DatasetSpec
+from stillhouse.errors import ConfigError, RunError
+from stillhouse.methods.base import TrainingImages
+from stillhouse.methods.objective import coefficients
+from stillhouse.models.base import Network
 from stillhouse.rounds.reset import changed_runs
 from stillhouse.rounds.survey import Survey, survey
 from stillhouse.rounds.workspace import Workspace
@@ -23,8 +30,8 @@ def check_round(
     """Raise StillhouseError if the round cannot be trained here as it stands.
 
     Checked: legacy notes, the active round, method parameters, datasets and their packages, the
-    user's own files, and that runs which have started still have the configuration they started
-    with. Without `data_root` datasets are not looked for.
+    user's own files, that every method can serve its networks, and that runs which have started
+    still have the configuration they started with. Without `data_root` datasets are not looked for.
     """
     refuse_legacy(round_)
     workspace.refuse_second(round_)
@@ -33,7 +40,9 @@ def check_round(
     if data_root:
         for dataset in unfinished_datasets(seen):
             data.check(dataset, data_root, round_.files)
-    try_own_files(cell.config for cell in seen.cells if cell.state.name != "done")
+    unfinished = [cell.config for cell in seen.cells if cell.state.name != "done"]
+    try_own_files(unfinished)
+    try_methods(unfinished)
     changed = [
         f"{cell.config.path}: {field}: {as_written(was)} -> {as_written(now)}"
         for cell, fields in changed_runs(seen.cells)
@@ -68,6 +77,52 @@ def try_own_files(runs: Iterable[RunConfig]) -> None:
         spec = data.spec(dataset, files)
         network = models.build(model, spec, files)
         models.shapes(network, spec)
+
+
+def try_methods(runs: Iterable[RunConfig]) -> None:
+    """Make every method between its two networks once, untrained, and weigh its terms.
+
+    Raises ConfigError that names each pair that a method cannot serve, with the method's reason.
+    """
+    networks: dict[tuple[object, ...], Network] = {}
+    refused: dict[str, str] = {}
+    tried = set()
+    for run in map(resolve, runs):
+        spec = data.spec(run.dataset, run.files)
+        images = (spec.classes, spec.channels, spec.size, run.files)
+        taught = run.teacher.model if run.teacher else None
+        pair = (run.method, str(run.parameters), str(run.distillation), taught, run.model, images)
+        if run.method == PURE or pair in tried:
+            continue
+        tried.add(pair)
+        for name in filter(None, (run.model, taught)):
+            if (name, images) not in networks:
+                networks[name, images] = models.build(name, spec, run.files)
+        student, teacher = (networks.get((name, images)) for name in (run.model, taught))
+        assert student is not None
+        try:
+            _try_method(run, spec, student, teacher)
+        except ConfigError as error:
+            between = f"{taught} to {run.model}" if taught else run.model
+            refused.setdefault(f"{run.dataset}, {run.label}, {between}", str(error))
+    if refused:
+        reasons = "".join(f"\n    {where}: {why}" for where, why in [*refused.items()][:SHOWN])
+        more = f"\n    and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
+        raise ConfigError(
+            f"{len(refused)} of the round's methods cannot be trained there:{reasons}{more}",
+            "leave the method out, or change what is named",
+        )
+
+
+def _try_method(
+    run: RunConfig, spec: DatasetSpec, student: Network, teacher: Network | None
+) -> None:
+    labels = torch.arange(run.training.train_images or spec.train_images) % spec.classes
+    images = TrainingImages(torch.arange(len(labels)), labels, spec.train_images)
+    kind = methods.load(run.method, run.files)
+    method = methods.make(kind, run.parameters, student, teacher, spec, images)
+    weighing = run.distillation
+    coefficients(kind.reference(method.config), weighing.total, weighing.alpha)
 
 
 def refuse_legacy(round_: Round) -> None:

@@ -124,7 +124,10 @@ class _Group:
             raise RunError(f"{unfinished.path} is not finished", "train it first")
         trainer = self.shared.trainer(run, draw or "method")
         if path not in self.networks:
-            load_into(trainer.network, folder.final, result["weights"]["final"])
+            saved: nn.Module = trainer.network
+            if path == run.path:
+                saved = trainer.method.inference_model(trainer.network)
+            load_into(saved, folder.final, result["weights"]["final"])
             self.networks[path] = trainer.network.requires_grad_(False).eval()
         trainer.network = self.networks[path]
         if "method" in own["weights"]:

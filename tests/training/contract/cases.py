@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from stillhouse.training.contract.setup import MethodCase
 
 CASES = [
@@ -35,6 +37,14 @@ CASES = [
     MethodCase("random_teacher"),
     MethodCase("self"),
 ]
+
+PRODUCT = pytest.mark.product
+WHOLE = [False, pytest.param(True, marks=PRODUCT)]  # a share of the cases by default, or all
+
+
+def share(number: int, parts: int, whole: bool) -> list[MethodCase]:
+    """Every `parts`-th case from `number` on: each case is in one of the parts; or all of them."""
+    return CASES if whole else CASES[number::parts]
 
 
 def case_id(case: MethodCase) -> str:
