@@ -102,7 +102,7 @@ def test_cifar_batches(
             data.load(name, tmp_path)
         with monkeypatch.context() as patch:
             patch.setattr(reader, "test_list", [[file, md5(payload).hexdigest()]])
-            with pytest.raises(DataError, match=r"refused.*system"):
+            with pytest.raises(DataError, match=r"not loaded.*system"):
                 data.load(name, tmp_path)
         assert not trap.sprung.exists()
 
