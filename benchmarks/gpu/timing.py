@@ -41,9 +41,10 @@ def cohort_row(setting: Setting, images: Dataset, device: torch.device, seconds:
     cohort.run(2)
     wait(device)
     once = (time.perf_counter() - started) / 2
-    steps = max(2, min(STEPS, int(seconds / REPEATS / once)))
+    repeats = _repeats(seconds)
+    steps = max(2, min(STEPS, int(seconds / repeats / once)))
     found = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         started = time.perf_counter()
         cohort.run(steps)
         wait(device)
@@ -61,7 +62,8 @@ def textbook_row(setting: Setting, images: Dataset, device: torch.device, second
     row = described(setting, len(setting.students)) | {"mode": "textbook"}
     batches = textbook.resident(images, setting.batch_size)
     steps = [textbook.make_step(setting, *one, images, device) for one in setting.students]
-    times = [textbook.seconds_per_step(step, batches, REPEATS, each) for step in steps]
+    repeats = _repeats(seconds)
+    times = [textbook.seconds_per_step(step, batches, repeats, each) for step in steps]
     row |= spread([sum(repeat) for repeat in zip(*times, strict=True)])
     row["methods_ms"] = {
         name: 1000 * statistics.median(found)
@@ -69,12 +71,17 @@ def textbook_row(setting: Setting, images: Dataset, device: torch.device, second
     }
     try:
         fed = textbook.loader(images, setting.batch_size, textbook.workers())
-        times = [textbook.seconds_per_step(step, fed, REPEATS, each) for step in steps]
+        times = [textbook.seconds_per_step(step, fed, repeats, each) for step in steps]
         row["loader_ms"] = 1000 * sum(statistics.median(found) for found in times)
         row["loader_workers"] = textbook.workers()
     except ImportError as error:
         row["loader_missing"] = str(error)
     return row
+
+
+def _repeats(seconds: float) -> int:
+    """How often a measurement is repeated: once in a dry run, which has less than a second."""
+    return REPEATS if seconds >= 1 else 1
 
 
 def described(setting: Setting, students: int) -> Row:
