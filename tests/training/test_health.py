@@ -31,6 +31,9 @@ def device_lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return lab
 
 
+SMALL = {"batch_size": 16, "train_images": 50}  # three steps an epoch; fp16 is slow on a CPU
+
+
 class Unread(TorchDispatchMode):
     """Refuses what makes a program wait for a GPU."""
 
@@ -86,7 +89,7 @@ def test_no_step_reads_what_it_has_computed(
 def test_a_run_learns_what_it_learns_when_every_step_is_checked(
     method: str, precision: str, lab: Lab, make_lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = lab.run(method, precision=precision)
+    config = lab.run(method, precision=precision, **SMALL)
     lab.train(config)
     monkeypatch.setattr(trainer_module, "waits_for", lambda device: False)
     other = make_lab("other")
@@ -186,7 +189,7 @@ class FakeGraph:
 def test_a_graphs_warm_up_leaves_no_trace(
     method: str, precision: str, device_lab: Lab, make_lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = device_lab.run(method, precision=precision)
+    config = device_lab.run(method, precision=precision, **SMALL)
     device_lab.train(config)
     monkeypatch.setattr(trainer_module, "graphed", lambda training, device: True)
     monkeypatch.setattr(trainer_module, "StepGraph", FakeGraph)
