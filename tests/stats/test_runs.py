@@ -43,7 +43,7 @@ def test_a_completed_run_has_its_numbers_and_a_failed_one_its_reason(bench: Benc
     assert (pure.state, pure.valid, pure.accuracy) == ("done", True, 70.0)
     assert (pure.best_accuracy, pure.best_epoch, pure.parameters) == (75.0, 1, 200)
     assert (chance.state, chance.valid, chance.accuracy) == ("done", False, 10.0)
-    assert "guessing" in chance.why
+    assert "10.00 %" in chance.why
     assert (chance.teacher, chance.teacher_run) == ("ResNet20", f"{TEACHER}/0")
     assert failed.state == "failed" and failed.why == "the loss is not finite"
     assert pd.isna(failed.valid) and pd.isna(failed.accuracy)
