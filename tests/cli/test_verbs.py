@@ -180,7 +180,9 @@ def test_a_word_like_no_command_points_to_the_help(call: Call) -> None:
     assert meant("xyzzy", TREE.commands) == []
 
 
-@pytest.mark.parametrize("new", {*SYNONYMS.values(), *RENAMED.values()} - {"--help", "--version"})
+@pytest.mark.parametrize(
+    "new", sorted({*SYNONYMS.values(), *RENAMED.values()} - {"--help", "--version"})
+)
 def test_what_is_suggested_exists(new: str) -> None:
     command, options = re.split(r" (?=--)", new + " ", maxsplit=1)[0].strip(), new.split()
     known = {name for one in ALL[command].params for name in one.opts}
