@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from stillhouse.causes import Cause, cause_of
 
@@ -104,6 +106,23 @@ def one_line(error: BaseException) -> str:
     """What another library's error says, in one line of at most `SHOWN` characters."""
     text = printable(str(error))
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def command_line(command: str, target: object, root: Path) -> str:
+    """What to type: `reset --changed` of `tiny` is `stillhouse reset tiny --root demo --changed`.
+
+    The workspace `root` is left out where it is the current folder.
+    """
+    verb, *options = command.split(" --")
+    words = ["stillhouse", *verb.split(), str(target)]
+    words += ["--root", str(root)] if root.resolve() != Path.cwd() else []
+    return " ".join([shlex.join(words), *(f"--{option}" for option in options)])
+
+
+def some(names: Sequence[str], shown: int, separator: str = ", ") -> str:
+    """Names in one text: the first `shown`, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return separator.join(names[:shown]) + more
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:

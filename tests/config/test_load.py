@@ -28,6 +28,7 @@ training:
 DATASETS = "Cifar10, Cifar100, SVHN, TinyImageNet, FashionMNIST, Digits"
 MODELS = ", ".join(models.names())
 METHODS = ", ".join(methods.names())
+OWN = "; or a custom component, whose file stands under `files:` (docs/custom-components.md)"
 TRAINING = (
     "epochs, batch_size, optimizer, learning_rate, momentum, nesterov, weight_decay, schedule, "
     "milestones, warmup_epochs, label_smoothing, augmentation, crop_padding, train_images, "
@@ -113,16 +114,17 @@ MISTAKES = {
     "unknown dataset": (
         ("SVHN", "SHVN"),
         "round.yaml:2: datasets[1]: given 'SHVN'\n"
-        f"  hint: did you mean 'SVHN'? allowed: {DATASETS}",
+        f"  hint: did you mean 'SVHN'? allowed: {DATASETS}{OWN}",
     ),
     "unknown model": (
         ("teacher: ResNet20", "teacher: Resnet20"),
         "round.yaml:3: teacher: given 'Resnet20'\n"
-        f"  hint: did you mean 'ResNet20'? allowed: {MODELS}",
+        f"  hint: did you mean 'ResNet20'? allowed: {MODELS}{OWN}",
     ),
     "unknown method": (
         ("rkd]", "rdk]"),
-        f"round.yaml:5: methods[2]: given 'rdk'\n  hint: did you mean 'rkd'? allowed: {METHODS}",
+        "round.yaml:5: methods[2]: given 'rdk'\n"
+        f"  hint: did you mean 'rkd'? allowed: {METHODS}{OWN}",
     ),
     "several at once": (
         ("epochs: 4\n  learning_rate: 5e-2", "epochs: four\n  precision: fp8"),

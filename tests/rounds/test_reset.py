@@ -14,9 +14,9 @@ from desk import Desk
 from stillhouse.cli.main import main
 from stillhouse.config.load import load_round
 from stillhouse.errors import RunError
+from stillhouse.rounds.edited import changed_runs
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.reset import (
-    changed_runs,
     dependents,
     heaps,
     move_aside,

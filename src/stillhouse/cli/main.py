@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.cli import analysis, cluster, material, reset, results, study, watch
+from stillhouse.cli import analysis, cluster, material, plan, reset, results, study, watch
 from stillhouse.cli.old import current_words, meant
 from stillhouse.cli.output import open_streams, say, say_prose, styled
 from stillhouse.errors import Notice, StillhouseError, describe
@@ -19,7 +19,7 @@ from stillhouse.errors import Notice, StillhouseError, describe
 Command = Callable[..., None]
 VERBS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Train": {
-        "plan": study.plan,
+        "plan": plan.plan,
         "run": study.run,
         "watch": watch.watch,
         "status": study.status,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stillhouse.errors import ConfigError
+from stillhouse.errors import ConfigError, command_line
 from stillhouse.tables import Format
 
 
@@ -38,6 +38,10 @@ RoundArgument = Annotated[
         metavar="ROUND",
         help="A round file, the name of a round in the workspace, or a folder that holds a round.",
     ),
+]
+TargetArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN|ROUND", help="A round, or one run's folder below experiments/."),
 ]
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's folder below experiments/.")
@@ -77,8 +81,4 @@ FilesOption = Annotated[
 ]
 
 
-def again(command: str, round_: str, root: Path) -> str:
-    """The command line of another command for the same round and workspace."""
-    verb, *options = command.split(" --")
-    rest = "".join(f" --{option}" for option in options)
-    return f"stillhouse {verb} {round_}" + (f" --root {root}" if root != HERE else "") + rest
+again = command_line

@@ -15,7 +15,7 @@ from stillhouse.cli.options import (
     FormatOption,
     OnlyOption,
     RootOption,
-    RoundArgument,
+    TargetArgument,
     again,
 )
 from stillhouse.cli.output import Format, follow, say, show
@@ -26,54 +26,56 @@ if TYPE_CHECKING:
     from stillhouse.rounds.survey import Cell, Survey
     from stillhouse.rounds.workspace import Workspace
 
+ChangedOption = Annotated[
+    bool, typer.Option("--changed", help="Runs whose settings in the round file were changed.")
+]
+ListOption = Annotated[bool, typer.Option("--list", help="List what was moved aside, with sizes.")]
+PurgeOption = Annotated[
+    bool, typer.Option("--purge", help="Delete what was moved aside, for good.")
+]
+AsOption = Annotated[
+    str | None,
+    typer.Option("--as", metavar="NAME", help="Leave the runs; copy the round file instead."),
+]
+UnlockOption = Annotated[
+    bool, typer.Option("--unlock", help="Release the runs that a lost machine holds.")
+]
+
 
 def reset(
-    round_: RoundArgument,
+    target: TargetArgument,
     root: RootOption = HERE,
     only: OnlyOption = None,
-    changed: Annotated[
-        bool, typer.Option("--changed", help="Runs whose settings in the round file were changed.")
-    ] = False,
+    changed: ChangedOption = False,
     dry_run: DryRunOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Put the last reset's runs back.")] = False,
-    list_: Annotated[
-        bool, typer.Option("--list", help="List what was moved aside, with sizes.")
-    ] = False,
-    purge: Annotated[
-        bool, typer.Option("--purge", help="Delete what was moved aside, for good.")
-    ] = False,
-    as_: Annotated[
-        str | None,
-        typer.Option("--as", metavar="NAME", help="Leave the runs; copy the round file instead."),
-    ] = None,
-    unlock: Annotated[
-        bool,
-        typer.Option(
-            "--unlock", help="Release the runs (of a ROUND, or a RUN) that a lost machine holds."
-        ),
-    ] = False,
+    list_: ListOption = False,
+    purge: PurgeOption = False,
+    as_: AsOption = None,
+    unlock: UnlockOption = False,
     format: FormatOption = Format.rich,
 ) -> None:
     """Move failed and invalid runs aside, so that `run` trains them anew.
 
-    They lie in experiments/.trash until --purge; --undo puts the last ones back. With --only or
-    --changed other runs are moved. With --as NAME a new round file is written beside the old one,
-    which takes its teachers from this workspace. With --unlock no run is moved: those held by a
-    machine that is gone for good are released, which else wait until its heartbeat is five minutes
-    old; the exit code is 1 if one is held by a process that lives on this machine.
+    They lie in experiments/.trash until --purge; --undo puts the last ones back. With a RUN,
+    --only or --changed other runs are moved. With --as NAME a new round file is written beside
+    the old one, which takes its teachers from this workspace. With --unlock no run is moved: those
+    held by a machine that is gone for good are released, which else wait until its heartbeat is
+    five minutes old; the exit code is 1 if one is held by a process that lives on this machine.
 
     Example: stillhouse reset rounds/digits.yaml --only method=nst --yes
     """
-    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.find import open_target
     from stillhouse.show.reset import reset_table
 
     if sum(map(bool, (undo, list_, purge, as_, dry_run, unlock))) > 1:
         raise ConfigError("choose one of --undo, --list, --purge, --as, --unlock and --dry-run")
     if unlock:
-        _unlock(round_, root, only, format)
+        _unlock(target, root, only, format)
         return
-    workspace, loaded, file = open_round(root, round_)
+    workspace, loaded, file, run = open_target(root, target, named=False)
+    round_ = loaded.round if run else target
     if as_:
         new = _copy(workspace, loaded, file, as_)
         say(f"{new} takes its teachers from {workspace.root}; change its settings there")
@@ -82,7 +84,7 @@ def reset(
         _past(workspace, loaded, (undo, purge, yes), format)
         follow(again("status", round_, root), format)
     else:
-        found = _chosen(workspace, loaded, only, changed)
+        found = _chosen(workspace, loaded, run, only, changed)
         show(reset_table(*found), format)
         if found[0] and not dry_run:
             _move(workspace, loaded, found[0], yes)
@@ -90,19 +92,22 @@ def reset(
 
 
 def _chosen(
-    workspace: Workspace, round_: Round, only: str | None, changed: bool
+    workspace: Workspace, round_: Round, run: str | None, only: str | None, changed: bool
 ) -> tuple[list[Cell], Survey, str]:
     """The runs to move aside, the survey they are of, and which were looked for."""
     from stillhouse.config.expand import expand
-    from stillhouse.rounds.reset import changed_runs, to_reset
+    from stillhouse.rounds.edited import changed_runs
+    from stillhouse.rounds.reset import one_to_reset, to_reset
     from stillhouse.rounds.survey import choose, survey
 
     workspace.refuse_archived()
     workspace.refuse_second(round_)
     seen = survey(workspace, round_)
+    if run:
+        return one_to_reset(workspace, seen, run), seen, "such"
     named = {run.path for run in choose(expand(round_), only)} if only else None
     if changed:
-        differ = {cell.config.path for cell, _ in changed_runs(seen.cells)}
+        differ = {cell.config.path for cell, _ in changed_runs(seen.cells, exact=True)}
         named = differ if named is None else named & differ
     return to_reset(seen, named), seen, "selected" if only or changed else "failed or invalid"
 

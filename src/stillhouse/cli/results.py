@@ -34,25 +34,29 @@ class Style(StrEnum):
     cost = "cost"
 
 
+StyleOption = Annotated[
+    Style | None,
+    typer.Option(
+        help="seeds: every seed and the mean (default); stats: differences to pure with "
+        "intervals and a verdict (default of csv and json); cost: what each method costs."
+    ),
+]
+AgainstOption = Annotated[
+    str | None, typer.Option(help="Published results to stand beside: a round's name, or a file.")
+]
+MarginOption = Annotated[
+    float, typer.Option(min=0, max=100, help="Points within which a difference counts as none.")
+]
+
+
 def table(
     round_: RoundArgument,
     root: RootOption = HERE,
     only: OnlyOption = None,
-    style: Annotated[
-        Style | None,
-        typer.Option(
-            help="seeds: every seed and the mean (default); stats: differences to pure with "
-            "intervals and a verdict (default of csv and json); cost: what each method costs."
-        ),
-    ] = None,
+    style: StyleOption = None,
     accuracy: AccuracyOption = None,
-    against: Annotated[
-        str | None,
-        typer.Option(help="Published results to stand beside: a round's name, or a file."),
-    ] = None,
-    margin: Annotated[
-        float, typer.Option(min=0, max=100, help="Points within which a difference counts as none.")
-    ] = 0.2,
+    against: AgainstOption = None,
+    margin: MarginOption = 0.2,
     notes: Annotated[bool, typer.Option("--notes", help="Explain every column.")] = False,
     format: FormatOption = Format.rich,
 ) -> None:
@@ -61,6 +65,7 @@ def table(
     Example: stillhouse table rounds/digits.yaml --style stats --format latex
     """
     from stillhouse.cluster.store import Store
+    from stillhouse.rounds.edited import disagreements
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import part, survey
     from stillhouse.show.cluster import copy_note
@@ -90,7 +95,9 @@ def table(
         write = statistics_numbers if data else statistics_table
         tables = [write(seen, one) for one in frames]
     tables = [join(tables, seen.round.datasets)] if data else once(tables, notes)
-    last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else [])))
+    reset = again("reset --changed", round_, root)
+    differing = disagreements(workspace, seen, reset, fields=style is Style.cost)
+    last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else []), *differing))
     show([*tables[:-1], last], format, again("status", round_, root))
 
 
@@ -273,11 +280,11 @@ def _verify_steps(
 ) -> None:
     from stillhouse.config.identity import as_written
     from stillhouse.config.recorded import recorded
-    from stillhouse.rounds.workspace import Workspace
+    from stillhouse.rounds.find import open_workspace
     from stillhouse.tables import Table
     from stillhouse.training.replay import verify as repeat
 
-    workspace = Workspace(root)
+    workspace = open_workspace(root)
     folder = workspace.run(run)
     config = recorded(folder)
     source = config.teacher.source if config and config.teacher else None

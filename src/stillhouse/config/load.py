@@ -24,6 +24,7 @@ from stillhouse.fields import Form, Problem, Where, choose, problem, problems
 from stillhouse.plugin import Files
 
 MAX_RUNS = 100_000
+CUSTOM = "; or a custom component, whose file stands under `files:` (docs/custom-components.md)"
 FORM = Form(
     {
         (): Round,
@@ -125,8 +126,8 @@ def _names(round_: Round) -> Iterator[Problem]:
         ("methods", methods.names),
     ):
         for index, name in enumerate(getattr(round_, field)):
-            yield from _unknown((field, index), name, known(files))
-    yield from _unknown(("teacher",), round_.teacher, models.names(files))
+            yield from _unknown((field, index), name, known(files), CUSTOM)
+    yield from _unknown(("teacher",), round_.teacher, models.names(files), CUSTOM)
     for key in round_.legacy:
         yield from _unknown(("legacy", key), key, legacy.keys(files))
     for key in round_.changes:
@@ -138,9 +139,9 @@ def _names(round_: Round) -> Iterator[Problem]:
                 yield Problem(("overrides", field, name), why, choose(name, reachable))
 
 
-def _unknown(where: Where, name: str, known: list[str]) -> Iterator[Problem]:
+def _unknown(where: Where, name: str, known: list[str], more: str = "") -> Iterator[Problem]:
     if name not in known:
-        yield Problem(where, f"given '{name}'", choose(name, known))
+        yield Problem(where, f"given '{name}'", choose(name, known) + more)
 
 
 def _size(round_: Round) -> Iterator[Problem]:

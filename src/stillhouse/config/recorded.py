@@ -9,7 +9,7 @@ from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.fields import first_fault
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.records import MOVE_AWAY
+from stillhouse.runs.records import train_anew
 
 
 def recorded(folder: RunFolder) -> RunConfig | None:
@@ -24,8 +24,12 @@ def recorded(folder: RunFolder) -> RunConfig | None:
     try:
         config = RunConfig.model_validate(modernise_config(run["config"]))
     except ValidationError as error:
-        raise RunError(f"{folder.run}: {first_fault(error, 'config')}", MOVE_AWAY) from None
+        raise RunError(
+            f"{folder.run}: {first_fault(error, 'config')}", train_anew(folder.path)
+        ) from None
     here = folder.path.absolute().as_posix()
     if not any(here.endswith(f"/{path}") for path in written_paths(config.path)):
-        raise RunError(f"{folder.run} belongs to another run, {config.path}", MOVE_AWAY)
+        raise RunError(
+            f"{folder.run} belongs to another run, {config.path}", train_anew(folder.path)
+        )
     return config

@@ -11,7 +11,7 @@ from stillhouse.represent.classes import margins
 from stillhouse.represent.store import Float32, Int64
 from stillhouse.represent.targets import Target
 from stillhouse.runs.files import read_recorded
-from stillhouse.runs.records import MOVE_AWAY, Result
+from stillhouse.runs.records import Result, train_anew
 
 # A row may be predicted otherwise elsewhere if its two highest logits are closer than this share
 # of the range of its logits: float32 convolutions differ by about 1e-5 between machines, with
@@ -77,8 +77,8 @@ def _predictions(target: Target, result: Result) -> Int64 | None:
     if "predictions" not in result:
         return None
     path = target.folder.predictions
-    content = read_recorded(path, result["predictions"], cure=MOVE_AWAY)
+    content = read_recorded(path, result["predictions"], cure=train_anew(path))
     try:
         return load(content)["predictions"].astype(np.int64)
     except (SafetensorError, KeyError) as error:
-        raise RunError(f"{path}: not readable ({one_line(error)})", MOVE_AWAY) from error
+        raise RunError(f"{path}: not readable ({one_line(error)})", train_anew(path)) from error

@@ -13,11 +13,11 @@ from stillhouse.config.load import check_parameters
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import PURE, Round, RunConfig
 from stillhouse.data.specs import DatasetSpec
-from stillhouse.errors import ConfigError, RunError
+from stillhouse.errors import ConfigError, RunError, command_line, some
 from stillhouse.methods.base import TrainingImages
 from stillhouse.methods.objective import coefficients
 from stillhouse.models.base import Network
-from stillhouse.rounds.reset import changed_runs
+from stillhouse.rounds.edited import changed_runs
 from stillhouse.rounds.survey import Survey, survey
 from stillhouse.rounds.workspace import Workspace
 
@@ -45,22 +45,15 @@ def check_round(
     try_methods(unfinished)
     changed = [
         f"{cell.config.path}: {field}: {as_written(was)} -> {as_written(now)}"
-        for cell, fields in changed_runs(seen.cells)
+        for cell, fields in changed_runs(seen.cells, exact=True)
         for field, was, now in fields
     ]
     if changed:
-        more = f"\n    and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise RunError(
-            "runs were started with another configuration:\n    "
-            + "\n    ".join(changed[:SHOWN])
-            + more,
-            f"restore the round file, or train them anew after: {_reset(workspace, file)}",
+            "runs were started with another configuration:\n    " + some(changed, SHOWN, "\n    "),
+            "restore the round file, or train them anew after: "
+            + command_line("reset --changed", file, workspace.root),
         )
-
-
-def _reset(workspace: Workspace, file: Path) -> str:
-    root = "" if workspace.root == Path() else f" --root {workspace.root}"
-    return f"stillhouse reset {file}{root} --changed"
 
 
 def unfinished_datasets(seen: Survey) -> list[str]:

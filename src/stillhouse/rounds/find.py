@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from stillhouse.config.expand import expand
@@ -48,13 +49,16 @@ def open_round(root: Path, name: str) -> tuple[Workspace, Round, Path]:
     )
 
 
-def open_target(root: Path, target: str | None) -> tuple[Workspace, Round, Path, str | None]:
+def open_target(
+    root: Path, target: str | None, named: bool = True
+) -> tuple[Workspace, Round, Path, str | None]:
     """The workspace, the round with its file, and the run's path if one run is meant.
 
     A run is named by its folder, below `experiments/` or in full, and belongs to the active
-    round. Raises ConfigError if there is no active round, or no such run.
+    round. Raises ConfigError if there is no active round or, with `named`, if its file does not
+    name the run.
     """
-    workspace = Workspace(root)
+    workspace = open_workspace(root)
     run = run_path(workspace, target) if target else None
     if target and run is None:
         return *open_round(root, target), None
@@ -62,9 +66,18 @@ def open_target(root: Path, target: str | None) -> tuple[Workspace, Round, Path,
         raise ConfigError(f"no round is active in {root.resolve()}", "name a round")
     file = active_file(workspace)
     round_ = load_round(file)
-    if run is not None and run not in (known := [one.path for one in expand(round_)]):
+    if named and run is not None and run not in (known := [one.path for one in expand(round_)]):
         raise unknown_name("run", run, known)
     return workspace, round_, file, run
+
+
+def open_workspace(root: Path) -> Workspace:
+    """A workspace with the folder of its active round's file, if that is still there."""
+    workspace = Workspace(root)
+    with suppress(ConfigError):
+        if workspace.active():
+            return Workspace(root, active_file(workspace).parent)
+    return workspace
 
 
 def run_path(workspace: Workspace, target: str) -> str | None:

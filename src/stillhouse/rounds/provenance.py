@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from stillhouse.config.identity import as_written, counted, difference
-from stillhouse.config.recorded import recorded
-from stillhouse.errors import RunError
+from stillhouse.config.identity import as_written, difference
+from stillhouse.errors import RunError, some
+from stillhouse.rounds.edited import SHOWN_RUNS, changed_notes
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.records import Result, Run, Teaching
 
-SHOWN_RUNS = 3
 SHOWN_DIGITS = 8
 MATTERING = ("torch", "numpy")
 
@@ -37,7 +36,7 @@ def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
         *damaged,
         *changed_teachers(done),
         *_adopted(done),
-        *_other_recipes(done),
+        *changed_notes(done),
         *_arms_recipes(done),
         *_mixed("versions of the code", sources),
         *_mixed("sets of packages", [[_packages(run)] for run in runs]),
@@ -62,7 +61,9 @@ def changed_teachers(cells: Iterable[Cell]) -> tuple[str, ...]:
             changed.append(cell.config.path)
     if not changed:
         return ()
-    return (f"The teacher changed after these students learnt from it: {_some(changed)}.",)
+    return (
+        f"The teacher changed after these students learnt from it: {some(changed, SHOWN_RUNS)}.",
+    )
 
 
 def _adopted(cells: Iterable[Cell]) -> tuple[str, ...]:
@@ -72,27 +73,8 @@ def _adopted(cells: Iterable[Cell]) -> tuple[str, ...]:
     files = {one["adopted"]: one["accuracy"] for one in known}
     if not files:
         return ()
-    shown = _some([f"{file} ({accuracy:.2f} %)" for file, accuracy in files.items()])
+    shown = some([f"{file} ({accuracy:.2f} %)" for file, accuracy in files.items()], SHOWN_RUNS)
     return (f"Teachers from files, whose training is not recorded: {shown}.",)
-
-
-def _other_recipes(cells: list[Cell]) -> tuple[str, ...]:
-    """A note for runs that were trained with other settings than the round file has now."""
-    differing: dict[str, list[str]] = {}
-    for cell in cells:
-        if (was := recorded(cell.folder)) is None:
-            continue
-        settings = set(cell.config.parameters)
-        for field, a, b in difference(counted(was), counted(cell.config)):
-            section, _, name = field.partition(".")
-            filled_in = b is None and (section == "distillation" or name not in settings)
-            if not (filled_in and section in ("distillation", "parameters")):
-                differing.setdefault(f"{field} {as_written(a)} (now {as_written(b)})", []).append(
-                    cell.config.path
-                )
-    return tuple(
-        f"Trained with {what}: {_some(paths)}." for what, paths in sorted(differing.items())
-    )
 
 
 def _arms_recipes(cells: list[Cell]) -> tuple[str, ...]:
@@ -136,8 +118,3 @@ def _packages(run: Run) -> str:
 def _processor(run: Run) -> str:
     machine = run.get("machine", {})
     return str(machine.get("gpu") or machine.get("processor") or "unknown")
-
-
-def _some(paths: list[str]) -> str:
-    more = f" and {len(paths) - SHOWN_RUNS} more" if len(paths) > SHOWN_RUNS else ""
-    return ", ".join(paths[:SHOWN_RUNS]) + more

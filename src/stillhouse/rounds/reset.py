@@ -9,18 +9,19 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stillhouse.config.identity import counted, difference
 from stillhouse.config.recorded import recorded
-from stillhouse.errors import RunError
+from stillhouse.errors import RunError, unknown_name
 from stillhouse.rounds.survey import Cell, Survey, own_teacher
 from stillhouse.rounds.workspace import TRASH, Workspace
 from stillhouse.runs.files import read_json, write_atomic
+from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import dump
+from stillhouse.runs.state import state_of
 
 BAD = ("failed", "unsound", "unreadable")
 
@@ -64,15 +65,18 @@ def to_reset(seen: Survey, named: set[str] | None) -> list[Cell]:
     return cells
 
 
-def changed_runs(cells: Iterable[Cell]) -> Iterator[tuple[Cell, list[tuple[str, Any, Any]]]]:
-    """The runs that were started with other settings than the round file has now, and which."""
-    from stillhouse.config.resolve import resolve  # needs torch
+def one_to_reset(workspace: Workspace, seen: Survey, run: str) -> list[Cell]:
+    """The run of a path: of the round, or no longer named by it, or a teacher taken from a file.
 
-    for cell in cells:
-        if cell.state.name != "unreadable" and (was := recorded(cell.folder)):
-            found = difference(counted(was), counted(resolve(cell.config)))
-            if found:
-                yield cell, found
+    Raises ConfigError if it has not begun, and RunError if it is being trained.
+    """
+    if any(cell.config.path == run for cell in seen.cells):
+        return to_reset(seen, {run})
+    folder = RunFolder(workspace.experiments / run)
+    if (config := recorded(folder)) is None:
+        raise unknown_name("run", run, [cell.config.path for cell in seen.cells])
+    cell = Cell(config, folder, state_of(folder), None)
+    return to_reset(Survey(seen.round, [cell]), {config.path})
 
 
 def dependents(cells: Iterable[Cell], seen: Survey) -> dict[str, list[str]]:

@@ -23,13 +23,17 @@ FILTERS = ("dataset", "method", "model", "seed")
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the matrix: its configuration, its folder, its state, its teacher's state."""
+    """One run of the matrix: its configuration, its folder, its state, its teacher's state.
+
+    `was` is the configuration that it was started with, where that was read.
+    """
 
     config: RunConfig
     folder: RunFolder
     state: RunState
     teacher: RunState | None
     imported: bool = False
+    was: RunConfig | None = None
 
     @cached_property
     def path(self) -> str:
@@ -128,33 +132,38 @@ def survey(
     foreign = active is not None and active["round"] != round_.round
 
     @cache
-    def state(folder: RunFolder) -> RunState:
+    def state(folder: RunFolder) -> tuple[RunState, RunConfig | None]:
         own = folder.path.is_relative_to(workspace.experiments)
-        return RunState("missing") if own and foreign else _state(folder, now, known)
+        return (RunState("missing"), None) if own and foreign else _state(folder, now, known)
 
     cells = []
     for run in runs:
         taught_by = run.teacher_path
         home = teachers if run.teacher and run.teacher.source else workspace.experiments
-        teacher = state(folder_of(home, taught_by)) if taught_by else None
+        teacher = state(folder_of(home, taught_by))[0] if taught_by else None
         folder = workspace.folder(run)
-        cells.append(Cell(run, folder, state(folder), teacher, round_.imported is not None))
+        found, was = state(folder)
+        cells.append(Cell(run, folder, found, teacher, round_.imported is not None, was))
     return Survey(round_, cells)
 
 
-def _state(folder: RunFolder, now: float | None, known: Known | None) -> RunState:
-    """What a folder's files say, if they are those of the run that belongs there."""
+def _state(
+    folder: RunFolder, now: float | None, known: Known | None
+) -> tuple[RunState, RunConfig | None]:
+    """What a folder's files say, if they are those of the run that belongs there, and what it was
+    started with, unless that is `known`.
+    """
     stamp = _stamp(folder.result)
     if known and stamp and (before := known.get(folder.path)) and before[0] == stamp:
-        return before[1]
+        return before[1], None
     try:
-        recorded(folder)
+        was = recorded(folder)
     except (RunError, OSError) as error:
-        return unreadable(error)
+        return unreadable(error), None
     found = state_of(folder, now)
     if known is not None and stamp and found.name == "done":
         known[folder.path] = stamp, found
-    return found
+    return found, was
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

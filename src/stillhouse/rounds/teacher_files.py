@@ -12,6 +12,7 @@ from stillhouse.errors import RunError
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import file_hash
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.records import train_anew
 
 
 def import_teachers(
@@ -31,15 +32,17 @@ def import_teachers(
             continue
         assert teacher.source is not None
         name = fill(teacher.source, run.dataset, teacher.model, teacher.seed)
-        file = workspace.root / name
-        if not file.is_file():
-            raise RunError(f"teachers_from: {file} is not there", "put it there, or mend the name")
+        near = workspace.near(name)
+        if (file := next((one for one in near if one.is_file()), None)) is None:
+            raise RunError(
+                f"teachers_from: {near[0]} is not there", "put it there, or mend the name"
+            )
         folder = folder_of(workspace.teachers_of(teacher.source), path)
         if result := folder.completed():
             if result.get("adopted", {}).get("sha256") != file_hash(file):
                 raise RunError(
                     f"{file} has changed since it was taken over as a teacher",
-                    f"restore it, or move {folder.path} and its students away",
+                    train_anew(folder.path).replace("train the run", "take it over"),
                 )
             continue
         accuracy = _take_over(file, folder, run, data_root, device)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stillhouse.config.expand import expand
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.config.teacher_file import is_pattern
@@ -95,6 +96,19 @@ class Workspace:
                 f"open it first: stillhouse archive {name} --restore",
             )
 
+    @contextmanager
+    def activated(self, round_: Round, file: Path) -> Iterator[None]:
+        """Make a round the active one; where it was not and none of its runs has begun at the end,
+        as after a failed start, it is not any more.
+        """
+        new = not self.marker.exists()
+        self.activate(round_, file)
+        try:
+            yield
+        finally:
+            if new and not any(self.folder(run).path.exists() for run in expand(round_)):
+                self.marker.unlink(missing_ok=True)
+
     def refuse_vanished(self) -> None:
         """Raise RunError if the marker of the round that is being trained is gone."""
         if not self.marker.exists():
@@ -139,22 +153,19 @@ class Workspace:
         """
         return self.teachers_of(round_.teachers_from)
 
+    def near(self, path: str) -> list[Path]:
+        """Where a path of the round file may lead: from that file, else from the workspace."""
+        homes = [self.beside, self.root] if self.beside else [self.root]
+        return [Path(os.path.normpath(home / path)) for home in homes]
+
     def teachers_of(self, source: str | None) -> Path:
         """The same for a `teachers_from`, as runs record it."""
         if source is None:
             return self.experiments
         if is_pattern(source):
             return self.experiments / "adopted"
-        homes = [self.root, *([self.beside] if self.beside else [])]
-        tried = [
-            place
-            for home in homes
-            for place in (
-                home / source / "experiments",
-                home / source,
-                home / "analysis" / f"experiment_{source}" / "experiments",
-            )
-        ]
+        archive = f"analysis/experiment_{source}/experiments"
+        tried = [*self.near(f"{source}/experiments"), *self.near(source), *self.near(archive)]
         for path in tried:
             if path.is_dir():
                 return path

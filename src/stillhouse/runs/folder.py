@@ -30,7 +30,6 @@ from typing import ClassVar, Literal
 from stillhouse.errors import RunError
 from stillhouse.runs.records import (
     HOLDER,
-    MOVE_AWAY,
     RESULT,
     RUN,
     STATUS,
@@ -40,6 +39,7 @@ from stillhouse.runs.records import (
     Run,
     Status,
     read_epochs,
+    train_anew,
 )
 
 Which = Literal["final", "best"]
@@ -135,10 +135,13 @@ class RunFolder:
             return None
         result, run = RESULT.read(self.result), self.started()
         if run is None:
-            raise RunError(f"{self.run} is missing, though the run is complete", MOVE_AWAY)
+            raise RunError(
+                f"{self.run} is missing, though the run is complete", train_anew(self.path)
+            )
         if run["identity"] != result["identity"]:
             raise RunError(
-                f"{self.result} belongs to another run: {self.run.name} differs", MOVE_AWAY
+                f"{self.result} belongs to another run: {self.run.name} differs",
+                train_anew(self.path),
             )
         return result
 

@@ -7,21 +7,37 @@ sealed: `sha256` is the hash of all other fields, so a changed digit is detected
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from stillhouse.errors import RunError
+from stillhouse.errors import RunError, command_line
 from stillhouse.fields import first_fault
 from stillhouse.runs.files import dump_json, read_json, read_lines
 
 FORMAT = 1
-MOVE_AWAY = "restore it, or move the run's folder away to train the run again"
+KEPT_IN, FILES = "experiments", (".json", ".jsonl", ".safetensors")
+
+
+def train_anew(path: Path) -> str:
+    """The remedy for a damaged run, of which `path` is the folder or a file: what to type."""
+    parts = path.parts
+    if KEPT_IN not in parts:
+        return "restore it, or move the run's folder aside and train the run again"
+    split = len(parts) - 1 - parts[::-1].index(KEPT_IN)
+    run = Path(*takewhile(lambda part: part != "attempts", parts[split + 1 :]))
+    run = run.parent if run.suffix in FILES else run
+    command = command_line("reset", run.as_posix(), Path(*parts[:split]))
+    return f"restore it, or train the run anew after: {command}"
+
+
 # A later format may add fields; known fields are never converted ("1" is not a number).
 _open = with_config(ConfigDict(extra="allow", strict=True))
 
@@ -208,7 +224,7 @@ class Schema(Generic[_Kind]):
     """A kind of file: its content, whether it is sealed, the remedy for a damaged one."""
 
     kind: type[_Kind]
-    cure: str
+    cure: str | Callable[[Path], str]
     sealed: bool = False
 
     @cached_property
@@ -217,7 +233,8 @@ class Schema(Generic[_Kind]):
 
     def read(self, path: Path) -> _Kind:
         """Read and validate the file. Raises RunError naming it, its fault and the remedy."""
-        value = read_json(path, self.cure)
+        cure = self.cure if isinstance(self.cure, str) else self.cure(path)
+        value = read_json(path, cure)
         if _newer(value):
             raise RunError(
                 f"{path}: written by a newer stillhouse (format {value['format']}; "
@@ -225,26 +242,27 @@ class Schema(Generic[_Kind]):
                 "update stillhouse",
             )
         if self.sealed and value.pop("sha256", None) != _digest(value):
-            raise RunError(f"{path}: it was damaged or edited: its checksum is wrong", self.cure)
-        return self.check(value, str(path))
+            raise RunError(f"{path}: it was damaged or edited: its checksum is wrong", cure)
+        return self.check(value, str(path), cure)
 
-    def check(self, value: Any, where: str) -> _Kind:
+    def check(self, value: Any, where: str, cure: str = "") -> _Kind:
         """Validate one value. Raises RunError that begins with `where`."""
         try:
             return self._adapter.validate_python(value)
         except ValidationError as error:
-            raise RunError(f"{where}: {first_fault(error)}", self.cure) from None
+            raise RunError(f"{where}: {first_fault(error)}", cure) from None
 
 
 STATUS = Schema(Status, "remove it; the run resumes from its checkpoint")
 HOLDER = Schema(Holder, "remove it if no process trains this run")
-RUN = Schema(Run, MOVE_AWAY, sealed=True)
-RESULT = Schema(Result, MOVE_AWAY, sealed=True)
+RUN = Schema(Run, train_anew, sealed=True)
+RESULT = Schema(Result, train_anew, sealed=True)
 OWN_LOSS = Schema(
     OwnLosses, "remove it; `stillhouse verify --losses` measures it again", sealed=True
 )
 ACTIVE = Schema(Active, "remove it; `stillhouse run` writes it again")
-EPOCH = Schema(Epoch, "restore it, or remove it to continue without the records of the epochs")
+NO_EPOCHS = "restore it, or remove it to continue without the records of the epochs"
+EPOCH = Schema(Epoch, NO_EPOCHS)
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -261,7 +279,10 @@ def dump_sealed(value: dict[str, Any]) -> bytes:
 def read_epochs(path: Path, expected: str | None = None) -> list[Epoch]:
     """Return the records of a `metrics.jsonl`. Raises RunError with file and line."""
     lines = read_lines(path, expected)
-    return [EPOCH.check(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+    return [
+        EPOCH.check(line, f"{path}:{number}", NO_EPOCHS)
+        for number, line in enumerate(lines, start=1)
+    ]
 
 
 def _newer(value: dict[str, Any]) -> bool:

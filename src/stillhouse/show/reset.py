@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stillhouse.errors import some
 from stillhouse.rounds.reset import Heap, dependents
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.tables import Table
@@ -19,10 +20,8 @@ def reset_table(cells: Sequence[Cell], seen: Survey, kind: str) -> Table:
     rows = tuple((c.config.path, c.shown, c.unsound or c.state.reason or None) for c in cells)
     notes = []
     for teacher, students in dependents(cells, seen).items():
-        more = f" and {len(students) - SHOWN} more" if len(students) > SHOWN else ""
         notes.append(
-            f"{teacher} taught {len(students)} runs that stay as they are: "
-            f"{', '.join(students[:SHOWN])}{more}"
+            f"{teacher} taught {len(students)} runs that stay as they are: {some(students, SHOWN)}"
         )
     title = f"round {seen.round.round}: {len(cells)} runs to train anew"
     columns = ("Run", "State", "Reason")

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from stillhouse.errors import RunError
 from stillhouse.runs.files import file_hash
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.records import MOVE_AWAY
+from stillhouse.runs.records import train_anew
 
 Rows = npt.NDArray[np.int16]
 
@@ -24,12 +24,14 @@ def predictions(folder: RunFolder) -> tuple[Rows, Rows] | None:
     if result is None or "predictions" not in result:
         return None
     if not path.exists() or file_hash(path) != result["predictions"]:
-        raise RunError(f"{path} is not the file that {folder.result.name} records", MOVE_AWAY)
+        raise RunError(
+            f"{path} is not the file that {folder.result.name} records", train_anew(path)
+        )
     try:
         kept = load_file(path)
         return kept["predictions"], kept["labels"]
     except (SafetensorError, KeyError, OSError) as error:
-        raise RunError(f"{path}: not readable ({error})", MOVE_AWAY) from error
+        raise RunError(f"{path}: not readable ({error})", train_anew(path)) from error
 
 
 def discordant(a: RunFolder, b: RunFolder) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from stillhouse.runs import environment
 from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.files import write_once
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.records import Run, dump_sealed
+from stillhouse.runs.records import Run, dump_sealed, train_anew
 from stillhouse.runs.soundness import chance_bound
 from stillhouse.training import checkpoint
 from stillhouse.training.loop import Cohort, Member
@@ -29,7 +29,7 @@ from stillhouse.training.trainer import Trainer
 OTHER_IMAGES = (
     "it was started on other images, or on the same images in another order, which changes steps "
     "and subsets: give the folder of those images as --data-root (`stillhouse data check` shows "
-    "what a folder holds), or move the run's folder away to train the run again"
+    "what a folder holds); or "
 )
 
 
@@ -106,9 +106,7 @@ def check_same(folder: RunFolder, config: RunConfig, facts: dict[str, Any]) -> N
         lines = [f"{field}: {as_written(was)} -> {as_written(now)}" for field, was, now in changed]
         raise RunError(
             f"{folder.path} was started with another configuration:\n    " + "\n    ".join(lines),
-            OTHER_IMAGES
-            if run["data"] != facts["data"]
-            else "restore the configuration, or move the folder away to train the run again",
+            (OTHER_IMAGES if run["data"] != facts["data"] else "") + train_anew(folder.path),
         )
 
 

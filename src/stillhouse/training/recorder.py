@@ -23,7 +23,7 @@ from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.complete import complete, tidy
 from stillhouse.runs.files import blamed_on, read_recorded, write_atomic
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.records import MOVE_AWAY
+from stillhouse.runs.records import train_anew
 from stillhouse.training import checkpoint
 from stillhouse.training.trainer import Record, Trainer
 
@@ -219,11 +219,12 @@ def write_weights(path: Path, weights: dict[str, Tensor]) -> str:
 
 def load_weights(path: Path, expected: str) -> dict[str, Tensor]:
     """Read weights whose file has the recorded hash. Raises RunError otherwise."""
-    content = read_recorded(path, expected, MAX_WEIGHTS, MOVE_AWAY)
+    content = read_recorded(path, expected, MAX_WEIGHTS, train_anew(path))
     try:
         loaded: dict[str, Tensor] = safetensors.torch.load(content)
     except SafetensorError as error:
-        raise RunError(f"{path}: not a weight file ({one_line(error)})", MOVE_AWAY) from error
+        fault = f"{path}: not a weight file ({one_line(error)})"
+        raise RunError(fault, train_anew(path)) from error
     return loaded
 
 
@@ -233,5 +234,5 @@ def load_into(module: nn.Module, path: Path, expected: str) -> None:
         module.load_state_dict(load_weights(path, expected))
     except RuntimeError as error:
         raise RunError(
-            f"{path}: the weights belong to another network ({one_line(error)})", MOVE_AWAY
+            f"{path}: the weights belong to another network ({one_line(error)})", train_anew(path)
         ) from error

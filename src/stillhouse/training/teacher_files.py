@@ -21,7 +21,7 @@ from stillhouse import models
 from stillhouse.config.schema import RunConfig, Teacher
 from stillhouse.data.base import Dataset
 from stillhouse.data.loader import plain_batches
-from stillhouse.errors import RunError
+from stillhouse.errors import RunError, some
 from stillhouse.plugin import Plugin
 from stillhouse.runs import environment
 from stillhouse.runs.files import file_hash, write_atomic, write_once
@@ -127,7 +127,7 @@ def put_weights(network: nn.Module, weights: dict[str, Tensor], file: Path) -> N
         ("not of this network", [name for name in found if name not in expected]),
         ("of another shape", [n for n in expected if n in found and found[n] != expected[n]]),
     ]
-    if problems := [f"{what}: {_some(names)}" for what, names in wrong if names]:
+    if problems := [f"{what}: {some(names, SHOWN)}" for what, names in wrong if names]:
         raise RunError(
             f"{file}: its weights are not this network's ({'; '.join(problems)})",
             "check the model, and the dataset's number of classes and channels",
@@ -138,8 +138,3 @@ def put_weights(network: nn.Module, weights: dict[str, Tensor], file: Path) -> N
 def _own_name(name: str) -> str:
     first, dot, rest = name.removeprefix("module.").partition(".")
     return f"{SPELLINGS.get(first, first)}{dot}{rest}".replace(".downsample.", ".shortcut.")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

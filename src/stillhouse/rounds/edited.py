@@ -1,0 +1,121 @@
+"""Where a round file and the runs of its workspace disagree. Imports no torch unless `exact`.
+
+A file may be edited after runs have begun: a setting has another value, or a method, a seed or a
+network is no longer named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from stillhouse import methods
+from stillhouse.config.expand import expand
+from stillhouse.config.identity import as_written, counted, difference
+from stillhouse.config.recorded import recorded
+from stillhouse.config.renamed import folder_of
+from stillhouse.config.schema import Round, RunConfig
+from stillhouse.errors import some
+from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.rounds.workspace import TRASH, Workspace
+
+SHOWN_RUNS = 3
+NO_RUNS = (TRASH, "adopted", "jobs", "own_files", "pretrained")
+Changes = list[tuple[str, Any, Any]]
+
+
+def changed_runs(cells: Iterable[Cell], exact: bool = False) -> Iterator[tuple[Cell, Changes]]:
+    """Runs that were started with other settings than the round file has now, and which: the
+    field, its value then and its value now.
+
+    A setting that the file leaves out has the default that the method's text declares; `exact`
+    imports the method and computes what its text does not say.
+    """
+    for cell in cells:
+        if cell.state.name in ("missing", "unreadable"):
+            continue
+        if was := cell.was or recorded(cell.folder):
+            if exact:
+                from stillhouse.config.resolve import resolve  # needs torch
+
+                now = resolve(cell.config)
+            else:
+                now = _filled(cell.config, was)
+            if now != was and (found := difference(counted(was), counted(now))):
+                yield cell, found
+
+
+def _filled(config: RunConfig, was: RunConfig) -> RunConfig:
+    """A configuration with the defaults of what the recorded one has besides."""
+    defaults = methods.declared(config.method, config.files).defaults
+    given = {
+        name: value
+        for name, value in config.parameters.items()
+        if name in was.parameters or value != defaults.get(name)
+    }
+    parameters = {name: defaults.get(name, value) for name, value in was.parameters.items()} | given
+    weighing = config.distillation
+    if weighing.alpha is None and weighing.total == was.distillation.total:
+        weighing = was.distillation
+    return config.model_copy(update={"parameters": parameters, "distillation": weighing})
+
+
+def changed_notes(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """One sentence per setting that was changed since some runs began, naming the runs."""
+    found: dict[str, list[str]] = {}
+    for cell, fields in changed_runs(cells):
+        for field, was, now in fields:
+            what = f"{field} {as_written(was)} (now {as_written(now)})"
+            found.setdefault(what, []).append(cell.config.path)
+    return tuple(
+        f"Trained with {what}: {some(paths, SHOWN_RUNS)}." for what, paths in sorted(found.items())
+    )
+
+
+def dropped_runs(workspace: Workspace, round_: Round) -> list[str]:
+    """The runs of the workspace that its round file no longer names; none if the active round is
+    another one.
+    """
+    active, experiments = workspace.active(), workspace.experiments
+    if (active and active["round"] != round_.round) or not experiments.is_dir():
+        return []
+    named = {folder_of(experiments, run.path).path for run in expand(round_)}
+    homes = [home for home in _folders(experiments) if home.name not in NO_RUNS]
+    begun = (run for home in homes for run in _runs(home))
+    return sorted(run.relative_to(experiments).as_posix() for run in begun if run not in named)
+
+
+def _runs(folder: Path) -> Iterator[Path]:
+    """The folders of runs that have begun at or below a folder."""
+    if (folder / "run.json").is_file():
+        yield folder
+    else:
+        for below in _folders(folder):
+            yield from _runs(below)
+
+
+def _folders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return [folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def dropped_notes(workspace: Workspace, round_: Round) -> tuple[str, ...]:
+    """A sentence that names the runs which the round file no longer names."""
+    dropped = dropped_runs(workspace, round_)
+    if not dropped:
+        return ()
+    return (f"Runs that the round file no longer names: {some(dropped, SHOWN_RUNS)}.",)
+
+
+def disagreements(
+    workspace: Workspace, seen: Survey, reset: str, fields: bool = True
+) -> tuple[str, ...]:
+    """Sentences on every setting that was changed (unless `fields` is false: where they are shown
+    already), on what to type then, and on the runs that are no longer named.
+    """
+    changed = changed_notes(seen.cells)
+    cure = f"Restore the round file, or train these runs anew after: {reset}"
+    shown = changed if fields else ()
+    return (*shown, *([cure] if changed else []), *dropped_notes(workspace, seen.round))
