@@ -111,11 +111,11 @@ def one_line(error: BaseException) -> str:
 def command_line(command: str, target: object, root: Path) -> str:
     """What to type: `reset --changed` of `tiny` is `stillhouse reset tiny --root demo --changed`.
 
-    The workspace `root` is left out where it is the current folder.
+    The workspace `root` is left out where it is the default, the current folder.
     """
     verb, *options = command.split(" --")
     words = ["stillhouse", *verb.split(), str(target)]
-    words += ["--root", str(root)] if root.resolve() != Path.cwd() else []
+    words += ["--root", str(root)] if root != Path() else []
     return " ".join([shlex.join(words), *(f"--{option}" for option in options)])
 
 

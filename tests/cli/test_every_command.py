@@ -33,6 +33,7 @@ ROUNDS = {
 }
 WORK = {
     "run": "",
+    "watch": "",
     "extract": "",
     "report": "",
     "archive": "",
