@@ -32,14 +32,16 @@ def bad_term(name: str, epoch: int, step: int) -> TrainingError:
 
 
 def bad_gradient(name: str | None, epoch: int, step: int, skipped: int = 0) -> TrainingError:
-    """Return the error for a parameter's gradient, after `skipped` steps without an update."""
+    """Return the error for a parameter's gradient, after `skipped` steps without an update.
+
+    `name` is None where every gradient is finite and their squares' sum is not.
+    """
+    what = f"the gradient of {name} is" if name else "each gradient is finite, but their norm is"
     if not skipped:
-        return TrainingError(
-            f"the gradient of {name} is not finite at epoch {epoch} step {step}", code="divergence"
-        )
+        return TrainingError(f"{what} not finite at epoch {epoch} step {step}", code="divergence")
     return TrainingError(
         f"the gradient scaler skipped {skipped} steps in a row up to epoch {epoch} "
-        f"step {step}: the gradient of {name} is not finite",
+        f"step {step}: {what} not finite",
         code="optimizer-never-stepped",
     )
 
