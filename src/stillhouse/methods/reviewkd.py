@@ -88,8 +88,7 @@ class Reviewkd(Method):
         hazards=(
             "the published weight is chosen per pair: 0.6 (56-20), 1 (110-32), 8 (32x4-ShuffleV2)",
             "the full weight is reached after `warmup` epochs only: 20, whatever the run's length",
-            "a teacher that gives no map before its ReLU (a custom one, MobileNetV2, ShuffleV2) is "
-            "compared by the map it gives",
+            "MobileNetV2 and ShuffleV2 have no map before ReLU as teachers: their map is compared",
             "the authors' recipe (rate 0.1, batch 128, Nesterov) is not the CRD benchmark's",
         ),
     )

@@ -130,11 +130,8 @@ class Rkd(Method):
         ),
         layers="`pooled` of each, or the feature in `embedding`",
         hazards=(
-            (
-                "a plain square root of distances gives NaN gradients at coincident points; "
-                "here they have no gradient"
-            ),
-            ("cost grows with the cube of the batch; a smaller batch has fewer relations to teach"),
+            "a plain square root gives NaN gradients at coincident points; here they have none",
+            "cost grows with the cube of the batch; a smaller batch has fewer relations to teach",
         ),
     )
 
