@@ -230,9 +230,11 @@ def doctor(
     paths = {run} if run else {one.path for one in (choose(matrix, only) if only else matrix)}
     cases = [case for case in read_round(workspace, round_) if case.path in paths]
     table, listing, wrong = report(run or f"round {round_.round}", cases, workspace.root)
-    shown = file if target is None or run else Path(target)
+    bad = any(case.state.name in ("failed", "unreadable") or case.unsound for case in cases)
+    following = "reset" if bad and not round_.imported else "status"
+    shown = run if run and bad else file if target is None or run else Path(target)
     people = format not in (Format.csv, Format.json)
-    show(listing if people else table, format, again("status", str(shown), root))
+    show(listing if people else table, format, again(following, str(shown), root))
     raise typer.Exit(1 if wrong else 0)
 
 
