@@ -131,8 +131,10 @@ def its_state_survives_a_file(case: ModelCase) -> None:
     _step(network, case, "fp32")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     other.load_state_dict(safetensors.torch.load(safetensors.torch.save(state)))
-    require(
-        torch.equal(case.look(network).logits, case.look(other).logits),
+    expected, found = case.look(network).logits, case.look(other).logits
+    scale = float(expected.abs().max())
+    require(  # not bit for bit: weights that lie otherwise in memory may get another kernel
+        torch.allclose(found, expected, rtol=0, atol=1e-4 * scale),
         "its outputs change after its weights were saved and loaded",
         "keep its state in parameters or buffers (register_buffer)",
     )
