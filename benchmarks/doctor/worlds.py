@@ -103,7 +103,7 @@ def stage(scene: Scene, world: World, base: Path) -> tuple[Workspace, Round, lis
     workspace = Workspace(base.parent / scene.name)
     changes = {"methods": list(dict.fromkeys(["pure", scene.method]))} | scene.round
     if not scene.own_teacher:
-        changes["teachers_from"] = str(base)
+        changes["teachers_from"] = str(base.resolve())
     round_ = world.round(**changes)
     runs = expand(round_)
     paths = [run.path for run in runs if scene.code is None or scene.target(world, run)]
