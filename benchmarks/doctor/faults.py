@@ -55,10 +55,10 @@ def raising(error: Callable[[], object], epoch: int = 2) -> Fault:
     """A step that raises, or does worse, in some epoch (from 0)."""
     step = Trainer.step
 
-    def failing(self: Trainer, *arguments: Any) -> None:
+    def failing(self: Trainer, *arguments: Any, **options: Any) -> None:
         if self.position == (epoch, 3):
             error()
-        step(self, *arguments)
+        step(self, *arguments, **options)
 
     return lambda: patch.object(Trainer, "step", failing)
 
@@ -77,9 +77,9 @@ def asleep(epochs: int) -> Fault:
     """An optimizer that does nothing at first, as under a loss scale that starts too high."""
     step = Trainer.step
 
-    def late(self: Trainer, *arguments: Any) -> None:
+    def late(self: Trainer, *arguments: Any, **options: Any) -> None:
         with frozen() if self.position[0] < epochs else nullcontext():
-            step(self, *arguments)
+            step(self, *arguments, **options)
 
     return lambda: patch.object(Trainer, "step", late)
 
@@ -161,18 +161,18 @@ def ignored_seed(own: int, instead: int) -> Fault:
 
 def moving_teacher() -> AbstractContextManager[Any]:
     """A teacher whose batch norm learns while it teaches."""
-    from stillhouse.training import loop
+    from stillhouse.training.graphs import Inputs
 
-    real = loop._teach
+    real = Inputs.teach
 
-    def teach(teacher: Any, *rest: Any) -> Any:
-        if teacher:
-            for part in teacher.network.modules():
+    def teach(inputs: Any, batch: Any) -> Any:
+        if inputs.teacher:
+            for part in inputs.teacher.network.modules():
                 if isinstance(part, torch.nn.BatchNorm2d):
                     part.running_mean.add_(1e-3)
-        return real(teacher, *rest)
+        return real(inputs, batch)
 
-    return patch.object(loop, "_teach", teach)
+    return patch.object(Inputs, "teach", teach)
 
 
 @contextmanager
