@@ -52,8 +52,14 @@ def test_check_finds_missing_and_damaged_files(written: Any, tmp_path: Path, nam
         data.check("SVHN", tmp_path)
 
 
-def test_fetch_needs_no_network_for_files_that_are_here(written: Any, tmp_path: Path) -> None:
+def test_fetch_needs_no_network_for_files_that_are_here(
+    written: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda url, *_: asked.append(url))
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, *_: asked.append(str(url)))
     data.fetch("SVHN", tmp_path)
+    assert asked == []
 
 
 def test_a_failed_download_is_a_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,25 +104,27 @@ def test_a_round_that_is_there_is_not_overwritten(packed: Path, archive: Archive
     "bad",
     [
         member("../out"),
-        member("/etc/out"),
-        member("experiment_x/../../out"),
-        member("experiment_x/a", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
-        member("experiment_x/a", type=tarfile.LNKTYPE, linkname="experiment_x/b"),
-        member("experiment_x/a", type=tarfile.FIFOTYPE),
-        member("experiment_y/a"),
-        member("experiment_x/bagit.txt"),
+        member("/out"),
+        member("experiment_x/data/../../../../out"),
+        member("experiment_x/data/a", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+        member("experiment_x/data/a", type=tarfile.LNKTYPE, linkname="experiment_x/b"),
+        member("experiment_x/data/a", type=tarfile.FIFOTYPE),
+        member("experiment_y/data/a"),
+        member("experiment_x/data/fine"),
     ],
     ids=lambda found: f"{found.name} {found.type!r}",
 )
 def test_what_no_bag_holds_is_refused_and_nothing_is_written(
     tmp_path: Path, bad: tarfile.TarInfo
 ) -> None:
-    file = hand_made(tmp_path / "bad.tar.zst", member("experiment_x/bagit.txt"), bad)
+    fine = ("bagit.txt", "manifest-sha256.txt", "data/fine")
+    members = [member(f"experiment_x/{name}") for name in fine]
+    file = hand_made(tmp_path / "bad.tar.zst", *members, bad)
     root = tmp_path / "root"
     root.mkdir()
-    with pytest.raises(RunError, match="bag"):
+    with pytest.raises(RunError, match=r"no bag of a round holds|outside the bag's folder"):
         unpack(file, Workspace(root))
-    assert not [path for path in root.rglob("*") if path.is_file()]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.3, 0.9])

@@ -122,6 +122,16 @@ def test_only_what_has_changed_is_computed_again(trained: Bench) -> None:
     assert "arms to compute: 1" in logged[0]
 
 
+def test_other_code_of_the_measures_computes_everything_again(
+    trained: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extracted(trained)
+    analyzed(trained)
+    monkeypatch.setattr(analyse, "_code", lambda: "other")
+    _, logged = analyzed(trained)
+    assert "arms to compute: 4" in logged[0]
+
+
 def test_two_processes_give_the_same_tables_in_whatever_order_they_end(
     trained: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from represented import PURE, TEACHER, WIDE, counts, extracted, store, train
 from stillhouse import data, models
+from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import normalise
 from stillhouse.errors import RunError
 from stillhouse.models.base import Outputs
@@ -59,6 +60,18 @@ def test_features_are_means_over_positions_in_eval_mode(trained: Bench) -> None:
         for name in network.groups:
             expected = outputs.features[name].mean(dim=(2, 3)).numpy()
             np.testing.assert_allclose(ours[name][:50], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_training_subset_has_10000_rows_where_there_are_more() -> None:
+    spec = data.spec("Digits")
+
+    def split(count: int) -> Split:
+        ids = torch.arange(count)
+        return Split(torch.zeros(count, 1, 1, 1, dtype=torch.uint8), ids % 10, ids)
+
+    for count, expected in ((12_000, 10_000), (500, 500)):
+        images = extract.Images.of(Dataset(spec, split(count), split(10)), torch.device("cpu"))
+        assert len(images.splits["train"]) == expected
 
 
 def test_all_runs_hold_the_same_training_rows_whatever_they_were_trained_on(

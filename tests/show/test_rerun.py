@@ -61,6 +61,8 @@ def test_every_arm_is_judged_by_its_weights_and_then_by_its_spread(
     for seed in SEEDS:
         weights = {"final": "f" * 63 + str(seed), "best": "0" * 64}
         edit(bench.folder(f"{PURE}/{seed}").result, lambda one, w=weights: one.update(weights=w))
+    one = {"final": "f" * 63 + "0", "best": "0" * 64}
+    edit(bench.folder(f"{LOGIT}/0").result, lambda result: result.update(weights=one))
     found = judged(packed, bench)
     assert found["Student pure (ResNetBaby)"] == EQUAL
     assert found["Logit KD"] == WITHIN

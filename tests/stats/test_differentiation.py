@@ -34,6 +34,8 @@ def test_more_differentiated_needs_a_difference_beyond_the_seeds() -> None:
     assert not close.more_than(closer)
     assert far.more_than(close)
     assert not close.more_than(far)
+    farther = differentiation([[1, 2, 3], [21, 22, 23], [41, 42, 43]])
+    assert farther and farther.more_than(far) and not far.more_than(farther)
 
 
 @pytest.mark.parametrize(
