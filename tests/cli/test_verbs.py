@@ -197,9 +197,24 @@ def test_a_docstring_of_several_paragraphs_is_wrapped_as_one_text(call: Call) ->
     )
 
 
+def _cells(line: str) -> list[str]:
+    """The two cells of a row of the page's table."""
+    return line.split("|")[1:3] if line else ["", ""]
+
+
+def _words(typed: str) -> list[str]:
+    """A command without its arguments."""
+    return [one for one in typed.split() if not one.isupper() and one != "..."]
+
+
 def test_the_page_names_every_old_verb_and_every_exit_code() -> None:
     page = (ROOT / "docs" / "command-line.md").read_text()
-    for old, new in RENAMED.items():
-        row = next(line for line in page.splitlines() if re.match(rf"\|[^|]*`{old}[` ]", line))
-        assert all(word in row.split("|")[2] for word in new.removesuffix(" .").split()), row
+    shown = {}
+    for line in page.partition("| then | now |")[2].splitlines():
+        then, now = ([_words(one) for one in re.findall("`(.+?)`", cell)] for cell in _cells(line))
+        shown |= {tuple(old): new for old, new in zip(then, now, strict=True)}
+    assert {old: current_words(old)[0] for old in shown} == shown
+    assert {" ".join(one for one in old if not one.startswith("-")) for old in shown} >= {
+        old for old in RENAMED if old != "figure"
+    }
     assert set(re.findall(r"^\| (\d) \|", page, re.MULTILINE)) == {"0", "1", "2"}
