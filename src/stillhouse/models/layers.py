@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stillhouse.models.base import Network, Outputs
+
 PREACTIVATION = "{}_preact"  # the name of a group's map before its last ReLU
 
 
@@ -30,6 +32,16 @@ def run_group(group: nn.Sequential, name: str, x: Tensor, preactivation: bool) -
     assert isinstance(last, Block)
     before = last.before(x)
     return {PREACTIVATION.format(name): before, name: F.relu(before)}
+
+
+def run_groups(network: Network, stem: Tensor) -> Outputs:
+    """Return the outputs of a network whose groups are `Block`s, from its stem's map on."""
+    x, features = stem, {"stem": stem}
+    for name in network.groups:
+        features |= run_group(getattr(network, name), name, x, network.preactivations)
+        x = features[name]
+    features["pooled"] = x.mean(dim=(2, 3))
+    return Outputs(network.head(features["pooled"]), features)
 
 
 def draw_convolutions(network: nn.Module) -> None:

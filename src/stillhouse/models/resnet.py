@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stillhouse.models.base import Network, Outputs
-from stillhouse.models.layers import Block, draw_convolutions, run_group
+from stillhouse.models.layers import Block, draw_convolutions, run_groups
 
 WIDTHS = {1: (16, 16, 32, 64), 4: (32, 64, 128, 256)}  # stem and groups, by the factor in the name
 
@@ -65,13 +65,7 @@ class ResNet(Network):
 
     def forward(self, images: Tensor) -> Outputs:
         """Map images (B, channels_in, S, S), 8 <= S <= 64, to `Outputs`."""
-        x = F.relu(self.bn(self.conv(images)))
-        features = {"stem": x}
-        for name in self.groups:
-            features |= run_group(getattr(self, name), name, x, self.preactivations)
-            x = features[name]
-        features["pooled"] = x.mean(dim=(2, 3))
-        return Outputs(self.head(features["pooled"]), features)
+        return run_groups(self, F.relu(self.bn(self.conv(images))))
 
 
 def build(blocks: int, factor: int, classes: int, channels: int) -> ResNet:

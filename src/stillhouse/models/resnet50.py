@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
 from stillhouse.models.base import Network, Outputs
-from stillhouse.models.layers import Block, draw_convolutions, run_group
+from stillhouse.models.layers import Block, draw_convolutions, run_groups
 
 STEM = 64
 GROUPS = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # channels, blocks, stride
@@ -65,13 +65,7 @@ class ResNet50(Network):
 
     def forward(self, images: Tensor) -> Outputs:
         """Map images (B, channels_in, S, S) to `Outputs`."""
-        x = F.relu(self.bn(self.conv(images)))
-        features = {"stem": x}
-        for name in self.groups:
-            features |= run_group(getattr(self, name), name, x, self.preactivations)
-            x = features[name]
-        features["pooled"] = x.mean(dim=(2, 3))
-        return Outputs(self.head(features["pooled"]), features)
+        return run_groups(self, F.relu(self.bn(self.conv(images))))
 
 
 def build(classes: int, channels: int) -> ResNet50:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stillhouse.models.base import Network, Outputs
-from stillhouse.models.layers import Block, run_group, shuffled
+from stillhouse.models.layers import Block, run_groups, shuffled
 
 STEM, SPLIT = 24, 3
 GROUPS = ((240, 4), (480, 8), (960, 4))  # channels and blocks
@@ -63,13 +63,7 @@ class ShuffleV1(Network):
 
     def forward(self, images: Tensor) -> Outputs:
         """Map images (B, channels_in, S, S) to `Outputs`."""
-        x = F.relu(self.bn(self.conv(images)))
-        features = {"stem": x}
-        for name in self.groups:
-            features |= run_group(getattr(self, name), name, x, self.preactivations)
-            x = features[name]
-        features["pooled"] = x.mean(dim=(2, 3))
-        return Outputs(self.head(features["pooled"]), features)
+        return run_groups(self, F.relu(self.bn(self.conv(images))))
 
 
 def build(classes: int, channels: int) -> ShuffleV1:
