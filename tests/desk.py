@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.config.load import load_round
-from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import read_lines
 from stillhouse.runs.folder import RunFolder
@@ -58,7 +58,7 @@ class Desk:
             process.communicate()
 
     def look(self) -> Survey:
-        return survey(self.workspace, load_round(self.file))
+        return survey_round(self.workspace, load_round(self.file))
 
     def states(self) -> dict[str, str]:
         return {cell.config.path: cell.state.name for cell in self.look().cells}

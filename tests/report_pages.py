@@ -16,7 +16,7 @@ from stillhouse.show.report.pictures import curves
 from stillhouse.tables import Item, Listing, Table
 
 HOSTILE = '<script>alert("x")</script> "quoted" \x1b[31mred \u202egnp.exe & <b>'
-STATES = ("done", "running", "failed", "unsound")
+STATES = ("done", "running", "failed", "at chance")
 
 
 def large(runs: int = 312, epochs: int = 150, hostile: str = HOSTILE) -> Document:

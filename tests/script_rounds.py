@@ -9,7 +9,7 @@ from typing import Any
 from stillhouse.config.load import load_round
 from stillhouse.exchange.scripts.summary import import_table
 from stillhouse.exchange.scripts.write import Import, import_round
-from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.status import status_table
 from stillhouse.tables import render
@@ -107,18 +107,18 @@ def printed(done: Import) -> str:
 
 
 def look(done: Import) -> Survey:
-    return survey(Workspace(done.file.parent), load_round(done.file))
+    return survey_round(Workspace(done.file.parent), load_round(done.file))
 
 
 def sound_runs_are_whole(done: Import) -> None:
     """The sound runs have their results, the workspace can be looked at, all is printable."""
-    seen = look(done)
+    survey = look(done)
     best = {
         cell.config.path: cell.state.result["best"]["accuracy"]
-        for cell in seen.cells
+        for cell in survey.cells
         if cell.state.result and cell.config.path in SOUND
     }
     assert best == {path: 60.0 + seed for seed, path in enumerate(SOUND)}
-    assert not [cell.config.path for cell in seen.cells if cell.state.name == "unreadable"]
-    text = printed(done) + render(status_table(seen), "rich")
+    assert not [cell.config.path for cell in survey.cells if cell.state.name == "unreadable"]
+    text = printed(done) + render(status_table(survey), "rich")
     assert all(line.isprintable() for line in text.splitlines())

@@ -17,7 +17,7 @@ from stillhouse.config.load import check_parameters, load_round
 from stillhouse.methods.logit import kd_loss
 from stillhouse.models.base import Outputs
 from stillhouse.plugin import read_plugin
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.results import seed_tables
 from stillhouse.training.contract.file import METHOD_CHECKS
@@ -88,12 +88,12 @@ def test_the_example_round_trains_with_one_command(tmp_path: Path) -> None:
         [*command, "--device", "cpu", "--jobs", "1"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    seen = survey(Workspace(tmp_path), load_round(file))
-    (table,) = seed_tables(seen, "final")
+    survey = survey_round(Workspace(tmp_path), load_round(file))
+    (table,) = seed_tables(survey, "final")
     assert "Even or odd" in table.title
     assert [row[0] for row in table.rows] == ["Teacher (own_model)", "Matched logits"]
     assert all(row[-1] == "1/1" for row in table.rows)
-    folder = seen.cells[-1].folder
+    folder = survey.cells[-1].folder
     assert [record["epoch"] for record in folder.records()] == [1, 2, 3]
     assert set(folder.records()[-1]["train"]) == {"ce", "match", "total", "accuracy"}
     files = json.loads(folder.run.read_text())["config"]["files"]

@@ -16,7 +16,7 @@ from stillhouse.config.identity import identity
 from stillhouse.config.load import load_round
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig
-from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.claim import Claim
 from stillhouse.runs.files import dump_json
@@ -72,7 +72,7 @@ class Bench:
         return RunFolder(self.workspace.experiments / path)
 
     def look(self, only: str | None = None) -> Survey:
-        return survey(self.workspace, self.round, only)
+        return survey_round(self.workspace, self.round, only)
 
     def begin(self, path: str) -> Claim:
         """A run that this process is training: state `running`."""

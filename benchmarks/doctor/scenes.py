@@ -21,7 +21,7 @@ def injected(world: World) -> list[Scene]:
     new = world is JUDGED
     return [
         *_dead(new),
-        *_unsound(world, new),
+        *_at_chance(world, new),
         *_teachers(new),
         *_weighed(world, new),
         *_paced(world, new),
@@ -55,7 +55,7 @@ def _dead(new: bool) -> list[Scene]:
     ]
 
 
-def _unsound(world: World, new: bool) -> list[Scene]:
+def _at_chance(world: World, new: bool) -> list[Scene]:
     """Runs that learned nothing, or lost it."""
     decay = {"weight_decay": 5.0 if new else 3.0}
     late, factor = (5, 3e3) if new else (7, 1e4)

@@ -22,7 +22,7 @@ from stillhouse.data.base import Dataset, Split, make_dataset
 from stillhouse.data.split import stratified
 from stillhouse.errors import StillhouseError
 from stillhouse.rounds.schedule import cohorts
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.training.reopen import Place
 from stillhouse.training.worker import work
@@ -122,7 +122,7 @@ def play(scene: Scene, world: World, base: Path) -> None:
         workspace.experiments, teachers, data.data_root(), torch.device("cpu"), scene.keep_going
     )
     if scene.code is None:
-        for group in cohorts(survey(workspace, round_).cells):
+        for group in cohorts(survey_round(workspace, round_).cells):
             with scene.shared():
                 _train([resolve(cell.config) for cell in group], place, None)
         return

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from stillhouse.cli.main import app
 from stillhouse.rounds import survey as module
-from stillhouse.rounds.survey import Known, survey
+from stillhouse.rounds.survey import Known, survey_round
 from workbench import TEACHER, Bench
 
 
@@ -59,7 +59,7 @@ def test_a_completed_run_is_read_once_and_again_when_it_changed(
 
     def look() -> Any:
         read.clear()
-        return survey(active.workspace, active.round, known=known)
+        return survey_round(active.workspace, active.round, known=known)
 
     look()
     assert len(read) == 8

@@ -11,7 +11,7 @@ from script_rounds import ScriptRounds
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.earlier import beside_earlier
 from stillhouse.exchange.scripts.write import import_round
-from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 
 T, P = "Cifar10/pure/ResNet112", "Cifar10/pure/ResNet56"
@@ -21,14 +21,14 @@ CLOSE = {"pure": (70.0, 70.4, 70.8), "logit": (70.2, 70.6, 71.0), "rkd": (70.1, 
 
 
 @pytest.fixture
-def seen(tmp_path: Path) -> Survey:
+def survey(tmp_path: Path) -> Survey:
     source = ScriptRounds(tmp_path / "source")
     runs = {T: (94.0, 94.2, 94.1), P: (80.0, 80.3, 80.1), L: (84.0, 84.6, 84.8), R: (88.0, 88.4)}
     for path, values in runs.items():
         for seed, accuracy in enumerate(values):
             source.run(f"{path}/{seed}", [50.0 + seed, accuracy])
     done = import_round(source.root, "later", tmp_path / "later")
-    found = survey(Workspace(done.file.parent), done.round)
+    found = survey_round(Workspace(done.file.parent), done.round)
     return replace(found, round=done.round.model_copy(update={"compares_to": "before"}))
 
 
@@ -43,14 +43,14 @@ def results(folder: Path, arms: dict[str, tuple[float, ...]], status: str = "com
     return folder / "later.yaml"
 
 
-def say(seen: Survey, file: Path) -> list[Finding]:
-    return list(beside_earlier(seen, file, "final"))
+def say(survey: Survey, file: Path) -> list[Finding]:
+    return list(beside_earlier(survey, file, "final"))
 
 
 def test_arms_that_differ_more_than_before_are_told_with_both_spreads(
-    seen: Survey, tmp_path: Path
+    survey: Survey, tmp_path: Path
 ) -> None:
-    (found,) = say(seen, results(tmp_path, CLOSE))
+    (found,) = say(survey, results(tmp_path, CLOSE))
     assert found.text.startswith("More differentiated than round before")
     assert "3 arms spread by 4.04" in found.text  # sd of 80.13, 84.47 and 88.20
     assert "in before 0.10 and 0.40, a ratio of 0.2" in found.text  # no teacher among the arms
@@ -58,20 +58,20 @@ def test_arms_that_differ_more_than_before_are_told_with_both_spreads(
     assert f"{T}/0" not in found.runs
 
 
-def test_arms_that_differ_less_than_before_are_told(seen: Survey, tmp_path: Path) -> None:
+def test_arms_that_differ_less_than_before_are_told(survey: Survey, tmp_path: Path) -> None:
     far = {"pure": (10.0, 10.1, 10.2), "logit": (50.0, 50.1, 50.2), "rkd": (90.0, 90.1, 90.2)}
-    (found,) = say(seen, results(tmp_path, far))
+    (found,) = say(survey, results(tmp_path, far))
     assert found.text.startswith("Not more differentiated")
 
 
-def test_only_completed_arms_of_both_rounds_are_compared(seen: Survey, tmp_path: Path) -> None:
+def test_only_completed_arms_of_both_rounds_are_compared(survey: Survey, tmp_path: Path) -> None:
     two = {"pure": CLOSE["pure"], "nst": (10.0, 20.0, 30.0), "logit": CLOSE["logit"]}
-    (found,) = say(seen, results(tmp_path, two))
+    (found,) = say(survey, results(tmp_path, two))
     assert "2 arms" in found.text
-    assert say(seen, results(tmp_path, CLOSE, status="failed")) == []
+    assert say(survey, results(tmp_path, CLOSE, status="failed")) == []
 
 
-def test_without_the_earlier_results_nothing_is_said(seen: Survey, tmp_path: Path) -> None:
-    assert say(seen, tmp_path / "later.yaml") == []
-    alone = replace(seen, round=seen.round.model_copy(update={"compares_to": None}))
+def test_without_the_earlier_results_nothing_is_said(survey: Survey, tmp_path: Path) -> None:
+    assert say(survey, tmp_path / "later.yaml") == []
+    alone = replace(survey, round=survey.round.model_copy(update={"compares_to": None}))
     assert say(alone, results(tmp_path, CLOSE)) == []

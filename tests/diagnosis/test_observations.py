@@ -15,7 +15,7 @@ from stillhouse.cli.main import app
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.exchange.scripts.write import Import, import_round
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from workbench import LOGIT, PURE, TEACHER, Bench, edit
 
@@ -48,7 +48,7 @@ class Records:
 
     def look(self) -> list[Finding]:
         done = import_round(self.scripts.root, "old", self.root / "old")
-        return observe(survey(Workspace(done.file.parent), done.round))
+        return observe(survey_round(Workspace(done.file.parent), done.round))
 
     def rules(self) -> set[str]:
         return {found.code for found in self.look()}
@@ -290,20 +290,20 @@ def test_epoch_records_that_changed_are_named(records: Records) -> None:
     done = import_round(records.scripts.root, "old", records.root / "old")
     metrics = done.file.parent / "experiments" / f"{L}/0" / "metrics.jsonl"
     metrics.write_text(metrics.read_text().replace("0.25", "0.26") + "\n")
-    found = observe(survey(Workspace(done.file.parent), done.round))
+    found = observe(survey_round(Workspace(done.file.parent), done.round))
     (one,) = (one for one in found if one.level == "alarm")
     assert one.code == "damaged" and one.runs == (f"{L}/0",) and str(metrics) in one.sentence
 
 
 def test_no_sentence_speaks_of_significance(alpha: Import) -> None:
-    seen = survey(Workspace(alpha.file.parent), alpha.round)
-    texts = [one.sentence for which in ("final", "best") for one in observe(seen, which)]
+    survey = survey_round(Workspace(alpha.file.parent), alpha.round)
+    texts = [one.sentence for which in ("final", "best") for one in observe(survey, which)]
     assert texts and not any("significan" in text.lower() for text in texts)
 
 
 def test_round_alpha_shows_what_its_authors_saw_and_what_they_missed(alpha: Import) -> None:
-    seen = survey(Workspace(alpha.file.parent), alpha.round)
-    found = observe(seen, "best")
+    survey = survey_round(Workspace(alpha.file.parent), alpha.round)
+    found = observe(survey, "best")
 
     def has(dataset: str, rule: str, *parts: str) -> bool:
         texts = [one.sentence for one in found if (one.scope, one.code) == (dataset, rule)]

@@ -20,7 +20,7 @@ from stillhouse.exchange.archive import (
 )
 from stillhouse.exchange.move import digests_of
 from stillhouse.rounds.find import open_round
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from workbench import Bench
 
@@ -66,7 +66,7 @@ def test_it_is_found_by_its_name_and_opens_its_own_round_file(
     done.file.unlink()
     workspace, round_, file = open_round(done.workspace.root, "tiny")
     assert (workspace.root, file) == (archive.path, archive.path / "round.yaml")
-    assert {cell.state.name for cell in survey(workspace, round_).cells} == {"done"}
+    assert {cell.state.name for cell in survey_round(workspace, round_).cells} == {"done"}
 
 
 def test_restored_it_is_as_it_was_and_a_second_archive_has_both_dates(

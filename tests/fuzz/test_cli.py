@@ -22,7 +22,7 @@ def stillhouse(bench: Bench, command: str, *options: str) -> subprocess.Complete
 
 @pytest.mark.slow
 def test_commands_over_damaged_runs(tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    """Whatever was done to the others, a sound run is shown, and no command ends in a traceback."""
+    """An undamaged run is shown whatever happened to the others; no command ends in a traceback."""
     bench = Bench(tmp_path)
     accuracies = [90.25 + index for index in range(len(bench.runs))]
     bench.finish_all(accuracies)

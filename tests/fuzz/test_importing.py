@@ -19,7 +19,7 @@ from hostile import Content, another_kind, damaged, edited, fuzz, replaced
 from script_rounds import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
 from stillhouse.exchange.scripts.summary import import_table
 from stillhouse.exchange.scripts.write import Import, import_round
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.results import seed_tables
 from stillhouse.show.status import status_table
@@ -98,9 +98,9 @@ def bring_in(study: Study, victim: str) -> tuple[str, Import]:
         done = import_round(study.scripts.root, "study", target)
         assert sorted(os.listdir(beside)) == sorted([*listed, "target"])
         found = written(done)
-        seen = survey(Workspace(target), done.round)
-        assert not [cell.config.path for cell in seen.cells if cell.state.name == "unreadable"]
-        for table in (import_table(done), status_table(seen), *seed_tables(seen, "best")):
+        survey = survey_round(Workspace(target), done.round)
+        assert not [cell.config.path for cell in survey.cells if cell.state.name == "unreadable"]
+        for table in (import_table(done), status_table(survey), *seed_tables(survey, "best")):
             text = render(table, "md")
             assert all(line.isprintable() for line in text.splitlines()), text
             render(table, "json").encode()

@@ -13,7 +13,7 @@ from stillhouse.config.expand import expand
 from stillhouse.config.load import check_parameters, load_round
 from stillhouse.errors import ConfigError, DataError, StillhouseError
 from stillhouse.exchange.published import read_results
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.status import status_table
 from workbench import write_round
@@ -89,14 +89,14 @@ def test_round_files(name: str, share: int, tmp_path: Path, pytestconfig: pytest
                 assert str(path) in first and all(str(path) in line for line in more)
                 return "refused"
             try:
-                seen = survey(Workspace(tmp_path), round_)
+                survey = survey_round(Workspace(tmp_path), round_)
             except StillhouseError as error:
                 assert error.message.startswith("teachers_from:")
                 return "no such teachers"
-        assert [cell.config for cell in seen.cells] == expand(round_)
-        for cell in seen.cells:
+        assert [cell.config for cell in survey.cells] == expand(round_)
+        for cell in survey.cells:
             assert cell.folder.path.resolve().is_relative_to(tmp_path.resolve() / "experiments")
-        status_table(seen)
+        status_table(survey)
         return "read"
 
     fuzz(pytestconfig, f"{name}.yaml", share, case)

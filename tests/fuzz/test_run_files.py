@@ -67,19 +67,19 @@ def bedlam(tmp_path_factory: pytest.TempPathFactory) -> Bedlam:
 
 def look_everywhere(bedlam: Bedlam) -> Survey:
     """What `status`, `table` and a running `run` do; none may raise."""
-    seen = bedlam.bench.look()
+    survey = bedlam.bench.look()
     progress = Progress(Console(file=io.StringIO()))
     progress.update(bedlam.before)
-    progress.update(seen)
-    tables = [status_table(seen), *seed_tables(seen, "final"), *seed_tables(seen, "best")]
+    progress.update(survey)
+    tables = [status_table(survey), *seed_tables(survey, "final"), *seed_tables(survey, "best")]
     for table in tables:
         assert all(note.isprintable() for note in table.notes), table.notes
         render(table, "md"), render(table, "json")
-    return seen
+    return survey
 
 
-def others_are_untouched(before: Survey, seen: Survey, victim: Cell) -> None:
-    for was, now in zip(before.cells, seen.cells, strict=True):
+def others_are_untouched(before: Survey, survey: Survey, victim: Cell) -> None:
+    for was, now in zip(before.cells, survey.cells, strict=True):
         if was.folder != victim.folder:
             assert was.state == now.state
 
@@ -125,10 +125,10 @@ def test_json_of_a_run(bedlam: Bedlam, pytestconfig: pytest.Config, name: str, s
             case _:
                 content = edited(random, contents[index], sealed=kind == "resealed")
         with replaced(path, content):
-            seen = look_everywhere(bedlam)
+            survey = look_everywhere(bedlam)
             preflight(bedlam, victim)
-        others_are_untouched(bedlam.before, seen, victim)
-        now = next(cell for cell in seen.cells if cell.folder == victim.folder)
+        others_are_untouched(bedlam.before, survey, victim)
+        now = next(cell for cell in survey.cells if cell.folder == victim.folder)
         if kind == "resealed" and name in SEALED and now.state.name == "done":
             return "edited and sealed again"
         return outcome(victim, now, path)
@@ -179,10 +179,10 @@ def test_the_mark_of_the_active_round(bedlam: Bedlam, pytestconfig: pytest.Confi
             other = another_kind(random, (path,))
         with replaced(path, other):
             try:
-                seen = look_everywhere(bedlam)
+                survey = look_everywhere(bedlam)
             except RunError as error:
                 return clear(error, path)
-        states = [cell.state for cell in seen.cells]
+        states = [cell.state for cell in survey.cells]
         if states == [cell.state for cell in bedlam.before.cells]:
             return "correct"
         assert {state.name for state in states} == {"missing"}

@@ -37,12 +37,12 @@ def imported(trained: Bench) -> Bench:
 
 def of_imported(bench: Bench, weights: str) -> tuple[Table, bool]:
     """Extract as if the round file said that the round was imported."""
-    seen = bench.look()
+    survey = bench.look()
     found = {"source": "old", "runs": tuple(bench.runs)}
-    round_ = seen.round.model_copy(update={"imported": type("Imported", (), found)()})
+    round_ = survey.round.model_copy(update={"imported": type("Imported", (), found)()})
     workspace = bench.workspace
     what: Any = (weights, workspace.root, "cpu", 1, lambda text: None)
-    return extract_table(workspace, Survey(round_, seen.cells), *what)
+    return extract_table(workspace, Survey(round_, survey.cells), *what)
 
 
 def test_an_imported_round_is_extracted_from_named_files(imported: Bench) -> None:

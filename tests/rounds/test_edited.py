@@ -12,7 +12,7 @@ from stillhouse.cli.main import main
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.edited import changed_runs, disagreements, dropped_runs
 from stillhouse.rounds.find import open_round
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.records import train_anew
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench
@@ -162,7 +162,9 @@ def test_teachers_are_found_from_the_round_file_before_there_is_a_workspace(tmp_
     workspace, round_, _ = open_round(tmp_path / "not" / "made" / "yet", str(file))
     assert workspace.teachers(round_) == home.workspace.experiments
     teachers = {
-        cell.teacher.name for cell in survey(workspace, round_, "seed=0").cells if cell.teacher
+        cell.teacher.name
+        for cell in survey_round(workspace, round_, "seed=0").cells
+        if cell.teacher
     }
     assert teachers == {"done"}
     assert not workspace.root.exists()

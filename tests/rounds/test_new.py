@@ -13,7 +13,7 @@ from stillhouse.config.load import check_parameters, load_round
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.new import TEMPLATE, new_round
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 
 
 def test_the_file_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +25,7 @@ def test_the_file_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     run = ["run", "mine.yaml", "--device", "cpu", "--data-root", "none", "--only", only]
     assert CliRunner().invoke(app, run).exit_code == 0
     workspace, round_, _ = open_round(Path(), "mine")
-    cells = survey(workspace, round_, only).cells
+    cells = survey_round(workspace, round_, only).cells
     assert [(cell.config.method, cell.state.name) for cell in cells] == [
         ("pure", "done"),
         ("logit", "done"),

@@ -15,7 +15,7 @@ from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.check import check_round
 from stillhouse.rounds.local import worker_command
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.show.explain import explain
 from stillhouse.show.plan import plan
 from stillhouse.show.results import seed_tables
@@ -117,9 +117,11 @@ def test_started_runs_refuse_another_content_and_name_the_file(mine: Bench) -> N
 def test_tables_say_which_runs_another_content_trained(mine: Bench) -> None:
     mine.finish_all([90.0, 80.0, 85.0])
     change(mine, "own_method", "square()", "abs()")
-    seen = survey(mine.workspace, load_round(mine.file))
-    was, now = (cells[-1].config.files[0].sha256[:16] for cells in (mine.look().cells, seen.cells))
-    (table,) = seed_tables(seen, "final")
+    survey = survey_round(mine.workspace, load_round(mine.file))
+    was, now = (
+        cells[-1].config.files[0].sha256[:16] for cells in (mine.look().cells, survey.cells)
+    )
+    (table,) = seed_tables(survey, "final")
     assert f"Trained with files.own_method {was} (now {now}): {RUN}." in table.notes
 
 

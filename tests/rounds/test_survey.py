@@ -25,8 +25,8 @@ def mixed(bench: Bench) -> Bench:
 
 
 def test_every_state_is_read_from_the_files(mixed: Bench) -> None:
-    seen = mixed.look()
-    assert {cell.config.path: cell.shown for cell in seen.cells} == {
+    survey = mixed.look()
+    assert {cell.config.path: cell.shown for cell in survey.cells} == {
         f"{TEACHER}/0": "done",
         f"{TEACHER}/1": "failed",
         f"{PURE}/0": "lost",
@@ -36,19 +36,19 @@ def test_every_state_is_read_from_the_files(mixed: Bench) -> None:
         f"{LOGIT}/1": "waiting",
         f"{RKD}/1": "waiting",
     }
-    assert seen.count("waiting") == 2
+    assert survey.count("waiting") == 2
 
 
-def test_a_completed_run_that_learned_nothing_is_unsound(bench: Bench) -> None:
+def test_a_completed_run_that_learned_nothing_is_at_chance(bench: Bench) -> None:
     bench.finish(f"{TEACHER}/0", 90.0)
     bench.finish(f"{PURE}/0", 10.0)
-    seen = bench.look()
-    shown = {cell.config.path: cell.shown for cell in seen.cells}
-    assert (shown[f"{TEACHER}/0"], shown[f"{PURE}/0"]) == ("done", "unsound")
-    assert (seen.count("done"), seen.count("unsound")) == (1, 1)
-    assert [cell.config.path for cell in failures(seen.cells)] == [f"{PURE}/0"]
-    notes = status_table(seen).notes
-    assert notes == (f"{PURE}/0: unsound: {failures(seen.cells)[0].unsound}",)
+    survey = bench.look()
+    shown = {cell.config.path: cell.shown for cell in survey.cells}
+    assert (shown[f"{TEACHER}/0"], shown[f"{PURE}/0"]) == ("done", "at chance")
+    assert (survey.count("done"), survey.count("at chance")) == (1, 1)
+    assert [cell.config.path for cell in failures(survey.cells)] == [f"{PURE}/0"]
+    notes = status_table(survey).notes
+    assert notes == (f"{PURE}/0: at chance: {failures(survey.cells)[0].learned_nothing}",)
     assert "10.00 %" in notes[0]
 
 
@@ -56,9 +56,9 @@ def test_a_round_at_chance_is_trained_and_says_what_to_change(bench: Bench) -> N
     assert summary(bench.look(), Path("there")) == "0 of 8 runs done; they are in there"
     for cell in bench.look().cells:
         bench.finish(cell.config.path, 90.0 if cell.config.path.startswith(TEACHER) else 10.0)
-    seen = bench.look()
-    assert seen.trained
-    first, count, reason, cure = summary(seen, Path("there")).splitlines()
+    survey = bench.look()
+    assert survey.trained
+    first, count, reason, cure = summary(survey, Path("there")).splitlines()
     assert first == "8 of 8 runs trained to the end; they are in there"
     assert count == "6 of them are not above chance and count in no table:"
     assert reason.startswith(f"    {PURE}/0: after ")

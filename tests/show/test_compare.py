@@ -15,7 +15,7 @@ from stillhouse.cli.main import app
 from stillhouse.errors import ConfigError
 from stillhouse.exchange.scripts.write import Import
 from stillhouse.rounds.find import open_round
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.compare import Pair, pairs, results_table, settings_table
 from test_rounds_shipped import ROUNDS, load
@@ -72,8 +72,8 @@ def test_what_was_fixed_and_what_got_worse_is_said_with_its_reason(
 ) -> None:
     first, second = rounds
     notes = results_table(first.look(), second.look()).notes
-    assert notes[0].startswith("Fixed (no sound run before): Digits RKD (test accuracy 10.00 %")
-    assert notes[1] == "Got worse (no sound run any more): Digits Logit KD (out of memory)."
+    assert notes[0].startswith("Fixed (no valid run before): Digits RKD (test accuracy 10.00 %")
+    assert notes[1] == "Got worse (no valid run any more): Digits Logit KD (out of memory)."
     assert notes[2] == "Got better (interval above 0): Digits Student pure (ResNetBaby)."
     assert "of 2 intervals about 0.1 miss 0 by chance" in notes[-1]
 
@@ -130,9 +130,9 @@ def test_reasons_that_fit_are_shown_and_the_others_named() -> None:
 
 
 def test_alpha_beside_beta(alpha: Import) -> None:
-    seen = survey(Workspace(alpha.file.parent), alpha.round)
-    beta = survey(Workspace(alpha.file.parent / "elsewhere"), load("beta"))
-    table = results_table(seen, beta)
+    survey = survey_round(Workspace(alpha.file.parent), alpha.round)
+    beta = survey_round(Workspace(alpha.file.parent / "elsewhere"), load("beta"))
+    table = results_table(survey, beta)
     rows: dict[tuple[Any, ...], Any] = {row[:2]: row[2:] for row in table.rows}
     assert rows["CIFAR-10", "RKD"][0] == "failed (0/1)"
     assert rows["CIFAR-10", "Factor Transfer"][0] == "93.70 ± 0.17 (3/3)"

@@ -11,7 +11,7 @@ from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig
 from stillhouse.rounds import cost
 from stillhouse.rounds.cost import recorded_seconds, timed_seconds
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.plan import loss_text, plan, plan_numbers
 from stillhouse.tables import Table
@@ -27,7 +27,7 @@ def cells(table: Table) -> dict[str, dict[str, object]]:
 
 def test_round_beta_is_a_matrix_of_96_runs(tmp_path: Path) -> None:
     """Its four datasets have the same rows, so they are one table; nothing is timed."""
-    (table,) = plan(survey(Workspace(tmp_path), load_round(BETA)), {})
+    (table,) = plan(survey_round(Workspace(tmp_path), load_round(BETA)), {})
     assert table.title == "Cifar10, Cifar100, SVHN, TinyImageNet: for each of them"
     rows = cells(table)
     assert len(rows) == 8

@@ -23,7 +23,7 @@ ROUND = {
     "students": ["ResNetBaby"],
     "training": {"batch_size": 64, "learning_rate": 0.05, "train_images": 600},
 }
-GENTLE = {  # Digits is small: what learns too little of it would be called unsound
+GENTLE = {  # Digits is small: what learns too little of it would be called at chance
     "factor_transfer": {"paraphraser_epochs": 4},
     "attention_transfer": {"weight": 62.5},
     "shuffled_teacher": {"total": "convex", "alpha": 0.1},
@@ -53,7 +53,7 @@ def storm(options: argparse.Namespace, folder: Path) -> list[str]:
     one.calm_round(folder / "undisturbed")
     one.gap = options.gap * (time.monotonic() - started)
     print(
-        f"undisturbed round: {len(one.seen(folder / 'undisturbed'))} runs, "
+        f"undisturbed round: {len(one.survey(folder / 'undisturbed'))} runs, "
         f"{time.monotonic() - started:.0f} s",
         flush=True,
     )
@@ -64,7 +64,7 @@ def storm(options: argparse.Namespace, folder: Path) -> list[str]:
         root = folder / f"round{rounds}"
         wrong += [f"round {rounds}: {line}" for line in one.round(root)]
         print(
-            f"round {rounds}: {sum(c.state.attempts for c in one.seen(root))} attempts, "
+            f"round {rounds}: {sum(c.state.attempts for c in one.survey(root))} attempts, "
             f"{one.starts} starts so far, {one.sent.total()} signals, "
             f"{hits(folder).total()} hits, {time.monotonic() - started:.0f} s",
             flush=True,

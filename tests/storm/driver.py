@@ -60,14 +60,14 @@ class Storm:
                 break
             calm = 0 if stormy else calm + 1
             if calm > STALLED:
-                states = {c.config.path: (c.state.name, c.state.reason) for c in self.seen(root)}
+                states = {c.config.path: (c.state.name, c.state.reason) for c in self.survey(root)}
                 return [f"not completed though left alone: {states}"]
         self.settle(root)
         if self.command(root, False) != 0:
             return ["the last command failed"]
         return leftovers(root) + differences(self.expected, outcome(root, self.file))
 
-    def seen(self, root: Path) -> list:  # type: ignore[type-arg]
+    def survey(self, root: Path) -> list:  # type: ignore[type-arg]
         return look(root, self.file).cells
 
     def calm_round(self, root: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.config.load import load_round
-from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import file_hash, read_lines
 from stillhouse.runs.folder import RunFolder
@@ -19,7 +19,7 @@ STAYS = {"claim.json", "status.json", "train.log"}
 
 def look(root: Path, file: Path) -> Survey:
     """Where every run of a storm's round stands."""
-    return survey(Workspace(root), load_round(file))
+    return survey_round(Workspace(root), load_round(file))
 
 
 def outcome(root: Path, file: Path) -> dict[str, Any]:

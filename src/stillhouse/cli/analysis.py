@@ -73,14 +73,14 @@ def extract(
     """
     from stillhouse import data
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.survey import survey_round
     from stillhouse.show.extract import extract_table
 
     workspace, loaded, _ = open_round(root, round_)
     workspace.refuse_archived()
-    table, sound = extract_table(
+    table, complete = extract_table(
         workspace,
-        survey(workspace, loaded, only),
+        survey_round(workspace, loaded, only),
         weights,
         data.data_root(data_root),
         device,
@@ -88,7 +88,7 @@ def extract(
         partial(say, err=True),
     )
     show(table, format, again("analyze", round_, root))
-    raise typer.Exit(0 if sound else 1)
+    raise typer.Exit(0 if complete else 1)
 
 
 def analyze(
@@ -119,7 +119,7 @@ def analyze(
     """
     os.environ["MPLBACKEND"] = "agg"  # with an unknown one matplotlib is not even imported
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey
+    from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.analyze import analyze_table
     from stillhouse.show.figures.from_tables import read_tables, write_accuracy, write_figures
     from stillhouse.show.results import which_epoch
@@ -128,10 +128,10 @@ def analyze(
         if name not in FIGURES:
             raise unknown_name("figure", name, FIGURES)
     workspace, loaded, _ = open_round(root, round_)
-    whole = survey(workspace, loaded)
+    whole = survey_round(workspace, loaded)
     if out is None or not figure:
         workspace.refuse_archived()
-    seen, which = part(whole, only), which_epoch(accuracy)
+    survey, which = part(whole, only), which_epoch(accuracy)
     if not figure:
         transfer, files = analyze_table(
             workspace, whole, jobs, partial(say, err=True), measure or ()
@@ -143,11 +143,11 @@ def analyze(
     folder, kinds = out or home / "figures", [format] if format else list(Picture)
     folder.mkdir(parents=True, exist_ok=True)
     if "accuracy" in (figure or FIGURES):
-        for picture in write_accuracy(seen, which, folder, kinds):
+        for picture in write_accuracy(survey, which, folder, kinds):
             say(str(picture))
     if names := [name for name in FROM_TABLES if name in (figure or FIGURES)]:
         tables = read_tables(home / "tables", loaded)
-        for written in write_figures(tables, seen.round.datasets, names, folder, kinds):
+        for written in write_figures(tables, survey.round.datasets, names, folder, kinds):
             say(str(written))
     follow(again("table", round_, root))
 
@@ -235,14 +235,14 @@ def _close(name: str, root: Path, partial_: bool) -> None:
     )
     from stillhouse.exchange.manifest import NAME
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.survey import survey_round
     from stillhouse.show.report.build import read_material, write_report
     from stillhouse.show.report.content import document
 
     workspace, loaded, file = open_round(root, name)
     found = archive_of(workspace, loaded.round)
     if not found.experiments.exists():
-        missing = refuse_unfinished(survey(workspace, loaded), partial_)
+        missing = refuse_unfinished(survey_round(workspace, loaded), partial_)
         for path in missing:
             say(f"not finished: {path}")
         write_material(found, file, loaded.files)

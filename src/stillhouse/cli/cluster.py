@@ -164,7 +164,7 @@ def retry(
     """
     from stillhouse.cluster import control
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.survey import survey_round
 
     workspace, loaded, _ = open_round(root, round_)
     store, _ = _open(root, round_)
@@ -173,7 +173,7 @@ def retry(
     )
     site = _noted(store, local)["site"]
     with store.lock():
-        tried = control.retry(store, survey(workspace, loaded, only), failed)
+        tried = control.retry(store, survey_round(workspace, loaded, only), failed)
     for path in tried:
         say(f"{path}: will be tried again")
     follow(again(f"cluster submit --site {site}", round_, root))

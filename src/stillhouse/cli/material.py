@@ -134,13 +134,17 @@ def list_runs(
     Example: stillhouse list runs rounds/digits.yaml --format csv
     """
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import choose_cells, survey
+    from stillhouse.rounds.survey import choose_cells, survey_round
     from stillhouse.show.runs import runs_table
 
     workspace, loaded, _ = open_round(root, round_)
-    seen = survey(workspace, loaded)
+    survey = survey_round(workspace, loaded)
     numbers = format in (Format.csv, Format.json)
-    show(runs_table(seen, choose_cells(seen, only), numbers), format, again("status", round_, root))
+    show(
+        runs_table(survey, choose_cells(survey, only), numbers),
+        format,
+        again("status", round_, root),
+    )
 
 
 def _files(round_: str | None, root: Path) -> Files:

@@ -103,26 +103,26 @@ def _plan(
     from stillhouse.rounds.cost import recorded_seconds, timed_seconds
     from stillhouse.rounds.edited import disagreements
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.survey import survey_round
     from stillhouse.show.plan import plan as make_plan
     from stillhouse.show.plan import plan_numbers
     from stillhouse.show.power import plan_notes
 
     workspace, loaded, file = open_round(root, round_)
     check_parameters(loaded, file)
-    seen = survey(workspace, loaded, only)
-    seconds = timed_seconds(seen, device) if timed else recorded_seconds(seen)
+    survey = survey_round(workspace, loaded, only)
+    seconds = timed_seconds(survey, device) if timed else recorded_seconds(survey)
     reset = again("reset --changed", round_, root)
-    differing = disagreements(workspace, seen, reset)
-    following = "status" if loaded.imported else "table" if seen.trained else "run"
+    differing = disagreements(workspace, survey, reset)
+    following = "status" if loaded.imported else "table" if survey.trained else "run"
     next_command = again(following, round_, root)
     if format in (Format.csv, Format.json):
-        found = plan_numbers(seen, seconds)
+        found = plan_numbers(survey, seconds)
         show(replace(found, notes=(*found.notes, *differing)), format, next_command)
         return
-    *tables, last = make_plan(seen, seconds, again("plan", round_, root))
+    *tables, last = make_plan(survey, seconds, again("plan", round_, root))
     *notes, summary = last.notes
-    notes += [*plan_notes(seen), *differing, summary]
+    notes += [*plan_notes(survey), *differing, summary]
     show([*tables, replace(last, notes=tuple(notes))], format, next_command)
 
 
@@ -146,7 +146,7 @@ def _plan_try(
     from stillhouse.config.expand import expand
     from stillhouse.rounds.check import check_round
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import select, survey
+    from stillhouse.rounds.survey import select, survey_round
     from stillhouse.rounds.teacher_files import import_teachers
     from stillhouse.rounds.trial import rehearse
 
@@ -156,8 +156,8 @@ def _plan_try(
     complain = partial(say, err=True)
     import_teachers(workspace, select(expand(loaded), only), images, device, say=complain)
     place = workspace.place(loaded.teachers_from, images, device)
-    seen = survey(workspace, loaded, only)
-    table, able = rehearse(seen, workspace, place, say=complain)
+    survey = survey_round(workspace, loaded, only)
+    table, able = rehearse(survey, workspace, place, say=complain)
     show(table, format, again("run" if able else "plan", round_, root))
     raise typer.Exit(0 if able else 1)
 
@@ -190,11 +190,11 @@ def _plan_power(
 
 def _designs(name: str, root: Path, only: str | None) -> list[Design]:
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey
+    from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.power import designs
 
     workspace, loaded, _ = open_round(root, name)
-    found = designs(part(survey(workspace, loaded), only))
+    found = designs(part(survey_round(workspace, loaded), only))
     if not found:
         raise ConfigError(
             f"round '{loaded.round}' shows no spread yet: it takes three completed and valid seeds "

@@ -98,18 +98,18 @@ def _chosen(
     from stillhouse.config.expand import expand
     from stillhouse.rounds.edited import changed_runs
     from stillhouse.rounds.reset import one_to_reset, to_reset
-    from stillhouse.rounds.survey import choose, survey
+    from stillhouse.rounds.survey import choose, survey_round
 
     workspace.refuse_archived()
     workspace.refuse_second(round_)
-    seen = survey(workspace, round_)
+    survey = survey_round(workspace, round_)
     if run:
-        return one_to_reset(workspace, seen, run), seen, "such"
+        return one_to_reset(workspace, survey, run), survey, "such"
     named = {run.path for run in choose(expand(round_), only)} if only else None
     if changed:
-        differ = {cell.config.path for cell, _ in changed_runs(seen.cells, exact=True)}
+        differ = {cell.config.path for cell, _ in changed_runs(survey.cells, exact=True)}
         named = differ if named is None else named & differ
-    return to_reset(seen, named), seen, "selected" if only or changed else "failed or invalid"
+    return to_reset(survey, named), survey, "selected" if only or changed else "failed or invalid"
 
 
 def _move(workspace: Workspace, round_: Round, cells: list[Cell], yes: bool) -> None:
@@ -123,7 +123,7 @@ def _move(workspace: Workspace, round_: Round, cells: list[Cell], yes: bool) -> 
 def _unlock(target: str, root: Path, only: str | None, format: Format) -> None:
     from stillhouse.config.renamed import folder_of
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import choose_cells, survey
+    from stillhouse.rounds.survey import choose_cells, survey_round
     from stillhouse.rounds.unlock import refused, unlock
     from stillhouse.rounds.workspace import Workspace
 
@@ -134,7 +134,7 @@ def _unlock(target: str, root: Path, only: str | None, format: Format) -> None:
         name = active["round"] if active else "ROUND"
     else:
         workspace, loaded, _ = open_round(root, target)
-        folders = [cell.folder for cell in choose_cells(survey(workspace, loaded), only)]
+        folders = [cell.folder for cell in choose_cells(survey_round(workspace, loaded), only)]
         table, name = unlock(folders, f"round {loaded.round}"), target
     show(table, format, again("run", name, root))
     raise typer.Exit(1 if refused(table) else 0)

@@ -67,7 +67,7 @@ def table(
     from stillhouse.cluster.store import Store
     from stillhouse.rounds.edited import disagreements
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey
+    from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.cluster import copy_note
     from stillhouse.show.results import against_tables, join, once, seed_tables, which_epoch
     from stillhouse.show.table import statistics_numbers, statistics_table
@@ -76,27 +76,27 @@ def table(
 
     workspace, loaded, file = open_round(root, round_)
     made, age = copy_note(Store(workspace.jobs))
-    seen = part(survey(workspace, loaded, now=made), only)
+    survey = part(survey_round(workspace, loaded, now=made), only)
     data = format in (Format.csv, Format.json)
     style = style or (Style.stats if data else Style.seeds)
     if style is Style.cost:
         pretrained = workspace.pretrained
         tables = []
-        for dataset in seen.round.datasets:
-            tables += [] if data else [network_table(seen, dataset)]
-            tables.append(cost_table(seen, dataset, pretrained, data))
+        for dataset in survey.round.datasets:
+            tables += [] if data else [network_table(survey, dataset)]
+            tables.append(cost_table(survey, dataset, pretrained, data))
     elif against:
-        tables = against_tables(seen, against, file.parent, accuracy, data)
+        tables = against_tables(survey, against, file.parent, accuracy, data)
     elif style is Style.seeds:
-        tables = seed_tables(seen, accuracy, data)
+        tables = seed_tables(survey, accuracy, data)
     else:
         which = which_epoch(accuracy)
-        frames = [frame(seen, dataset, which, margin) for dataset in seen.round.datasets]
+        frames = [frame(survey, dataset, which, margin) for dataset in survey.round.datasets]
         write = statistics_numbers if data else statistics_table
-        tables = [write(seen, one) for one in frames]
-    tables = [join(tables, seen.round.datasets)] if data else once(tables, notes)
+        tables = [write(survey, one) for one in frames]
+    tables = [join(tables, survey.round.datasets)] if data else once(tables, notes)
     reset = again("reset --changed", round_, root)
-    differing = disagreements(workspace, seen, reset, fields=style is Style.cost)
+    differing = disagreements(workspace, survey, reset, fields=style is Style.cost)
     last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else []), *differing))
     show([*tables[:-1], last], format, again("status", round_, root))
 
@@ -118,20 +118,20 @@ def observe(
     from stillhouse.diagnosis.read import read_cases
     from stillhouse.diagnosis.report import observation_list, observation_records
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey
+    from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.results import which_epoch
 
     workspace, loaded, file = open_round(root, round_)
-    seen = part(survey(workspace, loaded), only)
+    survey = part(survey_round(workspace, loaded), only)
     which = which_epoch(accuracy)
-    cases = read_cases(seen, workspace.teachers(loaded))
-    found = [*find(seen, which, cases), *beside_earlier(seen, file, which)]
+    cases = read_cases(survey, workspace.teachers(loaded))
+    found = [*find(survey, which, cases), *beside_earlier(survey, file, which)]
     next_command = again("table", round_, root)
     if format in (Format.csv, Format.json):
         show(observation_records(loaded.round, found), format, next_command)
         return
     listings = []
-    for name in seen.round.datasets:
+    for name in survey.round.datasets:
         own = [one for one in found if one.scope == name]
         label = data.spec(name, loaded.files).label
         listings.append(observation_list(loaded.round, label, own))
@@ -165,7 +165,7 @@ def compare(
     from stillhouse.config.diff import diff_rounds
     from stillhouse.config.load import check_parameters
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey
+    from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.compare import results_numbers, results_table, settings_table
     from stillhouse.show.results import which_epoch
 
@@ -177,7 +177,7 @@ def compare(
         check_parameters(later, file)
         show(diff_rounds(earlier, later), format, again("plan", b, root))
         return
-    both = part(survey(first, earlier), only), part(survey(second, later), only)
+    both = part(survey_round(first, earlier), only), part(survey_round(second, later), only)
     which, following = which_epoch(accuracy), again("observe", b, root)
     if format in (Format.csv, Format.json):
         show(results_numbers(*both, which), format, following)
@@ -191,12 +191,12 @@ def _compare_rerun(
 ) -> NoReturn:
     from stillhouse.exchange.pack import results_in
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey
+    from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.rerun import rerun_table
 
     workspace, loaded, _ = open_round(root, name)
-    seen = part(survey(workspace, loaded), only)
-    table, same = rerun_table(results_in(packed), seen, packed.name)
+    survey = part(survey_round(workspace, loaded), only)
+    table, same = rerun_table(results_in(packed), survey, packed.name)
     show(table, format, again("table", name, root))
     raise typer.Exit(0 if same else 1)
 
@@ -213,7 +213,7 @@ def doctor(
     only: OnlyOption = None,
     format: FormatOption = Format.rich,
 ) -> None:
-    """Name the cause of every failed, stuck, unsound or invalid run, with evidence and cure.
+    """Name the cause of every failed, stuck, at chance or invalid run, with evidence and cure.
 
     The exit code is 1 if there is one.
 
@@ -230,7 +230,7 @@ def doctor(
     paths = {run} if run else {one.path for one in (choose(matrix, only) if only else matrix)}
     cases = [case for case in read_round(workspace, round_) if case.path in paths]
     table, listing, wrong = report(run or f"round {round_.round}", cases, workspace.root)
-    bad = any(case.state.name in ("failed", "unreadable") or case.unsound for case in cases)
+    bad = any(case.state.name in ("failed", "unreadable") or case.learned_nothing for case in cases)
     following = "reset" if bad and not round_.imported else "status"
     shown = run if run and bad else file if target is None or run else Path(target)
     people = format not in (Format.csv, Format.json)
@@ -323,13 +323,13 @@ def _verify_losses(
     format: Format,
 ) -> None:
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.survey import survey_round
     from stillhouse.show.own_loss import terms_table
 
     workspace, loaded, _ = open_round(root, round_)
     workspace.refuse_archived()
     place = workspace.place(loaded.teachers_from, data_root, device)
     log = partial(say, err=True)
-    found, kept = terms_table(survey(workspace, loaded, only), place, fit_epochs, log)
+    found, kept = terms_table(survey_round(workspace, loaded, only), place, fit_epochs, log)
     show(found, format, again("table", round_, root))
     raise typer.Exit(0 if kept else 1)

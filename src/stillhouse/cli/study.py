@@ -47,23 +47,23 @@ def status(
     from stillhouse.cluster.store import Store
     from stillhouse.rounds.edited import disagreements
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.survey import survey_round
     from stillhouse.show.cluster import Joined, copy_note, join
     from stillhouse.show.status import status_table
 
     workspace, loaded, _ = open_round(root, round_)
     store = Store(workspace.jobs)
     made, age = copy_note(store)
-    seen = survey(workspace, loaded, only, made)
+    survey = survey_round(workspace, loaded, only, made)
     noted = store.noted()
-    joined = join(store, noted, seen, bool(age)) if noted else Joined({}, [])
-    finished = seen.trained or loaded.imported is not None
+    joined = join(store, noted, survey, bool(age)) if noted else Joined({}, [])
+    finished = survey.trained or loaded.imported is not None
     following = "table" if finished else "cluster jobs" if noted else "run"
-    if seen.trained and seen.count("unsound"):
+    if survey.trained and survey.count("at chance"):
         following = "doctor"
-    differing = disagreements(workspace, seen, again("reset --changed", round_, root))
+    differing = disagreements(workspace, survey, again("reset --changed", round_, root))
     notes = [*joined.notes, *([age] if age else []), *differing]
-    show(status_table(seen, joined.words, notes), format, again(following, round_, root))
+    show(status_table(survey, joined.words, notes), format, again(following, round_, root))
 
 
 def run(
@@ -85,7 +85,7 @@ def run(
     from stillhouse.rounds.edited import dropped_notes
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.local import worker_command
-    from stillhouse.rounds.survey import select, survey
+    from stillhouse.rounds.survey import select, survey_round
     from stillhouse.rounds.teacher_files import import_teachers
     from stillhouse.show.status import summary
 
@@ -95,17 +95,19 @@ def run(
         say(f"note: {note}", err=True)
     check_round(workspace, loaded, file, only, images)
     with workspace.activated(loaded, file):
-        for dataset in unfinished_datasets(survey(workspace, loaded, only)):
+        for dataset in unfinished_datasets(survey_round(workspace, loaded, only)):
             data.decode(dataset, images, loaded.files, say)
         runs = select(expand(loaded), only)
         import_teachers(workspace, runs, images, device, say=say)
         start = worker_command(file, workspace.root, images, device, keep_going)
-        seen = _train(workspace, loaded, only, runs, start, device, jobs)
-    workspace.tidy(cell.folder for cell in seen.cells)
-    say(summary(seen, workspace.experiments))
-    following = "status" if not seen.trained else "doctor" if seen.count("unsound") else "table"
+        survey = _train(workspace, loaded, only, runs, start, device, jobs)
+    workspace.tidy(cell.folder for cell in survey.cells)
+    say(summary(survey, workspace.experiments))
+    following = (
+        "status" if not survey.trained else "doctor" if survey.count("at chance") else "table"
+    )
     follow(again(following, round_, root))
-    raise typer.Exit(0 if seen.trained else 1)
+    raise typer.Exit(0 if survey.trained else 1)
 
 
 def _train(
@@ -122,14 +124,14 @@ def _train(
 
     from stillhouse.rounds.cost import passes
     from stillhouse.rounds.local import Local, visible_gpus
-    from stillhouse.rounds.survey import Known, survey
+    from stillhouse.rounds.survey import Known, survey_round
     from stillhouse.show.progress import Progress
 
     found, known = _cuda_devices(device), Known()
 
     def look() -> Survey:
         workspace.refuse_vanished()
-        return survey(workspace, round_, only, known=known)
+        return survey_round(workspace, round_, only, known=known)
 
     with Progress(Console(), passes(runs)) as progress:
         local = Local(

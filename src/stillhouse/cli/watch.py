@@ -38,23 +38,23 @@ def watch(
     from stillhouse.exchange.archive import archive_of
     from stillhouse.exchange.trackers.replay import Replay
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import Known, survey
+    from stillhouse.rounds.survey import Known, survey_round
     from stillhouse.show.progress import Progress
     from stillhouse.show.status import summary
 
     workspace, loaded, _ = open_round(root, round_)
     known: Known = {}
-    seen = survey(workspace, loaded, only, known=known)
+    survey = survey_round(workspace, loaded, only, known=known)
     place = archive_of(workspace, loaded.round).path
     with suppress(KeyboardInterrupt), Progress(Console()) as progress:
         followers: list[Progress | Replay] = [progress]
         followers += [Replay(name, place / name, progress.say) for name in track or ()]
         while True:
             for follower in followers:
-                follower.update(seen)
-            if seen.trained:
+                follower.update(survey)
+            if survey.trained:
                 break
             time.sleep(every)
-            seen = survey(workspace, loaded, only, known=known)
-    say(summary(seen, workspace.experiments))
-    follow(again("table" if seen.trained else "status", round_, root))
+            survey = survey_round(workspace, loaded, only, known=known)
+    say(summary(survey, workspace.experiments))
+    follow(again("table" if survey.trained else "status", round_, root))

@@ -15,7 +15,7 @@ from stillhouse.cluster.store import Store
 from stillhouse.cluster.submit import Submitter
 from stillhouse.config.expand import expand
 from stillhouse.rounds.find import open_round
-from stillhouse.rounds.survey import select, survey
+from stillhouse.rounds.survey import select, survey_round
 from stillhouse.rounds.teacher_files import import_teachers
 from stillhouse.rounds.workspace import Workspace
 
@@ -73,7 +73,7 @@ def open_submitter(
         scheduler=scheduler,
         terms=Terms(site, cohorts, runs_per_gpu, chosen),
         place=Workplace(file.resolve(), workspace.root),
-        look=lambda: survey(workspace, round_),
+        look=lambda: survey_round(workspace, round_),
         teachers=workspace.teachers(round_),
         operations=operations,
     )

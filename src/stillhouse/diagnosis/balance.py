@@ -78,7 +78,12 @@ def over_regularised(case: Case) -> Iterator[Finding]:
     value fits the training images worse. Behind pure without either is no fault of a run: the
     observation `underfits` names it.
     """
-    if not case.done or case.unsound or case.config.method == "pure" or any(dominated(case)):
+    if (
+        not case.done
+        or case.learned_nothing
+        or case.config.method == "pure"
+        or any(dominated(case))
+    ):
         return
     train, test = behind(case, "train.accuracy"), behind(case, "test.accuracy")
     if train is None or test is None or train <= HELD_BACK or test <= margin(case) / 2:

@@ -16,8 +16,8 @@ from stillhouse.config.identity import counted
 from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.data.specs import DatasetSpec
 from stillhouse.diagnosis.finding import Line
+from stillhouse.runs.chance import learned_nothing, never_learned, patience
 from stillhouse.runs.own_loss import OwnLoss
-from stillhouse.runs.soundness import learned_nothing, never_learned, patience
 from stillhouse.runs.state import RunState
 
 NOWHERE = Path()
@@ -103,7 +103,7 @@ class Case:
         return self.done or epochs >= patience(self.config.training.epochs)
 
     @cached_property
-    def unsound(self) -> str:
+    def learned_nothing(self) -> str:
         """Why its newest epoch is no better than guessing; empty if it is, or there is none.
 
         Where no epoch is recorded but the best accuracy of all is, that is judged.
@@ -176,7 +176,7 @@ class Case:
     @property
     def judged_by_start(self) -> bool:
         """Whether it learned something in enough epochs to judge how fast it began."""
-        return len(self.records) >= FEW_EPOCHS and not self.unsound
+        return len(self.records) >= FEW_EPOCHS and not self.learned_nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +193,12 @@ class Peers:
         """The completed pure runs that learned something, by network and seed."""
         found: dict[str, dict[int, list[Case]]] = {}
         for case in self.cases:
-            if case.config.method == PURE and case.done and case.records and not case.unsound:
+            if (
+                case.config.method == PURE
+                and case.done
+                and case.records
+                and not case.learned_nothing
+            ):
                 by_seed = found.setdefault(case.config.model, {})
                 by_seed.setdefault(case.config.seed, []).append(case)
         return found

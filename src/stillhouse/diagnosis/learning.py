@@ -10,7 +10,7 @@ from stillhouse.diagnosis.balance import dominated
 from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.ends import WARNED
 from stillhouse.diagnosis.finding import Confidence, Finding, Line
-from stillhouse.runs.soundness import chance_bound
+from stillhouse.runs.chance import chance_bound
 
 FLAT = 0.01  # relative standard deviation of a training loss that does not move; healthy: 0.28
 STILL = 1e-9  # of the weights' norm: as good as not moved
@@ -56,14 +56,14 @@ def _steps(case: Case) -> int:
 def _frozen(case: Case) -> bool:
     """Chance level, a training loss that never moves, and a test loss that is not uniform."""
     total, ce = case.series("train.total"), case.final("test.ce")
-    if len(total) < 5 or not case.unsound or ce is None:
+    if len(total) < 5 or not case.learned_nothing or ce is None:
         return False
     return stdev(total) < FLAT * fmean(total) and ce > log(case.spec.classes) + UNIFORM
 
 
 def collapsed(case: Case) -> Iterator[Finding]:
     """A constant answer: one or two classes predicted, or a test loss of ln C, at chance."""
-    if not (case.records and case.unsound and case.settled):
+    if not (case.records and case.learned_nothing and case.settled):
         return
     if any(found for rule in (never_stepped, unrelated, dominated) for found in rule(case)):
         return
@@ -72,7 +72,9 @@ def collapsed(case: Case) -> Iterator[Finding]:
     few = last.get("classes_predicted", case.spec.classes) <= 2
     if few or (ce is not None and abs(ce - uniform) < UNIFORM):
         loss = "" if ce is None else f"test loss {ce:.4f} (ln C = {uniform:.4f}), "
-        yield Finding("collapse", "certain", (case.at(-1, loss + case.unsound + _lost(case)),))
+        yield Finding(
+            "collapse", "certain", (case.at(-1, loss + case.learned_nothing + _lost(case)),)
+        )
 
 
 def _lost(case: Case) -> str:
@@ -96,7 +98,7 @@ def diverged(case: Case) -> Iterator[Finding]:
         lines = (case.at(peak, f"test accuracy {best:.2f} %"), case.at(-1, f"{now:.2f} % at last"))
         yield Finding("divergence", "likely", lines)
         return
-    exploded = case.unsound and case.settled and ce > EXPLODED * log(case.spec.classes)
+    exploded = case.learned_nothing and case.settled and ce > EXPLODED * log(case.spec.classes)
     if exploded and not (any(never_stepped(case)) or any(dominated(case))):
         text = f"test loss {ce:.3g} at chance level"
         yield Finding("divergence", "likely", (case.at(-1, text),))
@@ -105,10 +107,10 @@ def diverged(case: Case) -> Iterator[Finding]:
 def unrelated(case: Case) -> Iterator[Finding]:
     """It fits its training images but guesses on the test images: their labels do not agree."""
     train = case.final("train.accuracy")
-    if not (case.unsound and case.settled) or train is None:
+    if not (case.learned_nothing and case.settled) or train is None:
         return
     if train > max(3 * case.chance, case.chance + 10):
-        text = f"training accuracy {train:.1f} %, but {case.unsound}"
+        text = f"training accuracy {train:.1f} %, but {case.learned_nothing}"
         yield Finding("bad-data", "likely", (case.at(-1, text),))
 
 
@@ -125,8 +127,12 @@ def other_data(case: Case) -> Iterator[Finding]:
 
 def nothing_learned(case: Case) -> Iterator[Finding]:
     """It is at chance and no other rule says why."""
-    if case.unsound and case.settled:
+    if case.learned_nothing and case.settled:
         others = (never_stepped, collapsed, diverged, unrelated, dominated)
         if not any(finding for rule in others for finding in rule(case)):
-            shown = case.at(-1, case.unsound) if case.records else case.says(case.unsound)
+            shown = (
+                case.at(-1, case.learned_nothing)
+                if case.records
+                else case.says(case.learned_nothing)
+            )
             yield Finding("nothing-learned", "possible", (shown,))

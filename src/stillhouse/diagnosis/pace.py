@@ -18,7 +18,7 @@ GAP = 5.0
 def under_trained(case: Case) -> Iterator[Finding]:
     """It completed with a high learning rate while loss and accuracy still moved."""
     rates = case.series("lr")
-    if not (case.done and rates) or case.unsound or rates[-1] <= FLOOR * max(rates):
+    if not (case.done and rates) or case.learned_nothing or rates[-1] <= FLOOR * max(rates):
         return
     if gain := rising(case):
         text = f"still gained {gain:.1f} points at its end, learning rate {rates[-1]:.3g}"
@@ -56,7 +56,7 @@ def overfitted(case: Case) -> Iterator[Finding]:
     """
     ce, test = case.series("test.ce"), case.series("test.accuracy")
     train, loss = case.series("train.accuracy"), case.series("train.total")
-    if len(ce) < 5 or not train or case.unsound:
+    if len(ce) < 5 or not train or case.learned_nothing:
         return
     low = ce.index(min(ce))
     late, gap = min(ce[-3:]), [a - b for a, b in zip(train, test, strict=True)]
@@ -74,7 +74,7 @@ def slow_start(case: Case) -> Iterator[Finding]:
     Warm-up epochs are expected to be slow and are not counted.
     """
     accuracy = case.series("test.accuracy")
-    if case.unsound or len(accuracy) < FEW_EPOCHS or max(accuracy[:2]) > 2 * case.chance:
+    if case.learned_nothing or len(accuracy) < FEW_EPOCHS or max(accuracy[:2]) > 2 * case.chance:
         return
     took = case.half_way - case.config.training.warmup_epochs
     usual = case.peers.usual_half_way(case.half_way) or len(accuracy) / 10

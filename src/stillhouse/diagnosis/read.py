@@ -16,7 +16,7 @@ from stillhouse.config.schema import Round, RunConfig
 from stillhouse.diagnosis.case import Case, Peers
 from stillhouse.diagnosis.finding import Line
 from stillhouse.errors import RunError
-from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import Attempt, RunFolder
 from stillhouse.runs.own_loss import OwnLoss
@@ -31,17 +31,19 @@ LONGEST = 300
 
 def read_round(workspace: Workspace, round_: Round) -> list[Case]:
     """A case for every run of a round, in the order of its matrix, with teacher and peers."""
-    return read_cases(survey(workspace, round_), workspace.teachers(round_))
+    return read_cases(survey_round(workspace, round_), workspace.teachers(round_))
 
 
-def read_cases(seen: Survey, teachers: Path | None = None) -> list[Case]:
+def read_cases(survey: Survey, teachers: Path | None = None) -> list[Case]:
     """A case for every run of a survey, with teacher and peers.
 
     `teachers` is the experiments folder with the round's teachers, of another round if it
     borrows them.
     """
-    bare = {cell.config.path: read_run(cell.config, cell.folder, cell.state) for cell in seen.cells}
-    taught_by = bare | _borrowed(seen, teachers) if teachers else bare
+    bare = {
+        cell.config.path: read_run(cell.config, cell.folder, cell.state) for cell in survey.cells
+    }
+    taught_by = bare | _borrowed(survey, teachers) if teachers else bare
     by_dataset: dict[str, list[Case]] = {}
     for case in bare.values():
         by_dataset.setdefault(case.config.dataset, []).append(case)
@@ -51,16 +53,16 @@ def read_cases(seen: Survey, teachers: Path | None = None) -> list[Case]:
             case,
             teacher=taught_by.get(str(case.config.teacher_path)),
             peers=peers[case.config.dataset],
-            imported=seen.round.imported is not None,
+            imported=survey.round.imported is not None,
         )
         for case in bare.values()
     ]
 
 
-def _borrowed(seen: Survey, home: Path) -> dict[str, Case]:
+def _borrowed(survey: Survey, home: Path) -> dict[str, Case]:
     """The cases of another round's teachers by path."""
     found: dict[str, Case] = {}
-    for run in (cell.config for cell in seen.cells):
+    for run in (cell.config for cell in survey.cells):
         path = run.teacher_path
         if run.teacher and path and run.teacher.source and path not in found:
             folder = folder_of(home, path)

@@ -12,14 +12,14 @@ from stillhouse.diagnosis.diagnose import diagnose
 from stillhouse.diagnosis.finding import Finding, Line
 from stillhouse.tables import Item, Listing, Table
 
-VERDICTS = ("failed", "stuck", "unsound", "invalid", "caution")
+VERDICTS = ("failed", "stuck", "at chance", "invalid", "caution")
 COLUMNS = ("Run", "Verdict", "Cause", "Confidence", "Evidence", "What to do")
 
 
 def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listing, bool]:
     """The findings on some runs as a table for programs and as a list for readers.
 
-    The third value is whether a run failed, is stuck, unsound or invalid.
+    The third value is whether a run failed, is stuck, at chance or invalid.
 
     File names are shown relative to `below` where they lie there.
     """
@@ -69,16 +69,16 @@ def _unmeasured(case: Case) -> bool:
 def verdict(case: Case, finding: Finding) -> str:
     """What a finding makes of a run: one of `VERDICTS`.
 
-    `unsound` is what `status` calls so: its accuracy is that of guessing, whatever the cause.
+    `at chance` is what `status` calls so: its accuracy is that of guessing, whatever the cause.
     """
-    unsound = bool(case.unsound) and case.settled
-    if finding.level == "caution" and not unsound:
+    at_chance = bool(case.learned_nothing) and case.settled
+    if finding.level == "caution" and not at_chance:
         return "caution"
     if case.state.name in ("failed", "unreadable"):
         return "failed"
     if finding.level == "end":
         return "stuck"
-    return "unsound" if unsound else finding.level
+    return "at chance" if at_chance else finding.level
 
 
 def observation_list(name: str, dataset: str, found: Iterable[Finding]) -> Listing:

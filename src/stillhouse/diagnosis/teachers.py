@@ -69,8 +69,8 @@ def half_trained(case: Case) -> Iterator[Finding]:
     elif not teacher.done:
         text = f"{teacher.path} is {teacher.state.name} at epoch {teacher.state.epoch}"
         yield Finding("half-trained-teacher", "certain", (teacher.says(text),))
-    elif teacher.unsound:
-        yield Finding("half-trained-teacher", "certain", (teacher.at(-1, teacher.unsound),))
+    elif teacher.learned_nothing:
+        yield Finding("half-trained-teacher", "certain", (teacher.at(-1, teacher.learned_nothing),))
     elif teacher.config.model != case.config.model:
         yield from _weak(case, teacher)
 

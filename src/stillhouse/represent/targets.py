@@ -106,19 +106,19 @@ class Skipped:
     reason: str
 
 
-def targets(workspace: Workspace, seen: Survey, weights: str) -> list[Target | Skipped]:
+def targets(workspace: Workspace, survey: Survey, weights: str) -> list[Target | Skipped]:
     """The runs of a survey and their borrowed teachers, in the order of the matrix.
 
     `weights` is `final`, `best` or, for an imported round, a pattern of files relative to the
     workspace with the fields of `FIELDS`. Raises ConfigError for anything else.
     """
-    _check_weights(weights, seen.round.imported is not None)
+    _check_weights(weights, survey.round.imported is not None)
     found: dict[str, Target | Skipped] = {}
-    for cell in seen.cells:
+    for cell in survey.cells:
         for name, one in _borrowed(workspace, cell, weights):
             found.setdefault(name, one)
         found[cell.config.path] = _own(workspace, cell, weights)
-    for cell in seen.cells:
+    for cell in survey.cells:
         if cell.config.teacher and not isinstance(found[cell.config.path], Skipped):
             one = _untrained(workspace, cell.config)
             found.setdefault(one.name, one)
@@ -214,13 +214,13 @@ def _extracted_there(target: Target) -> bool:
         return False
 
 
-def as_stored(workspace: Workspace, seen: Survey) -> list[tuple[Target, Header] | Skipped]:
+def as_stored(workspace: Workspace, survey: Survey) -> list[tuple[Target, Header] | Skipped]:
     """The networks of a survey whose representations are there, from whatever weights.
 
     One whose weights have changed since, or whose file is damaged, is left out with the reason.
     Raises RunError if some were extracted from final weights and some from best ones.
     """
-    found = [_as_stored(one) for one in targets(workspace, seen, STORED)]
+    found = [_as_stored(one) for one in targets(workspace, survey, STORED)]
     trained = [one for one in found if not isinstance(one, Skipped) and one[0].result]
     final = [target.name for target, header in trained if not _is("best", target, header)]
     best = [target.name for target, header in trained if not _is("final", target, header)]

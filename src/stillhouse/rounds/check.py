@@ -18,7 +18,7 @@ from stillhouse.methods.base import TrainingImages
 from stillhouse.methods.objective import coefficients
 from stillhouse.models.base import Network
 from stillhouse.rounds.edited import changed_runs
-from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 
 SHOWN = 5
@@ -36,16 +36,16 @@ def check_round(
     refuse_legacy(round_)
     workspace.refuse_second(round_)
     check_parameters(round_, file)
-    seen = survey(workspace, round_, only)
+    survey = survey_round(workspace, round_, only)
     if data_root:
-        for dataset in unfinished_datasets(seen):
+        for dataset in unfinished_datasets(survey):
             data.check(dataset, data_root, round_.files)
-    unfinished = [cell.config for cell in seen.cells if cell.state.name != "done"]
+    unfinished = [cell.config for cell in survey.cells if cell.state.name != "done"]
     try_own_files(unfinished)
     try_methods(unfinished)
     changed = [
         f"{cell.config.path}: {field}: {as_written(was)} -> {as_written(now)}"
-        for cell, fields in changed_runs(seen.cells, exact=True)
+        for cell, fields in changed_runs(survey.cells, exact=True)
         for field, was, now in fields
     ]
     if changed:
@@ -56,9 +56,9 @@ def check_round(
         )
 
 
-def unfinished_datasets(seen: Survey) -> list[str]:
+def unfinished_datasets(survey: Survey) -> list[str]:
     """The datasets of which something is left to train."""
-    return sorted({cell.config.dataset for cell in seen.cells if cell.state.name != "done"})
+    return sorted({cell.config.dataset for cell in survey.cells if cell.state.name != "done"})
 
 
 def try_own_files(runs: Iterable[RunConfig]) -> None:

@@ -22,31 +22,33 @@ FORWARD_SHARE = 1 / 3
 TRAINING_PASSES = 3  # forward, and backward to the inputs and to the weights
 
 
-def recorded_seconds(seen: Survey) -> dict[str, float]:
+def recorded_seconds(survey: Survey) -> dict[str, float]:
     """Seconds still needed by unfinished runs (by path), alone, by the epoch times recorded.
 
     A finished run of the same dataset, method and network gives the time of an epoch; a run
     without one is left out.
     """
-    recorded = _recorded(seen.cells)
-    keys = {c.config.path: (c.config.dataset, c.config.method, c.config.model) for c in seen.cells}
+    recorded = _recorded(survey.cells)
+    keys = {
+        c.config.path: (c.config.dataset, c.config.method, c.config.model) for c in survey.cells
+    }
     return {
         cell.config.path: cell.left * recorded[keys[cell.config.path]]
-        for cell in seen.cells
+        for cell in survey.cells
         if cell.state.name != "done" and keys[cell.config.path] in recorded
     }
 
 
-def timed_seconds(seen: Survey, device_name: str) -> dict[str, float]:
+def timed_seconds(survey: Survey, device_name: str) -> dict[str, float]:
     """Seconds still needed by each unfinished run (by path), alone on a device.
 
     Where no time is recorded, training steps of the method, its teacher's pass included, are timed
     here and now on random images. Nothing is timed for an imported round, which was trained on
     another machine.
     """
-    costs, device = recorded_seconds(seen), pick_device(device_name)
+    costs, device = recorded_seconds(survey), pick_device(device_name)
     timed: dict[tuple[object, ...], float] = {}
-    for cell in seen.cells:
+    for cell in survey.cells:
         if cell.state.name == "done" or cell.config.path in costs or cell.imported:
             continue
         run = resolve(cell.config)

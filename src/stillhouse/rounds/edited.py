@@ -110,12 +110,12 @@ def dropped_notes(workspace: Workspace, round_: Round) -> tuple[str, ...]:
 
 
 def disagreements(
-    workspace: Workspace, seen: Survey, reset: str, fields: bool = True
+    workspace: Workspace, survey: Survey, reset: str, fields: bool = True
 ) -> tuple[str, ...]:
     """Sentences on every setting that was changed (unless `fields` is false: where they are shown
     already), on what to type then, and on the runs that are no longer named.
     """
-    changed = changed_notes(seen.cells)
+    changed = changed_notes(survey.cells)
     cure = f"Restore the round file, or train these runs anew after: {reset}"
     shown = changed if fields else ()
-    return (*shown, *([cure] if changed else []), *dropped_notes(workspace, seen.round))
+    return (*shown, *([cure] if changed else []), *dropped_notes(workspace, survey.round))

@@ -29,7 +29,7 @@ FULL = ", as by a kernel whose memory is full"
 class Progress(Protocol):
     """Where a round's progress is shown."""
 
-    def update(self, seen: Survey) -> None:
+    def update(self, survey: Survey) -> None:
         """Show how far the round is."""
 
     def say(self, text: str) -> None:
@@ -73,16 +73,16 @@ class Local:
         """
         handlers = {number: signal.signal(number, self._stop) for number in stop_signals()}
         try:
-            seen = self.look()
-            self.before = {cell.config.path: cell.state.attempts for cell in seen.cells}
-            unfinished = [cell for cell in seen.cells if cell.state.name != "done"]
+            survey = self.look()
+            self.before = {cell.config.path: cell.state.attempts for cell in survey.cells}
+            unfinished = [cell for cell in survey.cells if cell.state.name != "done"]
             groups = [group for group in cohorts(unfinished) if group[0].config.teacher]
             size = size_for(groups, self.jobs)
-            while self._launch(seen, size) or self.workers or self._waits(seen):
+            while self._launch(survey, size) or self.workers or self._waits(survey):
                 time.sleep(POLL_SECONDS)
                 self._reap()
-                seen = self.look()
-                self.progress.update(seen)
+                survey = self.look()
+                self.progress.update(survey)
         except StillhouseError:
             self._stop(signal.SIGTERM, None)
             for worker in self.workers:
@@ -92,14 +92,14 @@ class Local:
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        return seen
+        return survey
 
-    def _launch(self, seen: Survey, size: int) -> bool:
+    def _launch(self, survey: Survey, size: int) -> bool:
         """Start workers on free slots; whether any was started."""
         if self.stopping:
             return False
         busy = {cell.config.path for worker in self.workers for cell in worker.cells}
-        left = [cell for cell in seen.cells if self._wanted(cell, busy)]
+        left = [cell for cell in survey.cells if self._wanted(cell, busy)]
         queue = [part for group in ready_groups(left) for part in split(group, size)]
         free = sorted(set(range(self.jobs)) - {worker.slot for worker in self.workers})
         for slot, cells in zip(free, queue, strict=False):
@@ -115,9 +115,9 @@ class Local:
             return tried == 0 and cell.state.attempts == self.before[path]
         return tried == 0 or (tried < TRIES and cell.state.name in ("lost", "missing"))
 
-    def _waits(self, seen: Survey) -> bool:
+    def _waits(self, survey: Survey) -> bool:
         """Return whether other processes train the remaining runs; announced once."""
-        held = [cell for cell in seen.cells if cell.state.name == "running"]
+        held = [cell for cell in survey.cells if cell.state.name == "running"]
         if held and not self.stopping and not self.waiting:
             self.progress.say(
                 f"{len(held)} runs are held by others, as {held[0].config.path} by "

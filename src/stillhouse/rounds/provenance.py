@@ -19,12 +19,12 @@ SHOWN_DIGITS = 8
 MATTERING = ("torch", "numpy")
 
 
-def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
+def footnotes(survey: Survey, dataset: str) -> tuple[str, ...]:
     """Notes for the table of a dataset; empty if all its runs are of one kind.
 
     Reads `run.json` and the attempts' claims of completed runs; a damaged claim is named.
     """
-    done = [c for c in seen.cells if c.config.dataset == dataset and c.state.name == "done"]
+    done = [c for c in survey.cells if c.config.dataset == dataset and c.state.name == "done"]
     runs = [run for cell in done if (run := cell.folder.started())]
     sources, damaged = [], []
     for cell in done:
@@ -44,9 +44,9 @@ def footnotes(seen: Survey, dataset: str) -> tuple[str, ...]:
     )
 
 
-def untold(seen: Survey) -> tuple[str, ...]:
+def untold(survey: Survey) -> tuple[str, ...]:
     """A note naming the recipe's fields that an imported round's records do not tell."""
-    fields = seen.round.imported.unknown if seen.round.imported else ()
+    fields = survey.round.imported.unknown if survey.round.imported else ()
     shown = ", ".join(field.replace("_", " ") for field in fields)
     return (f"Unknown, because the records do not contain them: {shown}.",) if fields else ()
 

@@ -23,7 +23,7 @@ from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import dump
 from stillhouse.runs.state import state_of
 
-BAD = ("failed", "unsound", "unreadable")
+BAD = ("failed", "at chance", "unreadable")
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Heap:
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
 
-def to_reset(seen: Survey, named: set[str] | None) -> list[Cell]:
+def to_reset(survey: Survey, named: set[str] | None) -> list[Cell]:
     """The runs that were named and have begun; without names the failed and invalid ones.
 
     Raises RunError if one of them is being trained.
     """
     cells = [
         cell
-        for cell in seen.cells
+        for cell in survey.cells
         if cell.state.name != "missing"
         and (cell.shown in BAD if named is None else cell.config.path in named)
     ]
@@ -65,25 +65,25 @@ def to_reset(seen: Survey, named: set[str] | None) -> list[Cell]:
     return cells
 
 
-def one_to_reset(workspace: Workspace, seen: Survey, run: str) -> list[Cell]:
+def one_to_reset(workspace: Workspace, survey: Survey, run: str) -> list[Cell]:
     """The run of a path: of the round, or no longer named by it, or a teacher taken from a file.
 
     Raises ConfigError if it has not begun, and RunError if it is being trained.
     """
-    if any(cell.config.path == run for cell in seen.cells):
-        return to_reset(seen, {run})
+    if any(cell.config.path == run for cell in survey.cells):
+        return to_reset(survey, {run})
     folder = RunFolder(workspace.experiments / run)
     if (config := recorded(folder)) is None:
-        raise unknown_name("run", run, [cell.config.path for cell in seen.cells])
+        raise unknown_name("run", run, [cell.config.path for cell in survey.cells])
     cell = Cell(config, folder, state_of(folder), None)
-    return to_reset(Survey(seen.round, [cell]), {config.path})
+    return to_reset(Survey(survey.round, [cell]), {config.path})
 
 
-def dependents(cells: Iterable[Cell], seen: Survey) -> dict[str, list[str]]:
+def dependents(cells: Iterable[Cell], survey: Survey) -> dict[str, list[str]]:
     """For each teacher among `cells`, the students that have begun and are not reset with it."""
     moved = {cell.config.path for cell in cells}
     found: dict[str, list[str]] = {}
-    for cell in seen.cells:
+    for cell in survey.cells:
         teacher = own_teacher(cell.config)
         begun = cell.state.name != "missing" and cell.config.path not in moved
         if teacher in moved and begun:
@@ -106,7 +106,7 @@ def move_aside(workspace: Workspace, round_: str, cells: list[Cell]) -> Heap:
         {
             "run": cell.folder.path.relative_to(workspace.experiments).as_posix(),
             "state": cell.shown,
-            "reason": cell.unsound or cell.state.reason,
+            "reason": cell.learned_nothing or cell.state.reason,
         }
         for cell in cells
     ]

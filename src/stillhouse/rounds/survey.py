@@ -14,8 +14,8 @@ from stillhouse.config.renamed import canonical, folder_of
 from stillhouse.config.schema import PURE, Round, RunConfig
 from stillhouse.errors import ConfigError, RunError, unknown_name
 from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.chance import learned_nothing, never_learned, patience
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.soundness import learned_nothing, never_learned, patience
 from stillhouse.runs.state import RunState, state_of, unreadable
 
 FILTERS = ("dataset", "method", "model", "seed")
@@ -52,7 +52,7 @@ class Cell:
         return 0 if done else max(0, self.config.training.epochs - self.state.epoch)
 
     @property
-    def unsound(self) -> str:
+    def learned_nothing(self) -> str:
         """Why a completed run learned nothing; empty for any other run."""
         if self.state.result is None:
             return ""
@@ -63,8 +63,8 @@ class Cell:
     @property
     def why(self) -> str:
         """Why it counts nowhere, for readers: it learned nothing, or how it ended."""
-        if self.unsound:
-            return self.unsound
+        if self.learned_nothing:
+            return self.learned_nothing
         ended = "; in conflict: ".join([self.state.reason, *self.state.conflicts])
         return f"{ended}; {self.at_chance}" if self.at_chance else ended
 
@@ -80,10 +80,10 @@ class Cell:
     @property
     def shown(self) -> str:
         """The state in a word: `waiting` for its teacher, `queued`, `pending` if it never started
-        and was imported, `unsound` if it is done and learned nothing, or what its files say.
+        and was imported, `at chance` if it is done and learned nothing, or what its files say.
         """
-        if self.unsound:
-            return "unsound"
+        if self.learned_nothing:
+            return "at chance"
         if self.state.name != "missing":
             return self.state.name
         if self.imported:
@@ -112,7 +112,7 @@ Known = dict[Path, tuple[tuple[int, int], RunState]]
 """The states of completed runs by folder, each with the time and size of its `result.json`."""
 
 
-def survey(
+def survey_round(
     workspace: Workspace,
     round_: Round,
     only: str | None = None,
@@ -206,33 +206,33 @@ def choose(runs: list[RunConfig], only: str) -> list[RunConfig]:
     return chosen
 
 
-def choose_cells(seen: Survey, only: str | None) -> list[Cell]:
+def choose_cells(survey: Survey, only: str | None) -> list[Cell]:
     """The cells of a survey that a filter selects, without their teachers; all without a filter."""
     if only is None:
-        return seen.cells
-    paths = {run.path for run in choose([cell.config for cell in seen.cells], only)}
-    return [cell for cell in seen.cells if cell.config.path in paths]
+        return survey.cells
+    paths = {run.path for run in choose([cell.config for cell in survey.cells], only)}
+    return [cell for cell in survey.cells if cell.config.path in paths]
 
 
-def part(seen: Survey, only: str | None) -> Survey:
+def part(survey: Survey, only: str | None) -> Survey:
     """The part of a survey that a filter selects, and the runs that results compare it with:
     teachers, and pure students of the same dataset, network and seed.
     """
     if only is None:
-        return seen
-    chosen = [cell.config for cell in choose_cells(seen, only)]
+        return survey
+    chosen = [cell.config for cell in choose_cells(survey, only)]
     taught_by = {own_teacher(run) for run in chosen}
     beside = {(run.dataset, PURE, run.model, run.seed) for run in chosen}
     paths = {run.path for run in chosen} | taught_by
     cells = [
         cell
-        for cell in seen.cells
+        for cell in survey.cells
         if cell.config.path in paths
         or ((run := cell.config) and (run.dataset, run.method, run.model, run.seed) in beside)
     ]
     datasets = {run.dataset for run in chosen}
-    shown = tuple(name for name in seen.round.datasets if name in datasets)
-    return Survey(seen.round.model_copy(update={"datasets": shown}), cells)
+    shown = tuple(name for name in survey.round.datasets if name in datasets)
+    return Survey(survey.round.model_copy(update={"datasets": shown}), cells)
 
 
 def _parse(only: str) -> dict[str, set[str]]:
@@ -246,5 +246,5 @@ def _parse(only: str) -> dict[str, set[str]]:
 
 
 def failures(cells: Iterable[Cell]) -> list[Cell]:
-    """The runs that need attention, each with a reason in its state or its `unsound`."""
-    return [cell for cell in cells if cell.shown in ("failed", "unreadable", "lost", "unsound")]
+    """The runs that need attention, each with a reason in its state or its `at chance`."""
+    return [cell for cell in cells if cell.shown in ("failed", "unreadable", "lost", "at chance")]

@@ -36,7 +36,7 @@ class Part:
 
 
 def rehearse(
-    seen: Survey, workspace: Workspace, place: Place, say: Callable[[str], None]
+    survey: Survey, workspace: Workspace, place: Place, say: Callable[[str], None]
 ) -> tuple[Table, bool]:
     """Try every distinct unfinished cell; the table, and whether all of them can be trained.
 
@@ -44,7 +44,7 @@ def rehearse(
     Raises RunError if nothing can be written where the runs go.
     """
     os.environ.update(environment.of_worker())  # for the processes started below
-    parts = distinct(seen)
+    parts = distinct(survey)
     trials: list[tuple[Part, Trial]] = []
     with _scratch(workspace) as scratch:
         for number, group in enumerate(cohorts(part.cell for part in parts.values())):
@@ -66,20 +66,20 @@ def rehearse(
         )
     bad = sum(bool(trial.problem) for _, trial in trials)
     told = f"{bad} cannot be trained" if bad else "all can be trained"
-    title = f"round {seen.round.round}: {len(trials)} distinct cells tried, {told}"
+    title = f"round {survey.round.round}: {len(trials)} distinct cells tried, {told}"
     rows = tuple(_row(part, trial) for part, trial in trials)
     spare = ("GiB", "s/step") if bad else ("Problem",)
     table = Table(title, COLUMNS, rows, tuple(notes), spare=spare, empty="every run is done")
     return table, fits and not bad
 
 
-def distinct(seen: Survey) -> dict[str, Part]:
+def distinct(survey: Survey) -> dict[str, Part]:
     """The unfinished cells that differ in more than their seed, by path of their first run.
 
     A run whose teacher is finished goes before one that still has to wait.
     """
     kinds: dict[str, list[Cell]] = {}
-    for cell in seen.cells:
+    for cell in survey.cells:
         if cell.state.name != "done":
             kinds.setdefault(cell.config.path.rpartition("/")[0], []).append(cell)
     firsts = [(next((c for c in cells if c.ready), cells[0]), cells) for cells in kinds.values()]

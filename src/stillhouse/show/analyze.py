@@ -41,7 +41,7 @@ EXCESS = (
 
 def analyze_table(
     workspace: Workspace,
-    seen: Survey,
+    survey: Survey,
     jobs: int | None,
     log: Callable[[str], None],
     more: Sequence[str] = (),
@@ -52,10 +52,10 @@ def analyze_table(
     Without extracted networks only the tables of runs and epochs are written. What was computed
     before is read from the cache. Raises RunError if rows of files differ or a file is damaged.
     """
-    found = as_stored(workspace, seen)
+    found = as_stored(workspace, survey)
     skipped = {one.name: one.reason for one in found if isinstance(one, Skipped)}
     stored = [one for one in found if not isinstance(one, Skipped)]
-    runs, (epochs, damaged) = runs_frame(seen), epochs_frame(seen.cells)
+    runs, (epochs, damaged) = runs_frame(survey), epochs_frame(survey.cells)
     contents: list[tuple[str, Iterable[Mapping[str, Any]], Sequence[Column]]] = [
         ("runs", records(runs), RUNS),
         ("epochs", records(epochs), EPOCHS),
@@ -69,7 +69,7 @@ def analyze_table(
             ("pairs", sorted(tables.pairs, key=_order), PAIRS),
             ("transfer", transfer, TRANSFER),
         ]
-    home = workspace.root / "analysis" / f"experiment_{seen.round.round}" / "tables"
+    home = workspace.root / "analysis" / f"experiment_{survey.round.round}" / "tables"
     home.mkdir(parents=True, exist_ok=True)
     files = []
     for name, rows, columns in contents:
@@ -79,7 +79,7 @@ def analyze_table(
     notes += [f"{run}: its epochs are left out ({why})." for run, why in damaged.items()]
     if skipped:
         notes.append(f"Without measures: {reasons(skipped)}.")
-    return _headlines(seen, transfer, notes), files
+    return _headlines(survey, transfer, notes), files
 
 
 def _computed(
@@ -140,7 +140,9 @@ def _cell(value: Any) -> Any:
     return f"{value:.9g}" if isinstance(value, float) else value
 
 
-def _headlines(seen: Survey, transfer: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> Table:
+def _headlines(
+    survey: Survey, transfer: Sequence[Mapping[str, Any]], notes: Sequence[str]
+) -> Table:
     """One row per distilled arm: excess and specificity at its last layer."""
     arms: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, Any]]] = {}
     for row in transfer:
@@ -155,7 +157,7 @@ def _headlines(seen: Survey, transfer: Sequence[Mapping[str, Any]], notes: Seque
         shown = (_interval(one, places) for one, places in zip(found, digits, strict=True))
         rows.append((dataset, arm, seeds, *shown))
     columns = ("Dataset", "Method", "Seeds", *(title for _, _, title, _ in HEADLINES))
-    title = f"round {seen.round.round}: what was transferred, last layer and logits"
+    title = f"round {survey.round.round}: what was transferred, last layer and logits"
     return Table(
         title,
         columns,

@@ -80,7 +80,7 @@ def listing(site: Site) -> tuple[list[QueuedJob] | None, str]:
         return None, error.message
 
 
-def join(store: Store, noted: dict[str, Any], seen: Survey, copy: bool) -> Joined:
+def join(store: Store, noted: dict[str, Any], survey: Survey, copy: bool) -> Joined:
     """What the jobs say of each run.
 
     Without a listing, and on a copy, a job that is not closed is taken for queued, and what runs
@@ -96,7 +96,7 @@ def join(store: Store, noted: dict[str, Any], seen: Survey, copy: bool) -> Joine
     jobs = {path: job for job in store.jobs(ledger) for path in job.request.paths}
     listed = {job.name for job in queue} if queue is not None else None
     words = {}
-    for cell in seen.cells:
+    for cell in survey.cells:
         if cell.state.name == "done":
             continue
         job = jobs.get(cell.path)

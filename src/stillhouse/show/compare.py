@@ -21,11 +21,11 @@ Change = Literal[
     "fixed", "broken", "better", "worse", "not shown", "new", "gone", "not run yet", "failed"
 ]
 EXPLAINED = (
-    ("fixed", "Fixed (no sound run before)"),
-    ("broken", "Got worse (no sound run any more)"),
+    ("fixed", "Fixed (no valid run before)"),
+    ("broken", "Got worse (no valid run any more)"),
     ("worse", "Got worse (interval below 0)"),
     ("better", "Got better (interval above 0)"),
-    ("failed", "Still without a sound run"),
+    ("failed", "Still without a valid run"),
 )
 
 
@@ -217,7 +217,7 @@ def _why(pair: Pair) -> str:
         return ""
     arm = pair.earlier if pair.change == "fixed" else pair.later
     cells = [cell for cell in arm.cells if cell.shown in FAILED] if arm else []
-    reason = cells[0].unsound or cells[0].state.reason if cells else ""
+    reason = cells[0].learned_nothing or cells[0].state.reason if cells else ""
     return f" ({reason})" if reason else ""
 
 
@@ -253,5 +253,5 @@ def _tried(arm: Arm) -> bool:
     return any(cell.shown in FAILED for cell in arm.cells)
 
 
-def _label(seen: Survey, dataset: str) -> str:
-    return data.spec(dataset, seen.round.files).label
+def _label(survey: Survey, dataset: str) -> str:
+    return data.spec(dataset, survey.round.files).label

@@ -48,7 +48,7 @@ class _Found:
 
 def extract_table(
     workspace: Workspace,
-    seen: Survey,
+    survey: Survey,
     weights: str,
     data_root: Path,
     device: str,
@@ -62,31 +62,31 @@ def extract_table(
     RunError if the round has nothing to extract, or when asked to stop. Imports no torch if
     everything is extracted.
     """
-    wanted = targets(workspace, seen, weights)
+    wanted = targets(workspace, survey, weights)
     found = _look(wanted)
     if not (found.stored or found.pending or found.failed):
         raise RunError(
-            f"round {seen.round.round}: no run can be extracted ({reasons(found.skipped)})",
-            IMPORTED if seen.round.imported else "train it first",
+            f"round {survey.round.round}: no run can be extracted ({reasons(found.skipped)})",
+            IMPORTED if survey.round.imported else "train it first",
         )
     log(
         f"to extract: {len(found.pending)}; extracted before: {len(found.stored)}; "
         f"not extracted: {len(found.skipped)}"
     )
     if found.pending:
-        _extract(workspace, seen, found, data_root, device, jobs, log)
+        _extract(workspace, survey, found, data_root, device, jobs, log)
     stored = [*found.stored.values()]
     stored += [_header(one) for one in found.pending if one.name in found.done]
     problems = check_rows(stored)
-    rows = tuple(_row(dataset, wanted, found) for dataset in seen.round.datasets)
-    title = f"round {seen.round.round}: representations of the {_which(weights)} weights"
+    rows = tuple(_row(dataset, wanted, found) for dataset in survey.round.datasets)
+    title = f"round {survey.round.round}: representations of the {_which(weights)} weights"
     notes = (*_notes(found), *problems)
     return Table(title, COLUMNS, rows, notes), not (found.failed or problems)
 
 
 def _extract(
     workspace: Workspace,
-    seen: Survey,
+    survey: Survey,
     found: _Found,
     data_root: Path,
     device: str,
@@ -97,8 +97,8 @@ def _extract(
     from stillhouse.represent.extract import Extraction
     from stillhouse.training.stop import Stop
 
-    place = workspace.place(seen.round.teachers_from, data_root, device)
-    cores = max(1, (os.cpu_count() or 1) // seen.round.training.threads)
+    place = workspace.place(survey.round.teachers_from, data_root, device)
+    cores = max(1, (os.cpu_count() or 1) // survey.round.training.threads)
     stop = Stop()
     stop.listen()
     work = Extraction(

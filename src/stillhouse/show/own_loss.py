@@ -37,7 +37,7 @@ PROGRESS_SECONDS = 10.0
 
 
 def terms_table(
-    seen: Survey, place: Place, fit_epochs: int | None, log: Callable[[str], None]
+    survey: Survey, place: Place, fit_epochs: int | None, log: Callable[[str], None]
 ) -> tuple[Table, bool]:
     """The comparison of every completed distillation run, and that no own loss is higher.
 
@@ -45,14 +45,14 @@ def terms_table(
     measured and fitted, then the progress. Raises RunError if no distillation run is done, or if
     the round was imported.
     """
-    if seen.round.imported:
+    if survey.round.imported:
         raise RunError(
-            f"round {seen.round.round} was imported, and an imported run has no weights to measure",
+            f"round {survey.round.round} was imported: it has no weights to measure",
             "train the round here",
         )
-    cells = [cell for cell in seen.cells if cell.config.teacher and cell.state.name == "done"]
+    cells = [cell for cell in survey.cells if cell.config.teacher and cell.state.name == "done"]
     if not cells:
-        raise RunError(f"round {seen.round.round}: no distillation run is done", "train it first")
+        raise RunError(f"round {survey.round.round}: no distillation run is done", "train it first")
     found: dict[str, OwnLoss] = {}
     missing: list[RunConfig] = []
     for cell in cells:
@@ -70,7 +70,7 @@ def terms_table(
         found[one.run.path] = one.losses
     rows = tuple(_row(cell, found.get(cell.config.path)) for cell in cells)
     kept = all(losses.verdict != "higher" for losses in found.values())
-    title = f"round {seen.round.round}: is each method's own loss lower for its student?"
+    title = f"round {survey.round.round}: is each method's own loss lower for its student?"
     return Table(title, COLUMNS, rows, _notes(found.values())), kept
 
 

@@ -17,32 +17,32 @@ COLUMNS = ("Method", "Network", "Seeds", "Runs", "Done", "Waits for", "Cost")
 Row = tuple[Value, ...]
 
 
-def plan(seen: Survey, seconds: dict[str, float], again: str = "stillhouse plan") -> list[Table]:
+def plan(survey: Survey, seconds: dict[str, float], again: str = "stillhouse plan") -> list[Table]:
     """A table for all datasets that have the same rows: one row per method and network.
 
     `seconds` are those that unfinished runs still need (by path), as far as known; the cost of
     the others is in runs of the pure student. `again` is the command that was typed. Validates
     every method's parameters. The summary stands in the last table's last note.
     """
-    relative = passes(cell.config for cell in seen.cells)
+    relative = passes(cell.config for cell in survey.cells)
     groups: dict[tuple[Row, ...], list[str]] = {}
-    for dataset in seen.round.datasets:
-        rows = (_row(cells, seconds, relative) for cells in _rows(seen, dataset))
+    for dataset in survey.round.datasets:
+        rows = (_row(cells, seconds, relative) for cells in _rows(survey, dataset))
         groups.setdefault(tuple(rows), []).append(dataset)
     tables = [Table(_datasets(names), COLUMNS, rows) for rows, names in groups.items()]
     notes = (
-        *_losses(seen),
-        _cost_note(seen, seconds, relative, again),
-        f"round {seen.round.round}: {_counts(seen)}",
+        *_losses(survey),
+        _cost_note(survey, seconds, relative, again),
+        f"round {survey.round.round}: {_counts(survey)}",
     )
     last = tables[-1]
     return [*tables[:-1], Table(last.title, last.columns, last.rows, notes)]
 
 
-def plan_numbers(seen: Survey, seconds: dict[str, float]) -> Table:
+def plan_numbers(survey: Survey, seconds: dict[str, float]) -> Table:
     """The same for programs: one row per dataset, method and network, one number per cell."""
-    relative = passes(cell.config for cell in seen.cells)
-    rows = [cells for dataset in seen.round.datasets for cells in _rows(seen, dataset)]
+    relative = passes(cell.config for cell in survey.cells)
+    rows = [cells for dataset in survey.round.datasets for cells in _rows(survey, dataset)]
     weights = [_weights(resolve(cells[0].config)) for cells in rows]
     terms = dict.fromkeys(term for own in weights for term in own)
     found: list[dict[str, Value]] = []
@@ -53,7 +53,7 @@ def plan_numbers(seen: Survey, seconds: dict[str, float]) -> Table:
                 "dataset": run.dataset,
                 "method": run.method,
                 "model": run.model,
-                **{f"axis_{name}": run.axes.get(name) for name in seen.round.sweep},
+                **{f"axis_{name}": run.axes.get(name) for name in survey.round.sweep},
                 "planned": len(cells),
                 "done": done,
                 "left": len(cells) - done,
@@ -64,7 +64,7 @@ def plan_numbers(seen: Survey, seconds: dict[str, float]) -> Table:
                 "seconds": _seconds(cells, seconds),
             }
         )
-    return from_rows(f"round {seen.round.round}: {_counts(seen)}", found)
+    return from_rows(f"round {survey.round.round}: {_counts(survey)}", found)
 
 
 def loss_text(run: RunConfig) -> str:
@@ -77,9 +77,9 @@ def loss_text(run: RunConfig) -> str:
     return f"{text} ({', '.join(f'{name} : ce = {r:g}' for name, r in ratios.items())})"
 
 
-def _rows(seen: Survey, dataset: str) -> Iterable[list[Cell]]:
+def _rows(survey: Survey, dataset: str) -> Iterable[list[Cell]]:
     rows: dict[tuple[str, str], list[Cell]] = {}
-    for cell in seen.cells:
+    for cell in survey.cells:
         if cell.config.dataset == dataset:
             rows.setdefault((cell.config.label, cell.config.model), []).append(cell)
     return rows.values()
@@ -103,24 +103,24 @@ def _row(cells: list[Cell], seconds: dict[str, float], relative: dict[str, float
     return (run.label, run.model, seeds, len(cells), done, waits, shown)
 
 
-def _losses(seen: Survey) -> tuple[str, ...]:
+def _losses(survey: Survey) -> tuple[str, ...]:
     """How each method's loss is weighed, once where all its runs agree."""
     texts: dict[str, dict[str, None]] = {}
-    for cell in seen.cells:
+    for cell in survey.cells:
         if cell.config.method != PURE:
             texts.setdefault(cell.config.label, {})[loss_text(resolve(cell.config))] = None
     return tuple(f"loss of {method}: {' or '.join(own)}" for method, own in texts.items())
 
 
 def _cost_note(
-    seen: Survey, seconds: dict[str, float], relative: dict[str, float], again: str
+    survey: Survey, seconds: dict[str, float], relative: dict[str, float], again: str
 ) -> str:
-    left = [cell for cell in seen.cells if cell.state.name != "done"]
+    left = [cell for cell in survey.cells if cell.state.name != "done"]
     if not left:
         return "cost: nothing is left to train"
     unknown = [cell for cell in left if cell.config.path not in seconds]
     known = _hours(sum(seconds.values()))
-    if seen.round.imported:
+    if survey.round.imported:
         return (
             f"cost: {known} for {len(seconds)} of the {len(left)} runs that are left, by the epoch "
             "times in the records; for the others they hold none"
@@ -138,8 +138,8 @@ def _cost_note(
     )
 
 
-def _counts(seen: Survey) -> str:
-    total, done = len(seen.cells), seen.count("done")
+def _counts(survey: Survey) -> str:
+    total, done = len(survey.cells), survey.count("done")
     return f"{total} runs, {done} done, {total - done} left"
 
 

@@ -35,13 +35,13 @@ class Design:
     resolution: float = 0.0
 
 
-def designs(seen: Survey) -> list[Design]:
-    """The spread that a round's sound runs show so far, for every dataset that shows one."""
-    frames = [frame(seen, dataset) for dataset in seen.round.datasets]
-    family = sum(method != "pure" for method in seen.round.methods)
+def designs(survey: Survey) -> list[Design]:
+    """The spread that a round's valid runs show so far, for every dataset that shows one."""
+    frames = [frame(survey, dataset) for dataset in survey.round.datasets]
+    family = sum(method != "pure" for method in survey.round.methods)
     return [
         Design(
-            name=data.spec(one.dataset, seen.round.files).label,
+            name=data.spec(one.dataset, survey.round.files).label,
             sd=one.sd,
             test=one.test,
             family=family,
@@ -86,15 +86,15 @@ def notes(design: Design, difference: float) -> tuple[str, ...]:
     )
 
 
-def plan_notes(seen: Survey, difference: float = 0.5) -> tuple[str, ...]:
+def plan_notes(survey: Survey, difference: float = 0.5) -> tuple[str, ...]:
     """What the planned seeds can show: by the spread seen so far, else in units of it."""
-    n = len(seen.round.seeds)
+    n = len(survey.round.seeds)
     if n < MIN_SEEDS:
         return (
             f"power: {n} seed{'s' * (n > 1)} per arm: no standard deviation, interval or p-value; "
             "three are the fewest that have one",
         )
-    found = designs(seen)
+    found = designs(survey)
     if not found:
         gap = smallest_detectable(1.0, n, "paired")
         return (

@@ -89,24 +89,24 @@ class Progress:
         wrap = self._live is None
         self.console.print(printable_lines(text), markup=False, highlight=False, soft_wrap=wrap)
 
-    def update(self, seen: Survey) -> None:
+    def update(self, survey: Survey) -> None:
         """Show what has changed since the last call."""
         first = not self._trained
         if first:
             # Failures of an earlier command were reported by it, and are about to be tried again.
-            self._earlier = {_attempt(cell) for cell in seen.cells if cell.state.name == "failed"}
+            self._earlier = {_attempt(cell) for cell in survey.cells if cell.state.name == "failed"}
             self._reported = {*self._earlier}
-            self._finished = {c.config.path for c in seen.cells if c.state.name == "done"}
-        self._names = short_names(seen) if self._live else {}
-        said = sum([self._tell(cell) for cell in seen.cells])
+            self._finished = {c.config.path for c in survey.cells if c.state.name == "done"}
+        self._names = short_names(survey) if self._live else {}
+        said = sum([self._tell(cell) for cell in survey.cells])
         before = bool(self._moving)
-        for cell in seen.cells:
+        for cell in survey.cells:
             self._count(cell)
         self._pass_time(before or bool(self._moving))
         if self._live:
-            self._live.update(self._view(seen), refresh=True)
+            self._live.update(self._view(survey), refresh=True)
         else:
-            self._log(seen, first, bool(said))
+            self._log(survey, first, bool(said))
 
     def _tell(self, cell: Cell) -> bool:
         """Print what has happened to a run; whether there was anything."""
@@ -164,9 +164,9 @@ class Progress:
         epochs = cell.config.training.epochs
         return self.work.get(cell.config.path, float(epochs)) / epochs
 
-    def _log(self, seen: Survey, first: bool, said: bool) -> None:
+    def _log(self, survey: Survey, first: bool, said: bool) -> None:
         """Without a terminal: how far each run is now and then, and the round."""
-        now, shown = self.clock(), [cell for cell in seen.cells if "loss" in _status(cell)]
+        now, shown = self.clock(), [cell for cell in survey.cells if "loss" in _status(cell)]
         if shown and not said and now - self._looked >= QUIET_SECONDS:
             for cell in shown:
                 self.say(f"{cell.config.path}: {self._now(cell)}")
@@ -175,7 +175,7 @@ class Progress:
             self._looked = now
         if first or (said and now - self._summed >= SUMMARY_SECONDS):
             self._summed = now
-            self.say(self._summary(seen))
+            self.say(self._summary(survey))
 
     def _now(self, cell: Cell) -> str:
         """`epoch 3/200, step 120/391, loss 2.131, training accuracy 31.2 %, 310 images/s`."""
@@ -189,23 +189,24 @@ class Progress:
         ]
         return ", ".join([*parts, *([] if rate is None else [f"{rate:,.0f} images/s"])])
 
-    def _summary(self, seen: Survey) -> str:
+    def _summary(self, survey: Survey) -> str:
         """`round digits: 3 of 24 runs done, 2 running, 34 %; 2,480 images/s; about 3 min left`."""
-        share = f"{_share(seen, self._per_epoch):.0%}".replace("%", " %")
-        return f"round {seen.round.round}: {self._counts(seen)}, {share} trained{self._left(seen)}"
+        share = f"{_share(survey, self._per_epoch):.0%}".replace("%", " %")
+        counts, left = self._counts(survey), self._left(survey)
+        return f"round {survey.round.round}: {counts}, {share} trained{left}"
 
-    def _counts(self, seen: Survey) -> str:
-        states = [cell.state.name for cell in seen.cells]
+    def _counts(self, survey: Survey) -> str:
+        states = [cell.state.name for cell in survey.cells]
         parts = [f"{states.count('done')} of {len(states)} runs done"]
         parts += [f"{n} {name}" for name in ("running", "failed") if (n := states.count(name))]
         return ", ".join(parts)
 
-    def _left(self, seen: Survey) -> str:
+    def _left(self, survey: Survey) -> str:
         """The pace and the time left, as the end of a sentence."""
-        over = {cell.config.path for cell in seen.cells if self._given_up(cell)}
+        over = {cell.config.path for cell in survey.cells if self._given_up(cell)}
         work = sum(
             (cell.config.training.epochs - _trained(cell)) * self._per_epoch(cell)
-            for cell in seen.cells
+            for cell in survey.cells
             if not {cell.config.path, cell.config.teacher_path} & over
         )
         rate = self.pace.images_per_second()
@@ -217,9 +218,9 @@ class Progress:
         failed = cell.state.name in ("failed", "unreadable")
         return failed and _attempt(cell) not in self._earlier
 
-    def _view(self, seen: Survey) -> Group:
+    def _view(self, survey: Survey) -> Group:
         """What is shown live: one row per run that is trained now, then the round."""
-        running = [cell for cell in seen.cells if cell.state.name == "running"]
+        running = [cell for cell in survey.cells if cell.state.name == "running"]
         room = max(1, self.console.height - OTHER_LINES)
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True, overflow="ellipsis")
@@ -232,13 +233,13 @@ class Progress:
             grid.add_row(Text(self._names[cell.config.path]), *self._row(cell))
         more = [Text(f"and {len(running) - room} more")] if len(running) > room else []
         bar = Table.grid(padding=(0, 2, 0, 0))
-        share = _share(seen, self._per_epoch)
+        share = _share(survey, self._per_epoch)
         bar.add_row(
-            Text(f"round {seen.round.round}", style="bold"),
+            Text(f"round {survey.round.round}", style="bold"),
             ProgressBar(total=1.0, completed=share, width=min(ROUND_BAR, self.console.width // 3)),
             Text(f"{share:.0%}".replace("%", " %")),
         )
-        return Group(grid, *more, bar, Text(self._counts(seen) + self._left(seen)))
+        return Group(grid, *more, bar, Text(self._counts(survey) + self._left(survey)))
 
     def _row(self, cell: Cell) -> tuple[Text | ProgressBar, ...]:
         status = _status(cell)
@@ -256,9 +257,9 @@ class Progress:
         )
 
 
-def short_names(seen: Survey) -> dict[str, str]:
+def short_names(survey: Survey) -> dict[str, str]:
     """Each run's path without the parts that all runs share: `logit/0`, `pure/ResNet20/0`."""
-    runs = [cell.config for cell in seen.cells]
+    runs = [cell.config for cell in survey.cells]
     several = len({run.dataset for run in runs}) > 1
     pairs = len({run.path.split("/")[-2] for run in runs if run.teacher}) > 1
     found = {}
@@ -315,10 +316,10 @@ def _epoch_now(cell: Cell) -> str:
     return f"{min(_whole(cell) + 1, epochs)}/{epochs}"
 
 
-def _share(seen: Survey, per_epoch: Callable[[Cell], float]) -> float:
+def _share(survey: Survey, per_epoch: Callable[[Cell], float]) -> float:
     """How much of a round's work is done, from 0 to 1."""
-    total = sum(cell.config.training.epochs * per_epoch(cell) for cell in seen.cells)
-    return sum(_trained(cell) * per_epoch(cell) for cell in seen.cells) / total
+    total = sum(cell.config.training.epochs * per_epoch(cell) for cell in survey.cells)
+    return sum(_trained(cell) * per_epoch(cell) for cell in survey.cells) / total
 
 
 def _plain(value: float | None, form: str, unit: str = "") -> str:

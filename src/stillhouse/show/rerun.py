@@ -19,15 +19,15 @@ EQUAL, WITHIN, DIFFERENT, OPEN = (
 )
 
 
-def rerun_table(packed: Mapping[str, Result], seen: Survey, name: str) -> tuple[Table, bool]:
+def rerun_table(packed: Mapping[str, Result], survey: Survey, name: str) -> tuple[Table, bool]:
     """One row per arm, and whether no arm is different.
 
     An arm is bit-equal if all of its runs ended with the packed round's weights; otherwise it is
     equal within the seeds' spread if Welch's 95 % interval of the difference covers 0.
     """
     rows, equal, both = [], 0, 0
-    for dataset in seen.round.datasets:
-        for arm in arms(seen, dataset):
+    for dataset in survey.round.datasets:
+        for arm in arms(survey, dataset):
             pairs = [(cell, packed[cell.config.path]) for cell in arm.cells if _in(cell, packed)]
             same = sum(_same(cell, before) for cell, before in pairs)
             equal, both = equal + same, both + len(pairs)
@@ -47,7 +47,7 @@ def rerun_table(packed: Mapping[str, Result], seen: Survey, name: str) -> tuple[
         f"{equal} of {both} runs that both rounds completed have the same weights, bit for bit.",
         f"{OPEN}: fewer than three seeds on a side, or seeds that do not differ.",
     )
-    title = f"round {seen.round.round} beside {name}: test accuracy (%), final epoch"
+    title = f"round {survey.round.round} beside {name}: test accuracy (%), final epoch"
     table = Table(title, columns, tuple(rows), notes, keys=2)
     return table, all(row[-1] != DIFFERENT for row in rows)
 

@@ -12,18 +12,20 @@ from stillhouse.tables import Table
 SHOWN = 10
 
 
-def reset_table(cells: Sequence[Cell], seen: Survey, kind: str) -> Table:
+def reset_table(cells: Sequence[Cell], survey: Survey, kind: str) -> Table:
     """The runs that a reset moves aside, and which students of theirs it leaves as they are.
 
     `kind` says which were looked for, where there are none.
     """
-    rows = tuple((c.config.path, c.shown, c.unsound or c.state.reason or None) for c in cells)
+    rows = tuple(
+        (c.config.path, c.shown, c.learned_nothing or c.state.reason or None) for c in cells
+    )
     notes = []
-    for teacher, students in dependents(cells, seen).items():
+    for teacher, students in dependents(cells, survey).items():
         notes.append(
             f"{teacher} taught {len(students)} runs that stay as they are: {some(students, SHOWN)}"
         )
-    title = f"round {seen.round.round}: {len(cells)} runs to train anew"
+    title = f"round {survey.round.round}: {len(cells)} runs to train anew"
     columns = ("Run", "State", "Reason")
     return Table(title, columns, rows, tuple(notes), empty=f"no {kind} run has begun")
 

@@ -24,19 +24,19 @@ DDOF = "The standard deviation divides by n - 1 and is shown from three seeds on
 VALID = "Valid is a completed run that learned something; no other is in a mean."
 
 
-def seed_tables(seen: Survey, which: str | None, numbers: bool = False) -> list[Table]:
+def seed_tables(survey: Survey, which: str | None, numbers: bool = False) -> list[Table]:
     """One table per dataset: a row per method and network, a column per seed, mean ± std.
 
     `numbers`: for programs, one number per cell. Raises ConfigError unless `which` is `final` or
     `best`.
     """
     kind, write = which_epoch(which), _seed_numbers if numbers else _seed_table
-    return [write(seen, dataset, kind) for dataset in seen.round.datasets]
+    return [write(survey, dataset, kind) for dataset in survey.round.datasets]
 
 
-def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
-    seeds = sorted({cell.config.seed for cell in seen.cells})
-    found = arms(seen, dataset, which)
+def _seed_table(survey: Survey, dataset: str, which: Which) -> Table:
+    seeds = sorted({cell.config.seed for cell in survey.cells})
+    found = arms(survey, dataset, which)
     rows = []
     for arm in found if tried(found) else ():
         by_seed = {run["seed"]: _shown(run, which) for run in arm.runs}
@@ -45,9 +45,9 @@ def _seed_table(seen: Survey, dataset: str, which: Which) -> Table:
         rows.append((arm.label, *shown, arm.summary.text(), planned))
     mean = "Mean ± Std" if _varied(found) else "Mean"
     names = [f"Seed {seed}" for seed in seeds]
-    notes, details = _notes(seen, found)
+    notes, details = _notes(survey, found)
     return Table(
-        _title(seen, dataset, which),
+        _title(survey, dataset, which),
         ("Model / Method", *names, mean, "n"),
         tuple(rows),
         notes,
@@ -74,32 +74,34 @@ def best(found: Sequence[Arm]) -> list[int]:
     return [place for place, mean in means.items() if mean == max(means.values())]
 
 
-def _seed_numbers(seen: Survey, dataset: str, which: Which) -> Table:
-    found = arms(seen, dataset, which)
-    rows = [{**arm.numbers(seen), "why": arm.why} for arm in found]
-    notes, details = _notes(seen, found)
-    return from_rows(_title(seen, dataset, which), rows, (*notes, *details))
+def _seed_numbers(survey: Survey, dataset: str, which: Which) -> Table:
+    found = arms(survey, dataset, which)
+    rows = [{**arm.numbers(survey), "why": arm.why} for arm in found]
+    notes, details = _notes(survey, found)
+    return from_rows(_title(survey, dataset, which), rows, (*notes, *details))
 
 
-def _title(seen: Survey, dataset: str, which: Which) -> str:
-    return f"round {seen.round.round}, {_label(seen, dataset)}: test accuracy (%), {which} epoch"
+def _title(survey: Survey, dataset: str, which: Which) -> str:
+    return (
+        f"round {survey.round.round}, {_label(survey, dataset)}: test accuracy (%), {which} epoch"
+    )
 
 
 def _varied(found: Sequence[Arm]) -> bool:
     return any(arm.summary.std is not None for arm in found)
 
 
-def _notes(seen: Survey, found: Sequence[Arm]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _notes(survey: Survey, found: Sequence[Arm]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What stands below a table, and what is shown with `--notes`."""
     std = "±: sample standard deviation over seeds. " if _varied(found) else ""
     notes = [f"{std}n: valid runs, of those planned."]
     dataset = found[0].cells[0].config.dataset
     cells = [cell for arm in found for cell in arm.cells]
     if found[0].which == "best":
-        validated = bool(seen.round.training.validation)
+        validated = bool(survey.round.training.validation)
         on = "validation images" if validated else "test images, which flatters it"
         notes.append(f"The best epoch was chosen on the {on}.")
-    notes += [*not_counted(cells), *untold(seen), *footnotes(seen, dataset)]
+    notes += [*not_counted(cells), *untold(survey), *footnotes(survey, dataset)]
     details = [DDOF] if _varied(found) else []
     return tuple(notes), (*details, VALID, *left_out(cells))
 
@@ -145,7 +147,7 @@ def once(tables: Sequence[Table], explained: bool) -> list[Table]:
 
 
 def against_tables(
-    seen: Survey, other: str, folder: Path, which: str | None, numbers: bool = False
+    survey: Survey, other: str, folder: Path, which: str | None, numbers: bool = False
 ) -> list[Table]:
     """The round beside published results, which `other` names (see `find_results`).
 
@@ -166,9 +168,9 @@ def against_tables(
             "leave --accuracy out to show the same kind on both sides",
         )
     tables = []
-    for dataset in seen.round.datasets:
+    for dataset in survey.round.datasets:
         theirs = [row for row in published if row.dataset == dataset]
-        tables.append(_against(seen, other, theirs, arms(seen, dataset, kind), numbers))
+        tables.append(_against(survey, other, theirs, arms(survey, dataset, kind), numbers))
     return tables
 
 
@@ -186,7 +188,11 @@ def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
 
 
 def _against(
-    seen: Survey, other: str, published: list[PublishedResult], found: Sequence[Arm], numbers: bool
+    survey: Survey,
+    other: str,
+    published: list[PublishedResult],
+    found: Sequence[Arm],
+    numbers: bool,
 ) -> Table:
     theirs: dict[tuple[str, str], list[PublishedResult]] = {}
     for result in published:
@@ -202,7 +208,7 @@ def _against(
         rows.append((arm.label, shown, earlier.n, now.text(), now.n, difference))
         records.append(
             {
-                **arm.numbers(seen),
+                **arm.numbers(survey),
                 "published_n": earlier.n,
                 "published_mean": earlier.mean,
                 "published_sd": earlier.std,
@@ -211,18 +217,18 @@ def _against(
                 "why": arm.why,
             }
         )
-    mine, dataset = seen.round.round, found[0].cells[0].config.dataset
+    mine, dataset = survey.round.round, found[0].cells[0].config.dataset
     columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
-    title = f"{_label(seen, dataset)}: test accuracy (%), {found[0].which} epoch on both sides"
-    notes, details = _notes(seen, found)
+    title = f"{_label(survey, dataset)}: test accuracy (%), {found[0].which} epoch on both sides"
+    notes, details = _notes(survey, found)
     if numbers:
         return from_rows(title, records, (*notes, *details))
     spare = (f"n {other}", f"n {mine}")
     return Table(title, columns, tuple(rows), notes, 1, spare, details=details)
 
 
-def _label(seen: Survey, dataset: str) -> str:
-    return data.spec(dataset, seen.round.files).label
+def _label(survey: Survey, dataset: str) -> str:
+    return data.spec(dataset, survey.round.files).label
 
 
 def _published(results: list[PublishedResult], summary: Summary) -> str | None:

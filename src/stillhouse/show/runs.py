@@ -17,13 +17,13 @@ SPARE = (
 )
 
 
-def runs_table(seen: Survey, cells: Iterable[Cell], numbers: bool = False) -> Table:
+def runs_table(survey: Survey, cells: Iterable[Cell], numbers: bool = False) -> Table:
     """Some runs of a round as they are in the long table of runs (docs/tables.md).
 
     `numbers`: for programs, with every column; for readers those up to `loss` and `why`.
     """
-    rows = records(runs_frame(Survey(seen.round, list(cells))))
-    title = f"round {seen.round.round}: test accuracy (%) of every run"
+    rows = records(runs_frame(Survey(survey.round, list(cells))))
+    title = f"round {survey.round.round}: test accuracy (%) of every run"
     return from_rows(title, rows) if numbers else _for_readers(title, rows)
 
 

@@ -21,7 +21,7 @@ WORDS = [
     "queued",
     "waiting",
     "pending",
-    "unsound",
+    "at chance",
     "failed",
     "unreadable",
 ]
@@ -39,17 +39,17 @@ class Word(NamedTuple):
 
 
 def status_table(
-    seen: Survey, words: Mapping[str, Word] | None = None, more: Iterable[str] = ()
+    survey: Survey, words: Mapping[str, Word] | None = None, more: Iterable[str] = ()
 ) -> Table:
     """A row per dataset, method and network, a column per seed; failures stand below.
 
     `words` says of some runs, by path, what is known from elsewhere than their files; `more`
     are notes from there.
     """
-    seeds = sorted({cell.config.seed for cell in seen.cells})
+    seeds = sorted({cell.config.seed for cell in survey.cells})
     rows: dict[tuple[str, str, str], dict[int, str]] = {}
     shown: list[str] = []
-    for cell in seen.cells:
+    for cell in survey.cells:
         run = cell.config
         key = (run.dataset, run.label, run.model)
         word = (words or {}).get(run.path) or _word(cell)
@@ -58,17 +58,17 @@ def status_table(
     order = sorted(Counter(shown).items(), key=lambda item: (*WORDS, item[0]).index(item[0]))
     counts = ", ".join(f"{count} {word}" for word, count in order)
     grid = tuple((*key, *(by_seed.get(seed) for seed in seeds)) for key, by_seed in rows.items())
-    notes = [f"{cell.config.path}: {cell.shown}: {cell.why}" for cell in failures(seen.cells)]
-    notes += [*changed_teachers(seen.cells), *more]
+    notes = [f"{cell.config.path}: {cell.shown}: {cell.why}" for cell in failures(survey.cells)]
+    notes += [*changed_teachers(survey.cells), *more]
     columns = ("Dataset", "Method", "Network", *(f"Seed {seed}" for seed in seeds))
-    return Table(f"round {seen.round.round}: {counts}", columns, grid, tuple(notes))
+    return Table(f"round {survey.round.round}: {counts}", columns, grid, tuple(notes))
 
 
-def summary(seen: Survey, place: Path) -> str:
+def summary(survey: Survey, place: Path) -> str:
     """How many runs are done, and what to change if trained ones are not above chance."""
-    trained = sum(cell.state.name == "done" for cell in seen.cells)
-    of = f"{trained} of {len(seen.cells)} runs"
-    chance = [cell for cell in seen.cells if cell.unsound]
+    trained = sum(cell.state.name == "done" for cell in survey.cells)
+    of = f"{trained} of {len(survey.cells)} runs"
+    chance = [cell for cell in survey.cells if cell.learned_nothing]
     if not chance:
         return f"{of} done; they are in {place}"
     run = chance[0].config
@@ -76,7 +76,7 @@ def summary(seen: Survey, place: Path) -> str:
     return (
         f"{of} trained to the end; they are in {place}\n"
         f"{len(chance)} of them are not above chance and count in no table:\n"
-        f"    {run.path}: after {steps:,} steps {chance[0].unsound}\n"
+        f"    {run.path}: after {steps:,} steps {chance[0].learned_nothing}\n"
         "Train longer (more epochs or train_images, or a smaller batch_size); if that does not "
         "help, change learning_rate."
     )

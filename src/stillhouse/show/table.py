@@ -27,7 +27,7 @@ UNTESTED = (
 IMAGES = "each image's prediction is not in these records"
 
 
-def statistics_table(seen: Survey, frame: Frame) -> Table:
+def statistics_table(survey: Survey, frame: Frame) -> Table:
     """The table for readers: a difference with its interval is one cell, empty columns go."""
     swept = any(row.arm.axes for row in frame.rows)
     cells = [_cells(row, frame, swept) for row in frame.rows]
@@ -38,11 +38,11 @@ def statistics_table(seen: Survey, frame: Frame) -> Table:
     }
     names = tuple(_heading(name, column) for name, column in filled.items())
     rows = tuple(zip(*filled.values(), strict=True))
-    short, details = notes(seen, frame)
+    short, details = notes(survey, frame)
     mean = names.index(ACCURACY) if ACCURACY in names else None
     top = best([row.arm for row in frame.rows]) if mean is not None else []
     return Table(
-        _title(seen, frame),
+        _title(survey, frame),
         names,
         rows,
         short,
@@ -53,16 +53,16 @@ def statistics_table(seen: Survey, frame: Frame) -> Table:
     )
 
 
-def statistics_numbers(seen: Survey, frame: Frame) -> Table:
+def statistics_numbers(survey: Survey, frame: Frame) -> Table:
     """The table for programs: one number per cell, one row per arm."""
-    rows = [_numbers(row, seen) for row in frame.rows]
-    short, details = notes(seen, frame)
-    return from_rows(_title(seen, frame), rows, (*short, *details))
+    rows = [_numbers(row, survey) for row in frame.rows]
+    short, details = notes(survey, frame)
+    return from_rows(_title(survey, frame), rows, (*short, *details))
 
 
-def _title(seen: Survey, frame: Frame) -> str:
-    label = data.spec(frame.dataset, seen.round.files).label
-    return f"round {seen.round.round}, {label}: test accuracy (%), {frame.which} epoch"
+def _title(survey: Survey, frame: Frame) -> str:
+    label = data.spec(frame.dataset, survey.round.files).label
+    return f"round {survey.round.round}, {label}: test accuracy (%), {frame.which} epoch"
 
 
 def _heading(name: str, column: tuple[Cell, ...]) -> str:
@@ -95,10 +95,10 @@ def _cells(row: Row, frame: Frame, swept: bool) -> dict[str, Cell]:
     }
 
 
-def _numbers(row: Row, seen: Survey) -> dict[str, Cell]:
+def _numbers(row: Row, survey: Survey) -> dict[str, Cell]:
     gap, teacher, images = row.to_pure, row.to_teacher, row.images or (None, None)
     return {
-        **row.arm.numbers(seen),
+        **row.arm.numbers(survey),
         "difference": gap.value if gap else None,
         "low": gap.low if gap else None,
         "high": gap.high if gap else None,
@@ -135,7 +135,7 @@ def _plain(value: float | None) -> str | None:
     return None if value is None else f"{value:.2f}"
 
 
-def notes(seen: Survey, frame: Frame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def notes(survey: Survey, frame: Frame) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What stands below the table; and how to read each column, what it cannot show, who failed."""
     cells = [cell for row in frame.rows for cell in row.arm.cells]
     tested = any(gap.low is not None for gap in _gaps(frame))
@@ -143,10 +143,10 @@ def notes(seen: Survey, frame: Frame) -> tuple[tuple[str, ...], tuple[str, ...]]
     if any(row.adjusted is not None for row in frame.rows):
         short[0] += f" p: adjusted for all {frame.family} comparisons."
     if frame.which == "best":
-        chosen = "validation images" if seen.round.training.validation else "test images"
+        chosen = "validation images" if survey.round.training.validation else "test images"
         short.append(f"The best epoch was chosen on the {chosen}.")
-    short += [*not_counted(cells), *untold(seen), *footnotes(seen, frame.dataset)]
-    return tuple(short), (*_reading(frame), *_limits(seen, frame), *left_out(cells))
+    short += [*not_counted(cells), *untold(survey), *footnotes(survey, frame.dataset)]
+    return tuple(short), (*_reading(frame), *_limits(survey, frame), *left_out(cells))
 
 
 def _gaps(frame: Frame) -> list[Difference]:
@@ -200,10 +200,10 @@ def _unresolved(gaps: Sequence[Difference], frame: Frame) -> tuple[str, ...]:
     )
 
 
-def _limits(seen: Survey, frame: Frame) -> tuple[str, ...]:
+def _limits(survey: Survey, frame: Frame) -> tuple[str, ...]:
     found = []
     if frame.error is not None:
-        spec = data.spec(frame.dataset, seen.round.files)
+        spec = data.spec(frame.dataset, survey.round.files)
         found.append(
             f"Sampling error of the {spec.test_images:,} test images: {frame.error:.2f} points "
             "(one standard error), shared by all seeds and therefore in no interval."
@@ -213,8 +213,8 @@ def _limits(seen: Survey, frame: Frame) -> tuple[str, ...]:
             f"With {frame.seeds} seeds a true difference of {frame.detectable:.2f} points is found "
             "with 80 % power, a smaller one less often."
         )
-    sound = [row for row in frame.rows if row.arm.values]
-    students = [row for row in sound if row.arm.role == "method"]
+    valid = [row for row in frame.rows if row.arm.values]
+    students = [row for row in valid if row.arm.role == "method"]
     tested = [row for row in students if len(row.arm.values) >= MIN_SEEDS]
     if tested and all(row.images is None for row in tested):
         found.append(f"McNemar and the pure student's agreement: {IMAGES}.")
@@ -222,6 +222,6 @@ def _limits(seen: Survey, frame: Frame) -> tuple[str, ...]:
         found.append("Agreement with the teacher was not recorded.")
     problems = dict.fromkeys(problem for row in frame.rows for problem in row.problems)
     found += [f"Not compared image by image: {problem}." for problem in problems]
-    if sound and all(row.ece is None for row in sound):
+    if valid and all(row.ece is None for row in valid):
         found.append("ECE was not recorded.")
     return tuple(found)

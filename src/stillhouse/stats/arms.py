@@ -105,7 +105,7 @@ class Arm:
 
     @property
     def others(self) -> str:
-        """What became of the runs that do not count: `1 failed, 2 unsound (10.00 %, 9.80 %)`."""
+        """What became of the runs that do not count: `1 failed, 2 at chance (10.00 %, 9.80 %)`."""
         found: dict[str, list[str]] = {}
         for cell, run in zip(self.cells, self.runs, strict=True):
             if cell.shown != "done":
@@ -133,11 +133,11 @@ class Arm:
             **{f"{AXIS}{name}": self.runs[0].get(f"{AXIS}{name}") for name in axes},
         }
 
-    def numbers(self, seen: Survey) -> dict[str, tables.Cell]:
+    def numbers(self, survey: Survey) -> dict[str, tables.Cell]:
         """What tables for programs say of it: its names and results, one number per cell."""
-        seeds = sorted({cell.config.seed for cell in seen.cells})
+        seeds = sorted({cell.config.seed for cell in survey.cells})
         return {
-            **self.names(seen.round.sweep),
+            **self.names(survey.round.sweep),
             "n": len(self.values),
             "planned": len(self.cells),
             "mean": self.summary.mean,
@@ -146,11 +146,11 @@ class Arm:
         }
 
 
-def arms(seen: Survey, dataset: str, which: Which = "final") -> list[Arm]:
+def arms(survey: Survey, dataset: str, which: Which = "final") -> list[Arm]:
     """Return a dataset's arms in the order of the tables: teacher, pure students, methods."""
-    cells = [cell for cell in seen.cells if cell.config.dataset == dataset]
+    cells = [cell for cell in survey.cells if cell.config.dataset == dataset]
     groups: dict[tuple[str, str, str], list[tuple[dict[str, Any], Cell]]] = {}
-    for run, cell in zip(records(runs_frame(Survey(seen.round, cells))), cells, strict=True):
+    for run, cell in zip(records(runs_frame(Survey(survey.round, cells))), cells, strict=True):
         key = (run["method"], run["student"], cell.config.axis_values)
         groups.setdefault(key, []).append((run, cell))
     found = []

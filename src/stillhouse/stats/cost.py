@@ -53,13 +53,13 @@ NOTES = (
 )
 
 
-def cost_table(seen: Survey, dataset: str, pretrained: Path, numbers: bool = False) -> Table:
+def cost_table(survey: Survey, dataset: str, pretrained: Path, numbers: bool = False) -> Table:
     """A row per distillation arm with completed runs; `pretrained` holds the shared parts.
 
     `numbers`: for programs, one number per cell. A run whose epochs' records are damaged is named
     and left out of the times.
     """
-    found = arms(seen, dataset)
+    found = arms(survey, dataset)
     times, damaged = _seconds(found)
     pure = {arm.model: times.get(arm.label) for arm in found if arm.method == "pure"}
     parts = [read_json(file) for file in sorted(pretrained.glob("*.json"))]
@@ -68,10 +68,10 @@ def cost_table(seen: Survey, dataset: str, pretrained: Path, numbers: bool = Fal
         for arm in found
         if arm.method != "pure" and (done := _done(arm))
     ]
-    title = f"round {seen.round.round}, {dataset}: extra cost of each method"
+    title = f"round {survey.round.round}, {dataset}: extra cost of each method"
     if numbers:
-        names = found[0].names(seen.round.sweep)
-        rows = [(*arm.names(seen.round.sweep).values(), *cost) for arm, cost in costs]
+        names = found[0].names(survey.round.sweep)
+        rows = [(*arm.names(survey.round.sweep).values(), *cost) for arm, cost in costs]
         return Table(title, (*names, *NUMBERS), tuple(rows), (*NOTES, *damaged))
     shown = tuple((arm.label, *_text(cost)) for arm, cost in costs)
     notes = (SHORT, *damaged) if shown else ()
@@ -79,14 +79,14 @@ def cost_table(seen: Survey, dataset: str, pretrained: Path, numbers: bool = Fal
     return Table(title, COLUMNS, shown, notes, keys=1, details=NOTES, empty=empty)
 
 
-def network_table(seen: Survey, dataset: str) -> Table:
+def network_table(survey: Survey, dataset: str) -> Table:
     """A row per arm: its network's size and time, and what its valid runs get right by class.
 
     Values that differ between seeds are means; multiply-adds, times and classes need `extract`.
     """
     rows: list[tuple[str | int | None, ...]] = []
     timed: dict[str, None] = {}
-    for arm in arms(seen, dataset):
+    for arm in arms(survey, dataset):
         runs = [run for run in arm.runs if run["valid"] == "yes"]
         if not runs:
             continue
@@ -112,7 +112,7 @@ def network_table(seen: Survey, dataset: str) -> Table:
         notes = [f"ms per image was measured in {len(timed)} ways: {'; '.join(timed)}."]
     if rows and not timed:
         notes = ["Multiply-adds, times and classes are known after `stillhouse extract`."]
-    title = f"round {seen.round.round}, {dataset}: networks"
+    title = f"round {survey.round.round}, {dataset}: networks"
     empty = "no run is done"
     return Table(
         title,

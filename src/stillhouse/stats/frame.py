@@ -30,7 +30,7 @@ from stillhouse.stats.summary import MIN_SEEDS
 from stillhouse.stats.verdict import MARGIN, Verdict, judge
 
 _Found = TypeVar("_Found")
-FAILED = ("failed", "unreadable", "unsound", "lost", "stopped")
+FAILED = ("failed", "unreadable", "at chance", "lost", "stopped")
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,14 @@ class Frame:
         return smallest_detectable(self.sd, self.seeds, self.test)
 
 
-def frame(seen: Survey, dataset: str, which: Which = "final", margin: float = MARGIN) -> Frame:
+def frame(survey: Survey, dataset: str, which: Which = "final", margin: float = MARGIN) -> Frame:
     """The statistics of a dataset's arms: teacher and pure students first, then by difference.
 
     The test is predeclared by the kind of round: paired by seed for rounds trained here, whose
     arms share order, augmentation and initial weights, Welch's for imported ones.
     """
-    test: Test = "welch" if seen.round.imported else "paired"
-    found = arms(seen, dataset, which)
+    test: Test = "welch" if survey.round.imported else "paired"
+    found = arms(survey, dataset, which)
     pures = [arm for arm in found if arm.method == PURE]
     students = [arm for arm in found if arm.role != "teacher"]
     spread = pooled_sd([arm.values for arm in students])
@@ -116,11 +116,11 @@ def frame(seen: Survey, dataset: str, which: Which = "final", margin: float = MA
         arm.role == "method" and gap is not None for arm, gap in zip(found, gaps, strict=True)
     )
     rows = [
-        _row(seen, arm, pures, gap, Context(test, p, q, margin, spread, max(family, compared)))
+        _row(survey, arm, pures, gap, Context(test, p, q, margin, spread, max(family, compared)))
         for arm, gap, p, q in zip(found, gaps, adjusted, _dunnett(found, pures), strict=True)
     ]
     pure = next((arm for arm in found if arm.role == "pure" and arm.values), None)
-    spec = data.spec(dataset, seen.round.files)
+    spec = data.spec(dataset, survey.round.files)
     seeds = max((len(arm.values) for arm in students), default=0)
     return Frame(
         dataset=dataset,
@@ -145,7 +145,7 @@ def pure_of(arm: Arm, found: Iterable[Arm]) -> Arm | None:
     return None
 
 
-def teachers_now(seen: Survey, arm: Arm, found: Iterable[Arm]) -> dict[int, float]:
+def teachers_now(survey: Survey, arm: Arm, found: Iterable[Arm]) -> dict[int, float]:
     """By student seed, the accuracy of its teacher by the same kind of epoch as the arm's.
 
     A borrowed teacher's is the one its students recorded.
@@ -153,8 +153,8 @@ def teachers_now(seen: Survey, arm: Arm, found: Iterable[Arm]) -> dict[int, floa
     own = next((other.by_seed for other in found if other.role == "teacher"), None)
     if own is None:
         return arm.column("teacher_accuracy")
-    known = [seed for seed in arm.by_seed if seed in seen.round.seeds]
-    pairs = {seed: own.get(teacher_seed(seen.round, seed)) for seed in known}
+    known = [seed for seed in arm.by_seed if seed in survey.round.seeds]
+    pairs = {seed: own.get(teacher_seed(survey.round, seed)) for seed in known}
     return {seed: accuracy for seed, accuracy in pairs.items() if accuracy is not None}
 
 
@@ -187,12 +187,12 @@ def _dunnett(found: Sequence[Arm], pures: Sequence[Arm]) -> list[float | None]:
 
 
 def _row(
-    seen: Survey, arm: Arm, pures: Sequence[Arm], gap: Difference | None, context: Context
+    survey: Survey, arm: Arm, pures: Sequence[Arm], gap: Difference | None, context: Context
 ) -> Row:
     pure = pure_of(arm, pures)
-    taught = {} if arm.role == "teacher" else teachers_now(seen, arm, pures)
+    taught = {} if arm.role == "teacher" else teachers_now(survey, arm, pures)
     problems: list[str] = []
-    agreement, excess = _agreement(seen, arm, pures, problems)
+    agreement, excess = _agreement(survey, arm, pures, problems)
     sensitivity = _gap(arm, pures, "welch" if context.test == "paired" else "paired")
     return Row(
         arm=arm,
@@ -227,7 +227,7 @@ def _verdict(
 
 
 def _agreement(
-    seen: Survey, arm: Arm, pures: Sequence[Arm], problems: list[str]
+    survey: Survey, arm: Arm, pures: Sequence[Arm], problems: list[str]
 ) -> tuple[float | None, float | None]:
     """Mean agreement with the teacher and its excess over that of independent errors.
 
@@ -235,8 +235,8 @@ def _agreement(
     """
     agreed, taught = arm.column("agreement"), arm.column("teacher_accuracy")
     if arm.role == "pure" and (teachers := next((p for p in pures if p.role == "teacher"), None)):
-        agreed, taught = _with_teachers(seen, arm, teachers, problems)
-    classes = data.spec(arm.cells[0].config.dataset, seen.round.files).classes
+        agreed, taught = _with_teachers(survey, arm, teachers, problems)
+    classes = data.spec(arm.cells[0].config.dataset, survey.round.files).classes
     own = arm.column("accuracy")
     excess = {
         seed: agreed[seed] - images.chance_agreement(own[seed], taught[seed], classes)
@@ -247,7 +247,7 @@ def _agreement(
 
 
 def _with_teachers(
-    seen: Survey, arm: Arm, teachers: Arm, problems: list[str]
+    survey: Survey, arm: Arm, teachers: Arm, problems: list[str]
 ) -> tuple[dict[int, float], dict[int, float]]:
     """By seed of a pure student, its agreement with the teacher of that seed, and its accuracy."""
     by_seed = {cell.config.seed: cell for cell in teachers.valid}
@@ -255,8 +255,8 @@ def _with_teachers(
     agreed, taught = {}, {}
     for cell in arm.valid:
         seed = cell.config.seed
-        if seed not in seen.round.seeds or not (
-            other := by_seed.get(teacher_seed(seen.round, seed))
+        if seed not in survey.round.seeds or not (
+            other := by_seed.get(teacher_seed(survey.round, seed))
         ):
             continue
         found = _compared(images.agreement, cell, other, problems)

@@ -16,7 +16,7 @@ from stillhouse.errors import RunError
 from stillhouse.represent.classes import worst_class
 from stillhouse.represent.facts import FACTS, FILE
 from stillhouse.rounds.find import open_round
-from stillhouse.rounds.survey import Cell, Survey, survey
+from stillhouse.rounds.survey import Cell, Survey, survey_round
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Epoch, Result
 from stillhouse.stats.columns import AXIS, EPOCHS, RUNS, frame
@@ -59,15 +59,15 @@ def load_round(path: Path | str, root: Path | str = ".") -> LoadedRound:
     Raises ConfigError if there is no such round or its file is not valid.
     """
     workspace, round_, _ = open_round(Path(root), str(path))
-    return LoadedRound(survey(workspace, round_))
+    return LoadedRound(survey_round(workspace, round_))
 
 
-def runs_frame(seen: Survey) -> pd.DataFrame:
+def runs_frame(survey: Survey) -> pd.DataFrame:
     """Return one row per run of a survey, with the columns `RUNS`.
 
     Each axis that the round sweeps has a column `axis_NAME` after them.
     """
-    return frame([_run(seen.round, cell) for cell in seen.cells], RUNS)
+    return frame([_run(survey.round, cell) for cell in survey.cells], RUNS)
 
 
 def epochs_frame(cells: Iterable[Cell]) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -113,7 +113,7 @@ def _run(round_: Round, cell: Cell) -> dict[str, Any]:
         "teacher": run.teacher.model if run.teacher else None,
         "seed": run.seed,
         "state": "done" if state.name == "done" else cell.shown,
-        "valid": None if state.result is None else not cell.unsound,
+        "valid": None if state.result is None else not cell.learned_nothing,
         "role": role(round_, run),
         "arm": label(round_, run),
         "teacher_run": run.teacher_path,

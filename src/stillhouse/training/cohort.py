@@ -15,11 +15,11 @@ from stillhouse.errors import RunError, describe, one_line
 from stillhouse.methods.objective import effective_ratio
 from stillhouse.plugin import kept, source
 from stillhouse.runs import environment
+from stillhouse.runs.chance import chance_bound
 from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.files import write_once
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Run, dump_sealed, train_anew
-from stillhouse.runs.soundness import chance_bound
 from stillhouse.training import checkpoint
 from stillhouse.training.loop import Cohort, Member
 from stillhouse.training.recorder import Recorder

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stillhouse.errors import TrainingError
-from stillhouse.runs.soundness import patience
+from stillhouse.runs.chance import patience
 
 STUCK_STEPS = 50
 STILL = 1e-12  # relative to the weights' norm: below it only zero parameters moved

@@ -24,10 +24,10 @@ from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError, some
 from stillhouse.plugin import Plugin
 from stillhouse.runs import environment
+from stillhouse.runs.chance import chance_bound
 from stillhouse.runs.files import file_hash, write_atomic, write_once
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import dump_sealed
-from stillhouse.runs.soundness import chance_bound
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
 from stillhouse.training.precision import to_device
 from stillhouse.training.recorder import write_weights

@@ -6,14 +6,14 @@ from collections import Counter
 
 from stillhouse.exchange.published import read_results
 from stillhouse.exchange.scripts.write import Import
-from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import read_json
 from test_rounds_shipped import ROUNDS
 
 
 def look(alpha: Import) -> Survey:
-    return survey(Workspace(alpha.file.parent), alpha.round)
+    return survey_round(Workspace(alpha.file.parent), alpha.round)
 
 
 def test_states_are_those_of_the_records(alpha: Import) -> None:

@@ -19,7 +19,7 @@ from stillhouse.errors import ConfigError, DataError, RunError
 from stillhouse.exchange.scripts.script_run import CUT_OFF
 from stillhouse.exchange.scripts.summary import import_table
 from stillhouse.exchange.scripts.write import Import, import_round
-from stillhouse.rounds.survey import Cell, survey
+from stillhouse.rounds.survey import Cell, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.status import status_table
 
@@ -40,8 +40,8 @@ def bring_in(scripts: ScriptRounds) -> Import:
 
 
 def cells(done: Import) -> dict[str, Cell]:
-    seen = survey(Workspace(done.file.parent), load_round(done.file))
-    return {cell.config.path: cell for cell in seen.cells}
+    survey = survey_round(Workspace(done.file.parent), load_round(done.file))
+    return {cell.config.path: cell for cell in survey.cells}
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -139,12 +139,12 @@ def test_a_run_that_never_started_is_pending_and_no_failure(scripts: ScriptRound
     scripts.run(TEACHER, [50.0, 60.0])
     scripts.run(ONE, status={"status": "in_progress", "job_id": "12345.pbs"})
     done = bring_in(scripts)
-    seen = survey(Workspace(done.file.parent), load_round(done.file))
-    assert status_table(seen).title == "round earlier: 1 done, 1 pending"
-    assert status_table(seen).notes == ()
+    survey = survey_round(Workspace(done.file.parent), load_round(done.file))
+    assert status_table(survey).title == "round earlier: 1 done, 1 pending"
+    assert status_table(survey).notes == ()
     rows = [row for row in import_table(done).rows if row[1] == "never started"]
     assert rows == [("Cifar10", "never started", 1, "pending: it never started")]
-    assert not any(diagnose(case) for case in read_round(Workspace(done.file.parent), seen.round))
+    assert not any(diagnose(case) for case in read_round(Workspace(done.file.parent), survey.round))
 
 
 def test_in_progress_without_log_or_error_is_only_possibly_cut_off(scripts: ScriptRounds) -> None:
@@ -171,8 +171,8 @@ def test_the_best_accuracy_of_an_unfinished_run_shows_that_it_learned_nothing(
     found = {f.code: f for case in cases if case.path == PURE for f in diagnose(case)}
     assert set(found) == {"unfinished", "nothing-learned"}
     assert found["nothing-learned"].evidence[0].text == below
-    seen = survey(Workspace(done.file.parent), load_round(done.file))
-    observed = {one.code: one.sentence for one in observe(seen)}
+    survey = survey_round(Workspace(done.file.parent), load_round(done.file))
+    observed = {one.code: one.sentence for one in observe(survey)}
     assert below in observed["incomplete"]
     assert "collapsed" not in observed
 

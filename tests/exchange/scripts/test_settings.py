@@ -17,7 +17,7 @@ from stillhouse.config.schema import Training
 from stillhouse.errors import RunError
 from stillhouse.exchange.scripts.write import Import, import_round
 from stillhouse.rounds import cost
-from stillhouse.rounds.survey import survey
+from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from test_rounds_shipped import ROUNDS
 
@@ -121,8 +121,8 @@ def test_the_time_of_a_job_that_also_pretrained_is_no_time_per_epoch(scripts: Sc
     for path in (TEACHER, LOGIT, FACTOR):
         scripts.run(path, [50.0, 60.0], log=told)
     done = bring_in(scripts)
-    seen = survey(Workspace(done.file.parent), load_round(done.file))
-    times = {cell.config.path: cell.folder.records()[0].get("time") for cell in seen.cells}
+    survey = survey_round(Workspace(done.file.parent), load_round(done.file))
+    times = {cell.config.path: cell.folder.records()[0].get("time") for cell in survey.cells}
     assert times == {TEACHER: {"seconds": 300.0}, LOGIT: {"seconds": 300.0}, FACTOR: None}
 
 
@@ -150,8 +150,8 @@ def test_plan_of_an_import_takes_recorded_times(
     scripts.run(TEACHER[:-1] + "1", status=cut, log=told, errors=MODULES + WALLTIME)
     scripts.run(LOGIT, errors=MODULES + TRACEBACK, log=log(0))
     done = bring_in(scripts)
-    seen = survey(Workspace(done.file.parent), load_round(done.file))
-    assert cost.timed_seconds(seen, "cpu") == {TEACHER[:-1] + "1": pytest.approx((3600 + 60) / 2)}
+    survey = survey_round(Workspace(done.file.parent), load_round(done.file))
+    assert cost.timed_seconds(survey, "cpu") == {TEACHER[:-1] + "1": pytest.approx((3600 + 60) / 2)}
     shown = ask(done, "plan")
     assert "unknown" in shown
     assert "for 1 of the 2 runs that are left, by the epoch times in the records" in shown

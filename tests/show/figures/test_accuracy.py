@@ -12,7 +12,7 @@ from stillhouse.show.figures.style import PURE, TEACHER, save
 from stillhouse.stats.arms import Arm
 from stillhouse.stats.runs import Role
 
-VALID = {"failed": None, "done": "yes", "unsound": "no"}
+VALID = {"failed": None, "done": "yes", "at chance": "no"}
 
 
 def arm(label: str, role: Role, *accuracies: float | None) -> Arm:
@@ -63,8 +63,8 @@ def test_invalid_runs_are_called_what_they_are() -> None:
     arms = [arm("A", "method", 10.0, 9.5, None), arm("B", "method", 80.0, 11.0)]
     texts = [text.get_text() for text in accuracy_figure("", arms).axes[0].texts]
     assert texts == [
-        "no valid run: 2 unsound (10.00 %, 9.50 %), 1 failed",
-        "80.00 (n = 1)\n1 unsound (11.00 %)",
+        "no valid run: 2 at chance (10.00 %, 9.50 %), 1 failed",
+        "80.00 (n = 1)\n1 at chance (11.00 %)",
     ]
 
 

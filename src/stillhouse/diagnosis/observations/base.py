@@ -23,7 +23,7 @@ FEW = 4
 class Scene:
     """A dataset of a round, with its statistics and its runs as the doctor sees them."""
 
-    seen: Survey
+    survey: Survey
     frame: Frame
     cases: tuple[Case, ...]
 
@@ -40,7 +40,7 @@ class Scene:
     @property
     def spec(self) -> DatasetSpec:
         """The dataset's facts."""
-        return data.spec(self.dataset, self.seen.round.files)
+        return data.spec(self.dataset, self.survey.round.files)
 
     @cached_property
     def arms(self) -> list[Arm]:
@@ -116,10 +116,12 @@ class Scene:
         )
 
 
-def scene(seen: Survey, dataset: str, which: Which = "final", cases: Iterable[Case] = ()) -> Scene:
+def scene(
+    survey: Survey, dataset: str, which: Which = "final", cases: Iterable[Case] = ()
+) -> Scene:
     """A dataset as the rules see it; `cases` are the runs of the round."""
     own = tuple(case for case in cases if case.config.dataset == dataset)
-    return Scene(seen, frame(seen, dataset, which), own)
+    return Scene(survey, frame(survey, dataset, which), own)
 
 
 def shown(arm: Arm) -> str:

@@ -13,20 +13,20 @@ from stillhouse.stats.differentiation import Differentiation, differentiation
 from stillhouse.stats.wording import is_p
 
 
-def beside_earlier(seen: Survey, file: Path, which: Which) -> Iterator[Finding]:
+def beside_earlier(survey: Survey, file: Path, which: Which) -> Iterator[Finding]:
     """MORE-DIFFERENTIATED, per dataset: the spread between the arms against that of the seeds.
 
     The earlier round's results are `NAME_results.csv` beside the round file. Without that file,
     or a dataset of which both rounds show a spread, there is nothing to say.
     """
-    earlier = seen.round.compares_to
+    earlier = survey.round.compares_to
     path = results_file(file.with_name(f"{earlier}.yaml"))
     if earlier is None or not path.is_file():
         return
     published = read_results(path)
-    for dataset in seen.round.datasets:
+    for dataset in survey.round.datasets:
         theirs = _values(row for row in published if row.dataset == dataset)
-        students = [arm for arm in arms(seen, dataset, which) if arm.role != "teacher"]
+        students = [arm for arm in arms(survey, dataset, which) if arm.role != "teacher"]
         common = [arm for arm in students if arm.values and arm.method in theirs]
         ours = differentiation([arm.values for arm in common])
         before = differentiation([theirs[method] for method in {arm.method for arm in common}])

@@ -11,7 +11,7 @@ from stillhouse.rounds.provenance import footnotes
 
 def confounds(scene: Scene) -> Iterator[Finding]:
     """CONFOUND: arms that differ in more than their method."""
-    for note in footnotes(scene.seen, scene.dataset):
+    for note in footnotes(scene.survey, scene.dataset):
         yield scene.say("confound", note.rstrip("."))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.codes import LEVELS
 from stillhouse.diagnosis.finding import Finding
-from stillhouse.diagnosis.observations import effects, process, soundness, teachers
+from stillhouse.diagnosis.observations import effects, process, teachers, validity
 from stillhouse.diagnosis.observations.base import Scene, scene
 from stillhouse.diagnosis.read import read_cases
 from stillhouse.rounds.survey import Survey
@@ -15,11 +15,11 @@ from stillhouse.stats.arms import Which
 
 Rule = Callable[[Scene], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
-    soundness.failed,
-    soundness.damaged,
-    soundness.failed_chance,
-    soundness.asked,
-    soundness.cut_off,
+    validity.failed,
+    validity.damaged,
+    validity.failed_chance,
+    validity.asked,
+    validity.cut_off,
     effects.above_unfinished_teacher,
     effects.decided,
     effects.inconclusive,
@@ -29,7 +29,7 @@ RULES: tuple[Rule, ...] = (
     teachers.wide,
     teachers.driven,
     process.confounds,
-    soundness.uneven,
+    validity.uneven,
     effects.underfits,
     effects.above_teacher,
     effects.selection_bias,
@@ -40,15 +40,15 @@ RULES: tuple[Rule, ...] = (
 
 
 def observe(
-    seen: Survey, which: Which = "final", cases: Sequence[Case] | None = None
+    survey: Survey, which: Which = "final", cases: Sequence[Case] | None = None
 ) -> list[Finding]:
     """What the rules find in a round, dataset by dataset, the gravest first.
 
     `cases` are the round's runs, where they have been read already.
     """
-    found, known = [], read_cases(seen) if cases is None else cases
-    for dataset in seen.round.datasets:
-        own = scene(seen, dataset, which, known)
+    found, known = [], read_cases(survey) if cases is None else cases
+    for dataset in survey.round.datasets:
+        own = scene(survey, dataset, which, known)
         said = [finding for rule in RULES for finding in rule(own)]
         found += sorted(said, key=lambda one: LEVELS.index(one.level))
     return found

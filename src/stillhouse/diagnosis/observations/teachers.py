@@ -174,7 +174,7 @@ def _teachers(scene: Scene, arm: Arm) -> dict[int, float]:
     """By student seed, its teacher's accuracy by the same kind of epoch."""
     if scene.teacher is None or not scene.teacher.values:
         return arm.column("teacher_accuracy")
-    own, round_ = scene.teacher.by_seed, scene.seen.round
+    own, round_ = scene.teacher.by_seed, scene.survey.round
     known = [seed for seed in arm.by_seed if seed in round_.seeds]
     pairs = {seed: own.get(teacher_seed(round_, seed)) for seed in known}
     return {seed: accuracy for seed, accuracy in pairs.items() if accuracy is not None}

@@ -21,18 +21,18 @@ def compare(
     Give the layers of one run as `a` and those of all its references as `b`: the cost is one
     matrix product of (sum of ranks of a) x rows x (sum of ranks of b).
     """
-    sound_a = [not item.problem for item in a]
-    sound_b = [not item.problem for item in b]
-    left = _stacked([item for item, sound in zip(a, sound_a, strict=True) if sound])
-    right = _stacked([item for item, sound in zip(b, sound_b, strict=True) if sound])
+    usable_a = [not item.problem for item in a]
+    usable_b = [not item.problem for item in b]
+    left = _stacked([item for item, usable in zip(a, usable_a, strict=True) if usable])
+    right = _stacked([item for item, usable in zip(b, usable_b, strict=True) if usable])
     even = odd = None
     if left is not None and right is not None and len(left) == len(right):
         even, odd = left[::2].T @ right[::2], left[1::2].T @ right[1::2]
     row = 0
     for i, first in enumerate(a):
-        column, height = 0, first.components[1].size if sound_a[i] else 0
+        column, height = 0, first.components[1].size if usable_a[i] else 0
         for j, second in enumerate(b):
-            width = second.components[1].size if sound_b[j] else 0
+            width = second.components[1].size if usable_b[j] else 0
             if even is None or odd is None or not (height and width):
                 yield i, j, Pair(first, second)
             else:

@@ -54,14 +54,14 @@ def read_tables(folder: Path, round_: Round) -> Tables:
     )
 
 
-def write_accuracy(seen: Survey, which: Which, folder: Path, kinds: Sequence[str]) -> list[Path]:
+def write_accuracy(survey: Survey, which: Which, folder: Path, kinds: Sequence[str]) -> list[Path]:
     """Draw the accuracies of each dataset, of a round or of a part of it; return the pictures."""
     paths = []
-    for dataset in seen.round.datasets:
-        title = f"{data.spec(dataset, seen.round.files).label}, round {seen.round.round}"
-        figure = accuracy_figure(title, arms(seen, dataset, which))
+    for dataset in survey.round.datasets:
+        title = f"{data.spec(dataset, survey.round.files).label}, round {survey.round.round}"
+        figure = accuracy_figure(title, arms(survey, dataset, which))
         for kind in kinds:
-            paths.append(folder / f"{seen.round.round}-{dataset}-accuracy.{kind}")
+            paths.append(folder / f"{survey.round.round}-{dataset}-accuracy.{kind}")
             save(figure, paths[-1])
     return paths
 

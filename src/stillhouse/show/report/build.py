@@ -12,7 +12,7 @@ from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.diagnosis.read import read_round
 from stillhouse.errors import ConfigError
 from stillhouse.rounds.cost import recorded_seconds
-from stillhouse.rounds.survey import Survey, survey
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import write_atomic
 from stillhouse.show.report.content import Material
@@ -26,16 +26,16 @@ MINUTE = 60
 
 def read_material(workspace: Workspace, round_: Round, file: Path) -> Material:
     """Everything that a report says, from the round's folders."""
-    seen = survey(workspace, round_)
+    survey = survey_round(workspace, round_)
     cases = tuple(read_round(workspace, round_))
     return Material(
         workspace,
-        seen,
-        frames=tuple(frame(seen, dataset) for dataset in round_.datasets),
+        survey,
+        frames=tuple(frame(survey, dataset) for dataset in round_.datasets),
         cases=cases,
-        observations=(*observe(seen, cases=cases), *beside_earlier(seen, file, "final")),
+        observations=(*observe(survey, cases=cases), *beside_earlier(survey, file, "final")),
         earlier=_earlier(round_, file),
-        left=_left(seen),
+        left=_left(survey),
     )
 
 
@@ -65,11 +65,11 @@ def _earlier(round_: Round, file: Path) -> Round | None:
     return load_round(path) if round_.compares_to and path.is_file() else None
 
 
-def _left(seen: Survey) -> str:
+def _left(survey: Survey) -> str:
     """How long the rest will take by the recorded times; empty if that is not known of all."""
-    if seen.round.imported:
+    if survey.round.imported:
         return ""
-    seconds = recorded_seconds(seen)
-    if not seconds or any(c.left and c.config.path not in seconds for c in seen.cells):
+    seconds = recorded_seconds(survey)
+    if not seconds or any(c.left and c.config.path not in seconds for c in survey.cells):
         return ""
     return str(timedelta(minutes=max(1, round(sum(seconds.values()) / MINUTE)))) + " h"

@@ -47,7 +47,7 @@ class Material:
     """
 
     workspace: Workspace
-    seen: Survey
+    survey: Survey
     frames: tuple[Frame, ...]
     cases: tuple[Case, ...]
     observations: tuple[Finding, ...]
@@ -57,7 +57,7 @@ class Material:
     @property
     def round(self) -> Round:
         """The round that is reported on."""
-        return self.seen.round
+        return self.survey.round
 
 
 def document(material: Material) -> Document:
@@ -66,52 +66,52 @@ def document(material: Material) -> Document:
     return Document(
         title=f"Experiment {round_.round[:1].upper()}{round_.round[1:]}",
         status=status(
-            material.seen, archive_of(material.workspace, round_.round).experiments.is_dir()
+            material.survey, archive_of(material.workspace, round_.round).experiments.is_dir()
         ),
         started=str(round_.started or ""),
         summary=_summary(material),
         sections=tuple(_sections(material)),
-        all_runs=all_runs(material.seen),
+        all_runs=all_runs(material.survey),
         runs=tuple(_run_sections(material)),
     )
 
 
-def status(seen: Survey, archived: bool = False) -> str:
+def status(survey: Survey, archived: bool = False) -> str:
     """The state of the round, derived from its runs: `training: 81 of 96 runs are complete`."""
-    done, of = seen.count("done"), len(seen.cells)
+    done, of = survey.count("done"), len(survey.cells)
     counted = f"{done} of {of} runs are complete and valid"
     if archived:
         return f"archived: {counted}"
-    if seen.round.imported:
+    if survey.round.imported:
         return f"imported: {counted}"
     if done == of:
         return f"complete: {counted}"
-    if seen.count("running"):
+    if survey.count("running"):
         return f"training: {counted}"
-    if all(cell.state.name == "missing" for cell in seen.cells):
+    if all(cell.state.name == "missing" for cell in survey.cells):
         return f"planned: {of} runs, none has started"
-    if seen.trained or not any(cell.left for cell in seen.cells if cell.shown != "failed"):
+    if survey.trained or not any(cell.left for cell in survey.cells if cell.shown != "failed"):
         return f"ended with failures: {counted}"
     return f"unfinished: {counted}"
 
 
-def missing(seen: Survey, left: str = "") -> str:
+def missing(survey: Survey, left: str = "") -> str:
     """What is not complete and valid, by state, and how long the rest will take."""
-    kinds = dict.fromkeys(cell.shown for cell in seen.cells if cell.shown != "done")
+    kinds = dict.fromkeys(cell.shown for cell in survey.cells if cell.shown != "done")
     if not kinds:
         return "Nothing is missing."
-    parts = [f"{seen.count(kind)} {kind}" for kind in kinds]
+    parts = [f"{survey.count(kind)} {kind}" for kind in kinds]
     return f"Missing: {', '.join(parts)}." + (f" About {left} left." if left else "")
 
 
-def document_table(seen: Survey, dataset: str) -> Table:
+def document_table(survey: Survey, dataset: str) -> Table:
     """The document's own table of a dataset: a column per seed, mean ± std; empty cells empty."""
-    seeds = sorted({cell.config.seed for cell in seen.cells})
+    seeds = sorted({cell.config.seed for cell in survey.cells})
     rows = []
-    for arm in arms(seen, dataset):
+    for arm in arms(survey, dataset):
         values = [f"{arm.by_seed[seed]:.2f}%" if seed in arm.by_seed else "" for seed in seeds]
         rows.append((arm.label, *values, _mean(arm)))
-    label = data.spec(dataset, seen.round.files).label
+    label = data.spec(dataset, survey.round.files).label
     columns = ("Model / Method", *(f"Seed {seed}" for seed in seeds), "Mean ± Std")
     return Table(label, columns, tuple(rows), keys=1)
 
@@ -120,17 +120,17 @@ def _mean(arm: Arm) -> str:
     """As `93.20 ± 0.08%`; below three seeds there is no deviation, and FAILED where none is."""
     if arm.values:
         return f"{arm.summary.text()}%"
-    failed = any(cell.shown in ("failed", "unsound", "unreadable") for cell in arm.cells)
+    failed = any(cell.shown in ("failed", "at chance", "unreadable") for cell in arm.cells)
     return "FAILED" if failed else ""
 
 
 def _summary(material: Material) -> tuple[Block, ...]:
-    seen = material.seen
+    survey = material.survey
     found = [one for one in material.observations if one.level != "note"][:MOST_OBSERVATIONS]
     return (
-        Paragraph(missing(seen, material.left), strong=True),
-        grid(seen),
-        *forest(material.frames, seen.round.files),
+        Paragraph(missing(survey, material.left), strong=True),
+        grid(survey),
+        *forest(material.frames, survey.round.files),
         Listing("Key observations", _items(found), empty="nothing yet"),
     )
 
@@ -140,16 +140,16 @@ def _items(found: Iterable[Finding]) -> tuple[Item, ...]:
 
 
 def _sections(material: Material) -> Iterable[Section]:
-    round_, seen = material.round, material.seen
+    round_, survey = material.round, material.survey
     if round_.motivation:
         yield Section("motivation", "Motivation", (Paragraph(round_.motivation.strip()),))
     yield from _changes(material)
     yield Section("configuration", "Training Configuration", (configuration(round_),))
-    yield Section("matrix", "Experiment Matrix", _matrix(seen))
+    yield Section("matrix", "Experiment Matrix", _matrix(survey))
     yield Section("results", "Results", ())
     for dataset in round_.datasets:
-        table = document_table(seen, dataset)
-        notes = [Paragraph(note) for note in (*untold(seen), *footnotes(seen, dataset))]
+        table = document_table(survey, dataset)
+        notes = [Paragraph(note) for note in (*untold(survey), *footnotes(survey, dataset))]
         own = [one for one in material.observations if one.scope == dataset]
         blocks: tuple[Block, ...] = (
             table,
@@ -196,15 +196,15 @@ def configuration(round_: Round) -> Table:
     return Table("Training configuration", ("Parameter", "Value"), tuple(rows))
 
 
-def _matrix(seen: Survey) -> tuple[Block, ...]:
-    round_ = seen.round
+def _matrix(survey: Survey) -> tuple[Block, ...]:
+    round_ = survey.round
     rows = (
         ("Datasets", ", ".join(round_.datasets)),
         ("Methods", ", ".join(round_.methods)),
         ("Seeds", ", ".join(map(str, round_.seeds))),
         ("Models", f"Teacher={round_.teacher}, Student={', '.join(round_.students)}"),
         *((f"Sweep of {axis}", ", ".join(map(str, v))) for axis, v in round_.sweep.items()),
-        ("Runs", f"{len(seen.cells)}"),
+        ("Runs", f"{len(survey.cells)}"),
     )
     return (Table("Experiment matrix", ("Axis", "Values"), rows),)
 
@@ -217,14 +217,14 @@ def _failures(material: Material) -> tuple[Block, ...]:
 
 def checklist(material: Material) -> Checklist:
     """The document's archival checklist; each tick is read from the files."""
-    seen, archive = material.seen, archive_of(material.workspace, material.round.round)
-    started = [cell for cell in seen.cells if cell.state.name == "done"]
+    survey, archive = material.survey, archive_of(material.workspace, material.round.round)
+    started = [cell for cell in survey.cells if cell.state.name == "done"]
     blank = archive.workspace.experiments
     return Checklist(
         (
             Task(
                 "Fill in all accuracy tables above",
-                bool(started) and seen.trained,
+                bool(started) and survey.trained,
             ),
             Task(
                 f"Move experiments/ into analysis/experiment_{archive.name}/experiments/",
@@ -260,5 +260,5 @@ def _extracted(cell: Cell) -> bool:
 
 def _run_sections(material: Material) -> Iterable[RunSection]:
     cases = {case.path: case for case in material.cases}
-    for cell in material.seen.cells:
+    for cell in material.survey.cells:
         yield run_section(cell, cases.get(cell.config.path), material)

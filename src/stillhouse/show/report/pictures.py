@@ -22,7 +22,7 @@ SYMBOLS = {
     "queued": "·",
     "waiting": "·",
     "pending": "·",
-    "unsound": "!",
+    "at chance": "!",
     "failed": "✕",
     "unreadable": "✕",
 }
@@ -40,10 +40,10 @@ CURVE = (300, 110)
 PAD = 4
 
 
-def grid(seen: Survey) -> Table:
+def grid(survey: Survey) -> Table:
     """The state of every run: a row per method, a column per dataset, a symbol per seed."""
     rows: dict[str, dict[str, str]] = {}
-    for cell in seen.cells:
+    for cell in survey.cells:
         label = cell.config.label
         if cell.config.teacher is None and cell.config.method == "pure":
             label = f"{label} ({cell.config.model})"
@@ -51,7 +51,7 @@ def grid(seen: Survey) -> Table:
         own[cell.config.dataset] = own.get(cell.config.dataset, "") + SYMBOLS[cell.shown]
     used = {symbol for own in rows.values() for text in own.values() for symbol in text}
     legend = ", ".join(f"{symbol} {word}" for symbol, word in WORDS.items() if symbol in used)
-    datasets = seen.round.datasets
+    datasets = survey.round.datasets
     cells = tuple((label, *(own.get(name, "") for name in datasets)) for label, own in rows.items())
     columns = ("Method", *datasets)
     return Table("Runs, one symbol per seed", columns, cells, (f"{legend}.",))

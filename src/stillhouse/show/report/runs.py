@@ -19,10 +19,10 @@ LOG_LINES = 12
 LONGEST_LINE = 160
 
 
-def all_runs(seen: Survey) -> Table:
+def all_runs(survey: Survey) -> Table:
     """One row per run, in the order of the matrix."""
     columns = ("Run", "State", "Accuracy %", "Best %", "Epoch", "Reason")
-    return Table("All runs", columns, tuple(map(_row, seen.cells)))
+    return Table("All runs", columns, tuple(map(_row, survey.cells)))
 
 
 def _row(cell: Cell) -> tuple[str | float | int | None, ...]:
@@ -45,7 +45,7 @@ def run_section(cell: Cell, case: Case | None, material: Material) -> RunSection
         test = [record["test"]["accuracy"] for record in records]
         train = [record.get("train", {}).get("accuracy") for record in records]
         blocks.append(curves(cell.config.path, test, train))
-    if settings := _own_settings(cell, material.seen):
+    if settings := _own_settings(cell, material.survey):
         blocks.append(settings)
     if case is not None:
         blocks += _causes(case, material)
@@ -55,9 +55,9 @@ def run_section(cell: Cell, case: Case | None, material: Material) -> RunSection
     return RunSection(cell.config.path, cell.shown, cell.config.label, tuple(blocks))
 
 
-def _own_settings(cell: Cell, seen: Survey) -> Table | None:
+def _own_settings(cell: Cell, survey: Survey) -> Table | None:
     """The fields of the recipe in which a run differs from the round's."""
-    common = seen.round.training.model_dump()
+    common = survey.round.training.model_dump()
     own = cell.config.training.model_dump()
     rows = [(name, str(own[name]), str(common[name])) for name in own if own[name] != common[name]]
     rows += [(name, f"{value:g}", "") for name, value in cell.config.axes.items()]

@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import binom
 
 from stillhouse.data.specs import SPECS
-from stillhouse.runs.soundness import chance_bound, learned_nothing
+from stillhouse.runs.chance import chance_bound, learned_nothing
 
 
 @pytest.mark.parametrize("name", SPECS)

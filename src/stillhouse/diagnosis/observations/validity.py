@@ -9,7 +9,7 @@ from stillhouse.diagnosis.diagnose import diagnose
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.base import Scene, seeds
 from stillhouse.rounds.survey import Cell
-from stillhouse.runs.soundness import chance_bound
+from stillhouse.runs.chance import chance_bound
 
 SHOWN = 3
 # Causes that the doctor names of single runs and that concern the round's numbers.
@@ -42,7 +42,7 @@ def failed_chance(scene: Scene) -> Iterator[Finding]:
     """FAILED-CHANCE: completed runs whose final accuracy guessing reaches."""
     bound = chance_bound(scene.spec.test_images, scene.spec.commonest)
     for arm in scene.arms:
-        cells = [cell for cell in arm.cells if cell.shown == "unsound"]
+        cells = [cell for cell in arm.cells if cell.shown == "at chance"]
         if cells:
             found = ", ".join(f"{_last(cell):.2f} %" for cell in cells)
             text = (
