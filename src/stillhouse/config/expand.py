@@ -8,7 +8,7 @@ from functools import cache, partial
 from itertools import product
 from typing import Any
 
-from stillhouse import methods
+from stillhouse import data, methods
 from stillhouse.config.renamed import current_path
 from stillhouse.config.schema import PURE, Distillation, Round, RunConfig, Teacher, Training
 from stillhouse.plugin import Files
@@ -42,9 +42,12 @@ def settings(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return training, distillation and method parameters after the overrides, not yet validated.
 
-    Later overrides take precedence: dataset, then model, then method.
+    Later overrides take precedence: dataset, then model, then method. Validation images of the
+    dataset's own are used unless the round says otherwise.
     """
     training = dict(round_.training)
+    if "validation" not in round_.training.model_fields_set and dataset in data.names(round_.files):
+        training["validation"] = data.spec(dataset, round_.files).validation_images
     distillation = dict(round_.distillation)
     parameters: dict[str, Any] = {}
     sections = (

@@ -16,9 +16,11 @@ from stillhouse.config import legacy
 from stillhouse.config.diff import changeable
 from stillhouse.config.expand import settings, sweep_points
 from stillhouse.config.format_1 import MODELS, PARAMETERS
+from stillhouse.config.own_images import ImageSource, measure_mappings
 from stillhouse.config.renamed import modernise
 from stillhouse.config.schema import FLAT, MAX_REAL, PURE, Distillation, Overrides, Round, Training
 from stillhouse.config.yaml_file import Source, read_yaml
+from stillhouse.data import own_images
 from stillhouse.errors import Notice
 from stillhouse.fields import Form, Problem, Where, choose, problem, problems
 from stillhouse.plugin import Files
@@ -28,6 +30,7 @@ CUSTOM = "; or a custom component, whose file stands under `files:` (docs/custom
 FORM = Form(
     {
         (): Round,
+        ("datasets",): ImageSource,
         ("training",): Training,
         ("distillation",): Distillation,
         ("overrides",): Overrides,
@@ -45,6 +48,8 @@ def load_round(path: Path) -> Round:
     allowed ones. The values of method parameters need torch: `check_parameters` validates them.
     """
     source = read_yaml(path)
+    if found := measure_mappings(source, FORM):
+        raise source.error(found)
     _announce_new_names(source, modernise(source.data))
     try:
         round_ = Round.model_validate(source.data, context={"folder": path.parent})
@@ -110,11 +115,18 @@ def _files(round_: Round) -> Iterator[Problem]:
     taken = dict.fromkeys([*data.names(), *MODELS, *PARAMETERS], "built in")
     for index, file in enumerate(round_.files):
         if file.name in taken:
-            what = f"the name '{file.name}' of {file.path} is taken: {taken[file.name]}"
-            yield Problem(
-                ("files", index), what, "rename the file: the file name without .py is the name"
-            )
+            yield _taken(round_, index, taken[file.name])
         taken.setdefault(file.name, str(file.path))
+
+
+def _taken(round_: Round, index: int, why: str) -> Problem:
+    file = round_.files[index]
+    if file.name in round_.datasets and own_images.is_facts(file):
+        where = ("datasets", round_.datasets.index(file.name))
+        return Problem(where, f"the name '{file.name}' is taken: {why}", "choose another name")
+    what = f"the name '{file.name}' of {file.path} is taken: {why}"
+    cure = "rename the file: the file name without .py is the name"
+    return Problem(("files", index), what, cure)
 
 
 def _names(round_: Round) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 One module per family holds `load`, `fetch`, `check` and, unless its images come with a package,
 `sources`, the files they are decoded from. Only `fetch` uses the network. A custom component holds
-`SPEC`, `load` and optionally `check`.
+`SPEC`, `load` and optionally `check`; or it is a file of facts (see `own_images`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse import plugin
+from stillhouse.data import own_images
 from stillhouse.data.places import data_root, fetch_command
 from stillhouse.data.specs import SPECS, DatasetSpec
 from stillhouse.errors import DataError, unknown_name
@@ -107,6 +108,8 @@ def check(name: str, root: Path, files: Files = ()) -> str:
     """
     facts = spec(name, files)
     if file := plugin.find("dataset", name, files):
+        if own_images.is_facts(file):
+            return own_images.check(file, root)
         _check_own(file, root)
         return f"read by {file.path}"
     _require_packages(name)
@@ -142,6 +145,8 @@ def _own_spec(file: Plugin) -> DatasetSpec:
 
     Raises ConfigError unless it is a `DatasetSpec` of literal values with the file's name.
     """
+    if own_images.is_facts(file):
+        return own_images.spec(file)
 
     def fault(facts: DatasetSpec) -> str:
         if facts.name != file.name:
@@ -155,6 +160,8 @@ def _own_spec(file: Plugin) -> DatasetSpec:
 
 def _load_own(file: Plugin, root: Path) -> Dataset:
     """Return the dataset from the file's `load`. Raises DataError if it returns none."""
+    if own_images.is_facts(file):
+        return own_images.load(file, root)
     from stillhouse.data.base import Dataset
 
     _check_own(file, root)

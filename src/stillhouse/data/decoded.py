@@ -7,19 +7,19 @@ source files, so it is decoded again when those change.
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from stillhouse.data.base import Dataset, make_dataset
-from stillhouse.data.places import cache_home
+from stillhouse.data.places import cache_home, stamp_of
 from stillhouse.data.specs import DatasetSpec
 from stillhouse.errors import DataError
 from stillhouse.runs.files import sweep, temporary
@@ -61,15 +61,6 @@ def places(spec: DatasetSpec, root: Path) -> tuple[Path, Path]:
     name = f"{NAMES.get(spec.name, spec.name)}.safetensors"
     key = sha256(os.fsencode(root.resolve())).hexdigest()[:16]
     return root / name, cache_home() / "decoded" / key / name
-
-
-def stamp_of(sources: Iterable[Path]) -> str:
-    """Return names, sizes and times of files as JSON; "" if one is missing or not a file."""
-    try:
-        found = [(path.name, path.stat()) for path in sources]
-    except OSError:
-        return ""
-    return json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in found])
 
 
 def _keep(dataset: Dataset, root: Path, stamp: str) -> Dataset:
@@ -114,19 +105,32 @@ def _write(dataset: Dataset, path: Path, stamp: str) -> None:
 
 def _read(spec: DatasetSpec, path: Path, stamp: str, verify: bool = False) -> Dataset | None:
     """Return the mapped images, or None if they were decoded from other files."""
-    if not path.is_file():  # a pipe would block
-        raise DataError(f"{path} is not a plain file", CURE)
-    try:
-        written = path.stat().st_mtime_ns
-        with safe_open(path, "pt") as file:
-            facts = file.metadata() or {}
-            if facts.get("sources", "[]") != stamp:
-                return None
-            tensors = [file.get_tensor(name) for name in TENSORS]
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is damaged ({error})", CURE) from error
-    dataset = make_dataset(spec, (tensors[0], tensors[1]), (tensors[2], tensors[3]))
+    tensors, facts = _mapped(path)
+    if facts.get("sources", "[]") != stamp:
+        return None
+    written = path.stat().st_mtime_ns
+    dataset = _dataset(spec, tensors)
     changed = facts.get("written", "") + "0" * 9 != str(written)
     if (verify or changed) and dataset.content_hash() != facts.get("sha256"):
         raise DataError(f"{path} is damaged (its checksum is wrong)", CURE)
     return dataset.known_as(facts["sha256"])
+
+
+def mapped(spec: DatasetSpec, path: Path) -> Dataset:
+    """Return the dataset whose images are mapped from a file. Raises DataError if it is damaged."""
+    return _dataset(spec, _mapped(path)[0])
+
+
+def _dataset(spec: DatasetSpec, tensors: list[Tensor]) -> Dataset:
+    return make_dataset(spec, (tensors[0], tensors[1]), (tensors[2], tensors[3]))
+
+
+def _mapped(path: Path) -> tuple[list[Tensor], dict[str, str]]:
+    """Return the tensors of a file, mapped, and its header. Raises DataError if it is damaged."""
+    if not path.is_file():  # a pipe would block
+        raise DataError(f"{path} is not a plain file", CURE)
+    try:
+        with safe_open(path, "pt") as file:
+            return [file.get_tensor(name) for name in TENSORS], file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is damaged ({error})", CURE) from error

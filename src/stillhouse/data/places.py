@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from stillhouse.errors import DataError
@@ -31,3 +33,12 @@ def fetch_command(name: str, root: Path) -> str:
 def unusable(name: str, root: Path, path: Path, problem: str) -> DataError:
     """Return the error for a file of a dataset that is missing or damaged."""
     return DataError(f"{name}: {path} {problem}", fetch_command(name, root))
+
+
+def stamp_of(sources: Iterable[Path]) -> str:
+    """Return names, sizes and times of files as JSON; "" if one is missing or not a file."""
+    try:
+        found = [(path.name, path.stat()) for path in sources]
+    except OSError:
+        return ""
+    return json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in found])

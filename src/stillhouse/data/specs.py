@@ -10,7 +10,9 @@ class DatasetSpec:
     """Facts of a dataset: `mean` and `std` are per channel, of pixels scaled to [0, 1].
 
     `commonest` counts the test images of the largest class, which a constant prediction gets right.
-    `fingerprint` is `Dataset.fingerprint` of the published images, if needed.
+    `fingerprint` is `Dataset.fingerprint` of the published images, if needed. The last
+    `validation_images` of the training images are the dataset's own validation images. `note` says
+    how own images became these.
     """
 
     name: str
@@ -24,6 +26,8 @@ class DatasetSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fingerprint: str = ""
+    validation_images: int = 0
+    note: str = ""
 
 
 # `mean` and `std` are over all pixels of the training images, to four decimals. Those of Cifar100

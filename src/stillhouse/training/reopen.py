@@ -131,17 +131,27 @@ def prepare_data(
     dataset.
 
     Holds validation images out of the training images, then takes `train_images` of the rest. Both
-    splits are stratified and the same for every seed.
+    splits are stratified and the same for every seed; a dataset with validation images of its own
+    has those held out.
     """
     dataset, recipe = data.load(config.dataset, root, config.files), config.training
     train, validation = dataset.train, None
     if recipe.validation:
-        train, validation = hold_out(train, recipe.validation, SPLIT_SEED)
+        train, validation = held_out(dataset, recipe.validation)
         validation = validation.to(device)
     if recipe.train_images:
         _, train = stratified(train, recipe.train_images, SPLIT_SEED)
     moved = Dataset(dataset.spec, train.to(device), dataset.test.to(device), dataset.note)
     return moved, validation, dataset.content_hash()
+
+
+def held_out(dataset: Dataset, count: int) -> tuple[Split, Split]:
+    """Return training images and `count` validation images: the dataset's own, or drawn."""
+    train, own = dataset.train, dataset.spec.validation_images
+    if count != own:
+        return hold_out(train, count, SPLIT_SEED)
+    rows = torch.arange(len(train))
+    return train.subset(rows[:-own]), train.subset(rows[-own:])
 
 
 def training_images(run: RunConfig) -> int:
