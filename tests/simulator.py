@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from statistics import mean
 
-from stillhouse.cluster.jobs import Job, Request, Traces, judge, over
+from stillhouse.cluster.jobs import Job, Request, Traces, can_close, judge
 from stillhouse.cluster.ledger import Ledger
 from stillhouse.cluster.policy import Terms, decide
 from stillhouse.cluster.site import Site
@@ -260,9 +260,9 @@ class World:
             traces = live.traces if live else Traces()
             path = job.request.paths[0]
             alive = traces.exit is None and self.cells[path].state.name == "running"
-            if over(job, job.name in listed, traces, alive, self.clock, self.terms.site.grace):
+            if can_close(job, job.name in listed, traces, alive, self.clock, self.terms.site.grace):
                 ending = judge(job, traces, {path: self.cells[path].state})
-                self.ledger.fold(job, ending)
+                self.ledger.close(job, ending)
                 self.closed.add(job.number)
                 del self.open[job.number]
                 if live is not None and live.end <= self.clock:

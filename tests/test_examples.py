@@ -64,8 +64,8 @@ def test_the_memory_keeps_the_contract(check: str) -> None:
 
 def test_the_memory_holds_the_mean_of_what_the_teacher_said_of_an_image() -> None:
     setup = own_memory().setup()
-    student = setup.look(setup.student)
-    taught = setup.look(setup.teacher)
+    student = setup.forward(setup.student)
+    taught = setup.forward(setup.teacher)
     plain = kd_loss(student.logits, taught.logits, 4.0)
     changed = Outputs(taught.logits * 3, {})
     mean = kd_loss(student.logits, taught.logits * 2, 4.0)

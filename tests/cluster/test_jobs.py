@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queues import make_site
-from stillhouse.cluster.jobs import Job, Request, Traces, judge, over
+from stillhouse.cluster.jobs import Job, Request, Traces, can_close, judge
 from stillhouse.cluster.ledger import Past
 from stillhouse.runs.state import RunState
 
@@ -24,11 +24,11 @@ def traces(exit: int | None, seconds: float = 600, output: str = "") -> Traces:
 
 def test_a_job_is_over_when_it_is_gone_and_nobody_is_alive() -> None:
     here = traces(None)
-    assert over(JOB, False, here, False, 1, 300)
-    assert not over(JOB, True, here, False, 1, 300)
-    assert not over(JOB, False, here, True, 1, 300)
-    assert not over(JOB, False, Traces(), False, 299, 300)
-    assert over(JOB, False, Traces(), False, 301, 300)
+    assert can_close(JOB, False, here, False, 1, 300)
+    assert not can_close(JOB, True, here, False, 1, 300)
+    assert not can_close(JOB, False, here, True, 1, 300)
+    assert not can_close(JOB, False, Traces(), False, 299, 300)
+    assert can_close(JOB, False, Traces(), False, 301, 300)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_a_failed_run_is_not_tried_again_unless_somebody_says_so() -> None:
     now = {B[0]: RunState("failed", "loss is not finite", 3, attempts=2)}
     assert choose(OTHER[:1], now).left[B[0]] == "failed: loss is not finite"
     ledger = Ledger()
-    ledger.forgive({B[0]: 2})
+    ledger.allow_again({B[0]: 2})
     assert submitted(choose(OTHER[:1], now, ledger=ledger)) == [(B[0],)]
     now[B[0]] = RunState("failed", "again", 3, attempts=3)
     assert choose(OTHER[:1], now, ledger=ledger).requests == []
@@ -163,19 +163,19 @@ def test_two_jobs_failing_alike_at_once_stop_the_round() -> None:
     ledger = Ledger()
     for number, module in ((1, "a/b.py"), (2, "c/d.py")):
         reason = f"{module}:12: ModuleNotFoundError: No module named 'scipy'"
-        ledger.fold(job(number, f"B/{number}"), Ending("failed", reason, 1, "n", 5, {B[1]: gain}))
+        ledger.close(job(number, f"B/{number}"), Ending("failed", reason, 1, "n", 5, {B[1]: gain}))
         assert bool(ledger.halt) == (number == 2)
     decision = choose(OTHER, ledger=ledger)
     assert decision.requests == []
     assert "jobs 1, 2 failed" in decision.halt and "scipy" in decision.halt
-    ledger.forgive({})
+    ledger.allow_again({})
     assert choose(OTHER, ledger=ledger).requests
 
 
 def test_a_slow_failure_does_not_stop_the_round() -> None:
     ledger = Ledger()
     for number in (1, 2):
-        ledger.fold(job(number), Ending("failed", "the same", 1, "n", 600))
+        ledger.close(job(number), Ending("failed", "the same", 1, "n", 600))
     assert ledger.halt == ""
 
 
@@ -183,14 +183,14 @@ def test_jobs_that_never_start_stop_the_round_in_the_end() -> None:
     ledger = Ledger()
     for number in range(1, 6):
         assert ledger.halt == ""
-        ledger.fold(job(number), Ending("vanished", "gone", None, "", 0))
+        ledger.close(job(number), Ending("vanished", "gone", None, "", 0))
     assert "5 jobs in a row" in ledger.halt
 
 
 def test_the_ledger_survives_the_disk_and_folds_a_job_once() -> None:
     ledger = Ledger(held="no", forgiven={"a": 1})
     for number in (1, 3):
-        ledger.fold(job(number, "a"), Ending("unsent", "", None, "", 0))
+        ledger.close(job(number, "a"), Ending("unsent", "", None, "", 0))
     assert (ledger.below, ledger.folded) == (2, {3})
-    assert [ledger.knows(number) for number in (1, 2, 3, 4)] == [True, False, True, False]
+    assert [ledger.contains(number) for number in (1, 2, 3, 4)] == [True, False, True, False]
     assert Ledger.load(ledger.dump()) == ledger

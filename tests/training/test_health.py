@@ -80,7 +80,7 @@ def test_no_step_reads_what_it_has_computed(
         with unread(monkeypatch):
             trainer.step(batch, taught)
             assert set(trainer.progress()) >= {"steps"}
-    trainer.look()
+    trainer.check_health()
     assert trainer.epoch_metrics.means()["ce"] > 0
     assert trainer.progress()["loss"] == trainer.epoch_metrics.means()["total"]
 
@@ -129,7 +129,7 @@ def test_a_bad_gradient_names_its_parameter_at_the_next_look(device_lab: Lab) ->
     )
     step(cohort, trainer)
     with pytest.raises(TrainingError, match=r"gradient of (conv|bn|layer1).* epoch 0 step 0"):
-        trainer.look()
+        trainer.check_health()
 
 
 def test_a_failed_run_leaves_no_checkpoint_of_a_bad_step(

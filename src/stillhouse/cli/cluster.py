@@ -140,7 +140,7 @@ def cancel(round_: RoundArgument, root: RootOption = HERE, only: OnlyOption = No
     from stillhouse.cluster.site import load_site
 
     store, loaded = _open(root, round_)
-    scheduler = Scheduler(load_site(Path(_noted(store)["site"])))
+    scheduler = Scheduler(load_site(Path(_last_options(store)["site"])))
     with store.lock() as prolong:
         ids, complaints = control.cancel(store, scheduler, _chosen(loaded, only), prolong)
     say(f"cancelled {len(ids)} jobs: {', '.join(ids)}" if ids else "there was no job")
@@ -171,7 +171,7 @@ def retry(
     local = (
         f"runs that `stillhouse run` trains are tried again after: {again('reset', round_, root)}"
     )
-    site = _noted(store, local)["site"]
+    site = _last_options(store, local)["site"]
     with store.lock():
         tried = control.retry(store, survey_round(workspace, loaded, only), failed)
     for path in tried:
@@ -214,8 +214,10 @@ def _chosen(loaded: Round, only: str | None) -> set[str] | None:
     return {one.path for one in choose(expand(loaded), only)} if only else None
 
 
-def _noted(store: Store, hint: str = "begin with: stillhouse cluster submit") -> dict[str, str]:
-    if (noted := store.noted()) is None:
+def _last_options(
+    store: Store, hint: str = "begin with: stillhouse cluster submit"
+) -> dict[str, str]:
+    if (noted := store.last_options()) is None:
         raise RunError("nothing was submitted from this workspace", hint)
     return noted
 

@@ -55,7 +55,7 @@ def status(
     store = Store(workspace.jobs)
     made, age = copy_note(store)
     survey = survey_round(workspace, loaded, only, made)
-    noted = store.noted()
+    noted = store.last_options()
     joined = join(store, noted, survey, bool(age)) if noted else Joined({}, [])
     finished = survey.trained or loaded.imported is not None
     following = "table" if finished else "cluster jobs" if noted else "run"

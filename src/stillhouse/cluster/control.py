@@ -47,6 +47,6 @@ def retry(store: Store, survey: Survey, failed: bool) -> list[str]:
             past = ledger.past(cell.config.path)
             if cell.state.name == "failed" or past.stuck or past.memory:
                 again[cell.config.path] = cell.state.attempts
-    ledger.forgive(again)
+    ledger.allow_again(again)
     store.save(ledger)
     return list(again)

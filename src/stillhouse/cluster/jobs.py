@@ -92,7 +92,9 @@ class Ending:
         return re.sub(r"\d+", "N", re.sub(r"\S*/\S*", "PATH", self.reason))
 
 
-def over(job: Job, listed: bool, traces: Traces, alive: bool, now: float, grace: float) -> bool:
+def can_close(
+    job: Job, listed: bool, traces: Traces, alive: bool, now: float, grace: float
+) -> bool:
     """Return whether a job can be closed: it left the queue, and none of its runs has a live
     process.
 

@@ -73,11 +73,11 @@ class Ledger:
         """Return the record of a run."""
         return self.runs.get(path, NOTHING)
 
-    def knows(self, number: int) -> bool:
+    def contains(self, number: int) -> bool:
         """Return whether a job is closed and folded in."""
         return number < self.below or number in self.folded
 
-    def fold(self, job: Job, ending: Ending) -> None:
+    def close(self, job: Job, ending: Ending) -> None:
         """Add a closed job."""
         self.folded.add(job.number)
         while self.below in self.folded:
@@ -102,7 +102,7 @@ class Ledger:
             return f"{self.vanished} jobs in a row left the queue before they started"
         return ""
 
-    def forgive(self, attempts: dict[str, int]) -> None:
+    def allow_again(self, attempts: dict[str, int]) -> None:
         """Lift the halt, and let these runs, with these numbers of attempts, be trained again."""
         self.held, self.failures, self.vanished = "", {}, 0
         self.forgiven |= attempts

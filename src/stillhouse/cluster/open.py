@@ -45,7 +45,7 @@ def open_submitter(
         raise QueueError(why, "submit where the scheduler is, or look at the scripts: --dry-run")
     store = Store(workspace.jobs)
     content = b"\0".join([__version__.encode(), file.read_bytes(), profile.read_bytes()])
-    stamp, noted = sha256(content).hexdigest(), store.noted()
+    stamp, noted = sha256(content).hexdigest(), store.last_options()
     operations = noted.get("operations") if noted and noted["checked"] == stamp else None
     if operations is None:
         from stillhouse.rounds.check import check_round

@@ -89,7 +89,7 @@ class Store:
         """Record the options of this pass, for `status` and the next pass."""
         write_atomic(self.path / "site.json", dump_json({**facts, "time": time.time()}))
 
-    def noted(self) -> dict[str, Any] | None:
+    def last_options(self) -> dict[str, Any] | None:
         """Return the options of the last pass, if there was one."""
         path = self.path / "site.json"
         return read_json(path) if path.exists() else None
@@ -104,7 +104,7 @@ class Store:
 
     def jobs(self, ledger: Ledger) -> list[Job]:
         """Return the jobs that are not folded into the ledger yet."""
-        return [self.job(number) for number in self.numbers() if not ledger.knows(number)]
+        return [self.job(number) for number in self.numbers() if not ledger.contains(number)]
 
     def job(self, number: int) -> Job:
         """Return a job's intent, with its id if it has one."""

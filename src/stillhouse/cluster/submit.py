@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stillhouse.cluster.jobs import Ending, Job, Request, judge, over
+from stillhouse.cluster.jobs import Ending, Job, Request, can_close, judge
 from stillhouse.cluster.ledger import Ledger
 from stillhouse.cluster.policy import Decision, Terms, decide
 from stillhouse.cluster.scheduler import Header, QueuedJob, QueueFull, Scheduler
 from stillhouse.cluster.script import OUTPUT, Workplace, body
 from stillhouse.cluster.store import Store
-from stillhouse.cluster.view import Operations, epoch_costs, taught
+from stillhouse.cluster.view import Operations, epoch_costs, teachers_ready
 from stillhouse.config.renamed import folder_of
 from stillhouse.rounds.survey import Survey
 
@@ -96,7 +96,7 @@ class Submitter:
             for c in survey.cells
             if c.config.teacher and (path := c.config.teacher_path)
         }
-        ready, wrong = taught(survey, folders)
+        ready, wrong = teachers_ready(survey, folders)
         decision = decide(
             survey.cells,
             epoch_costs(survey, self.operations),
@@ -158,12 +158,12 @@ def reconcile(
             own = [cells[path] for path in job.request.paths if path in cells]
             traces = store.traces(job, max((cell.state.heartbeat for cell in own), default=0.0))
             alive = traces.exit is None and any(cell.state.name == "running" for cell in own)
-            if not over(job, job.name in listed, traces, alive, time.time(), grace):
+            if not can_close(job, job.name in listed, traces, alive, time.time(), grace):
                 still.append(job)
                 continue
             ending = judge(job, traces, {cell.path: cell.state for cell in own})
             store.close(job, ending)
-        ledger.fold(job, ending)
+        ledger.close(job, ending)
         closed.append((job, ending))
     if closed:
         store.save(ledger)

@@ -33,7 +33,9 @@ def _epoch_cost(run: RunConfig, operations: Mapping[str, int]) -> float:
     return float(cost + (operations[run.teacher.model] * images if run.teacher else 0))
 
 
-def taught(survey: Survey, teachers: dict[str, RunFolder]) -> tuple[set[str], dict[str, str]]:
+def teachers_ready(
+    survey: Survey, teachers: dict[str, RunFolder]
+) -> tuple[set[str], dict[str, str]]:
     """Return the unfinished runs whose teacher allows a start, and the problem of every other
     teacher.
 

@@ -86,15 +86,15 @@ class Dataset:
             split.hash_into(digest)
         return digest.hexdigest()
 
-    def known_as(self, content_hash: str) -> Dataset:
+    def with_hash(self, content_hash: str) -> Dataset:
         """Return the same dataset with a known content hash."""
         known = replace(self)
         object.__setattr__(known, "_known_hash", content_hash)
         return known
 
-    def noted(self, note: str) -> Dataset:
+    def with_note(self, note: str) -> Dataset:
         """Return the same dataset with a note."""
-        return replace(self, note=note).known_as(self._known_hash)
+        return replace(self, note=note).with_hash(self._known_hash)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the sorted SHA-256 of each image (label byte, then pixels), train

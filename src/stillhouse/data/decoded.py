@@ -73,8 +73,8 @@ def _keep(dataset: Dataset, root: Path, stamp: str) -> Dataset:
             continue
         if kept := _read(dataset.spec, path, stamp):
             note = f"decoded images are kept in {path} ({problems[0]})" if problems else ""
-            return kept.noted(note)
-    return dataset.noted(
+            return kept.with_note(note)
+    return dataset.with_note(
         f"{dataset.spec.name}: every process holds the images in its own memory: decoded "
         f"ones cannot be kept ({'; '.join(problems)})"
     )
@@ -113,7 +113,7 @@ def _read(spec: DatasetSpec, path: Path, stamp: str, verify: bool = False) -> Da
     changed = facts.get("written", "") + "0" * 9 != str(written)
     if (verify or changed) and dataset.content_hash() != facts.get("sha256"):
         raise DataError(f"{path} is damaged (its checksum is wrong)", CURE)
-    return dataset.known_as(facts["sha256"])
+    return dataset.with_hash(facts["sha256"])
 
 
 def mapped(spec: DatasetSpec, path: Path) -> Dataset:

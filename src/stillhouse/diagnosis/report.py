@@ -26,9 +26,9 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listin
     found = [(case, finding) for case in cases for finding in diagnose(case)]
     rows = tuple(_row(case, finding, below) for case, finding in found)
     verdicts = {case.path: verdict(case, finding) for case, finding in reversed(found)}
-    counts = Counter(verdicts.values())
-    told = ", ".join(
-        f"{counts[word]} {_plural(word, counts[word])}" for word in VERDICTS if counts[word]
+    number = Counter(verdicts.values())
+    counts = ", ".join(
+        f"{number[word]} {_plural(word, number[word])}" for word in VERDICTS if number[word]
     )
     looked = sum(case.started for case in cases)
     unstarted = len(cases) - looked
@@ -45,13 +45,13 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listin
         )
     wrong = any(word != "caution" for word in verdicts.values())
     listing = Listing(
-        f"{title}: {told}" if told else title,
+        f"{title}: {counts}" if counts else title,
         tuple(
             item(finding, verdict(case, finding), below, case.imported) for case, finding in found
         ),
         tuple(notes),
     )
-    table = Table(f"{title}: {told or listing.empty}", COLUMNS, rows, tuple(notes))
+    table = Table(f"{title}: {counts or listing.empty}", COLUMNS, rows, tuple(notes))
     return table, listing, wrong
 
 
@@ -112,8 +112,8 @@ def item(found: Finding, level: str, below: Path = Path(), imported: bool = Fals
 
 def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:
     evidence = "; ".join(place(line, below) for line in finding.evidence)
-    told = (case.path, verdict(case, finding), finding.code, finding.confidence)
-    return (*told, evidence, _cure(finding, case.imported))
+    judged = (case.path, verdict(case, finding), finding.code, finding.confidence)
+    return (*judged, evidence, _cure(finding, case.imported))
 
 
 def _cure(found: Finding, imported: bool) -> str:

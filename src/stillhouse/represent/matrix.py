@@ -4,7 +4,7 @@ The kinds of pairs (column `kind` of `pairs.csv`), run a being compared with run
 
     own_teacher      a student, its teacher
     other_teacher    a student, a teacher of the same kind that another seed trained
-    pure_teacher     a network that nobody taught, the teacher of its seed's students
+    pure_teacher     a network that nobody has_teacher, the teacher of its seed's students
     student_pure     a student, the pure student of its seed
     teacher_teacher, pure_pure, student_student    two seeds of one arm
     untrained        a student or pure student, an untrained network of its teacher's kind
@@ -45,7 +45,7 @@ AMONG: dict[str, Kind] = {
 class Network:
     """An extracted network: `name` is its key in the tables, `target` and `header` where it is.
 
-    `teachers` are those it is compared with: its own, or of a network that nobody taught those of
+    `teachers` are those it is compared with: its own, or of a network without a teacher, those of
     its seed's students.
     """
 
@@ -61,7 +61,7 @@ class Network:
         return self.target.config
 
     @property
-    def taught(self) -> bool:
+    def has_teacher(self) -> bool:
         """Whether it was distilled."""
         return self.config.method != PURE and self.config.teacher is not None
 
@@ -114,7 +114,7 @@ def networks(stored: Iterable[tuple[Target, Header]]) -> dict[str, Network]:
 
 def units(found: dict[str, Network]) -> list[Unit]:
     """The arms of all networks, with what each seed is compared with."""
-    teachers = {name for one in found.values() if one.taught for name in one.teachers}
+    teachers = {name for one in found.values() if one.has_teacher for name in one.teachers}
     arms: dict[object, list[Network]] = {}
     for one in found.values():
         if not one.name.startswith(f"{UNTRAINED}/"):
@@ -135,12 +135,12 @@ def _comparisons(
 ) -> tuple[Comparison, ...]:
     pairs: list[Comparison] = []
     for teacher in one.teachers:
-        pairs.append(Comparison("own_teacher" if one.taught else "pure_teacher", teacher))
+        pairs.append(Comparison("own_teacher" if one.has_teacher else "pure_teacher", teacher))
         pairs += [Comparison("permuted", teacher), Comparison("cross_layer", teacher)]
         untrained = untrained_name_of(found[teacher])
         if untrained in found:
             pairs.append(Comparison("untrained", untrained))
-    if one.taught:
+    if one.has_teacher:
         own = [found[name].config for name in one.teachers]
         for name in sorted(teachers - set(one.teachers)):
             run = found[name].config
@@ -148,7 +148,7 @@ def _comparisons(
                 pairs.append(Comparison("other_teacher", name))
         if one.pure and one.pure not in one.teachers:
             pairs.append(Comparison("student_pure", one.pure))
-    role = "student" if one.taught or one.config.method != PURE else "pure"
+    role = "student" if one.has_teacher or one.config.method != PURE else "pure"
     among = AMONG["teacher" if one.name in teachers else role]
     earlier = [other for other in arm if other.config.seed < one.config.seed]
     pairs += [Comparison(among, other.name) for other in earlier]

@@ -44,7 +44,7 @@ def footnotes(survey: Survey, dataset: str) -> tuple[str, ...]:
     )
 
 
-def untold(survey: Survey) -> tuple[str, ...]:
+def unknown_fields(survey: Survey) -> tuple[str, ...]:
     """A note naming the recipe's fields that an imported round's records do not tell."""
     fields = survey.round.imported.unknown if survey.round.imported else ()
     shown = ", ".join(field.replace("_", " ") for field in fields)

@@ -62,7 +62,7 @@ def age_of_copy(store: Store, noted: dict[str, Any]) -> float | None:
 
 def copy_note(store: Store) -> tuple[float | None, str]:
     """The time of a copy's files and a sentence that says how old they are."""
-    noted = store.noted()
+    noted = store.last_options()
     made = age_of_copy(store, noted) if noted else None
     if made is None:
         return None, ""

@@ -10,7 +10,7 @@ from typing import Any
 from stillhouse import data
 from stillhouse.errors import ConfigError
 from stillhouse.exchange.published import Kind, PublishedResult, find_results, read_results
-from stillhouse.rounds.provenance import footnotes, untold
+from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.arms import COLUMN, Arm, Which, arms
 from stillhouse.stats.frame import FAILED as TRIED
@@ -101,7 +101,7 @@ def _notes(survey: Survey, found: Sequence[Arm]) -> tuple[tuple[str, ...], tuple
         validated = bool(survey.round.training.validation)
         on = "validation images" if validated else "test images, which flatters it"
         notes.append(f"The best epoch was chosen on the {on}.")
-    notes += [*not_counted(cells), *untold(survey), *footnotes(survey, dataset)]
+    notes += [*not_counted(cells), *unknown_fields(survey), *footnotes(survey, dataset)]
     details = [DDOF] if _varied(found) else []
     return tuple(notes), (*details, VALID, *left_out(cells))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stillhouse import data
-from stillhouse.rounds.provenance import footnotes, untold
+from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Survey
 from stillhouse.show.results import best, left_out, not_counted
 from stillhouse.stats.frame import Frame, Row
@@ -145,7 +145,7 @@ def notes(survey: Survey, frame: Frame) -> tuple[tuple[str, ...], tuple[str, ...
     if frame.which == "best":
         chosen = "validation images" if survey.round.training.validation else "test images"
         short.append(f"The best epoch was chosen on the {chosen}.")
-    short += [*not_counted(cells), *untold(survey), *footnotes(survey, frame.dataset)]
+    short += [*not_counted(cells), *unknown_fields(survey), *footnotes(survey, frame.dataset)]
     return tuple(short), (*_reading(frame), *_limits(survey, frame), *left_out(cells))
 
 

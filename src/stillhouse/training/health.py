@@ -78,7 +78,7 @@ class DeviceHealth:
         self._note(finite, norms, ~finite.all() | (self.stuck >= self.limit))
         return torch.where(skipped, torch.zeros_like(norm), norm)
 
-    def look(self, terms: Sequence[str], gradients: Sequence[str]) -> Seen:
+    def read(self, terms: Sequence[str], gradients: Sequence[str]) -> Seen:
         """Reset the record of the steps since the last look, all of them finite.
 
         `terms` and `gradients` name the values of the last `apply`. Raises TrainingError naming the

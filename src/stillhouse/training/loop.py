@@ -163,8 +163,8 @@ def _isolated(cohort: Cohort, member: Member) -> Iterator[None]:
 def _fail(cohort: Cohort, member: Member, error: Exception) -> None:
     cohort.failures += 1
     cohort.members.remove(member)
-    if untold := member.recorder.fail(error):
-        cohort.on_error(f"{member.trainer.config.path}: {untold}")
+    if unrecorded := member.recorder.fail(error):
+        cohort.on_error(f"{member.trainer.config.path}: {unrecorded}")
 
 
 def peak_memory(device: torch.device) -> int:

@@ -28,7 +28,7 @@ def step_seconds(trainer: Trainer, shared: Shared, batches: Iterable[Batch]) -> 
         started = time.perf_counter()
         batch = shared.inputs.batch(batch)
         trainer.step(batch, shared.inputs.teach(batch) if trainer.needs_teacher else None)
-        trainer.look()  # waits for a GPU
+        trainer.check_health()  # waits for a GPU
         yield time.perf_counter() - started
 
 

@@ -109,18 +109,18 @@ class Trainer:
         if join or (self.graph is not None and self.graph.draws):
             self.join()
         if self.health is None or step + 1 == self.steps or (step + 1) % LOOK_STEPS == 0:
-            self.look()
+            self.check_health()
 
     def join(self) -> None:
         """Let the device's next work wait for this run's steps."""
         if self.lane is not None:
             self.lane.join()
 
-    def look(self) -> None:
+    def check_health(self) -> None:
         """Read the device's record since the last look. Raises TrainingError if a step was bad."""
         self.join()
         if self.health is not None and self.health.positions:
-            seen = self.health.look(self._terms_seen, self._graded())
+            seen = self.health.read(self._terms_seen, self._graded())
             self.epoch_metrics.skipped += seen.skipped
             self.stuck = seen.stuck
             self._means = self.epoch_metrics.means()
@@ -247,7 +247,7 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return the state for resuming, as tensors and plain values, after a look at the steps."""
-        self.look()
+        self.check_health()
         return {
             "position": list(self.position),
             "network": self.network.state_dict(),

@@ -55,7 +55,7 @@ def test_every_method_and_control_takes_its_steps(
         assert record["update_ratio"] > 0, case
         assert record["gradients"]["norm"] > 0, case
         assert all(map(math.isfinite, numbers(record))), case
-        if case.taught:
+        if case.has_teacher:
             assert record["gradients"]["kd"] > 0, case
 
 
@@ -80,7 +80,7 @@ def test_the_example_keeps_the_contract_of_models(check: str) -> None:
 @pytest.mark.parametrize("size", [28, 32, 64])
 def test_the_example_takes_the_other_sizes(size: int) -> None:
     case = model.ModelCase("mobilenet_v2", (MOBILENET,), replace(SPECS["Cifar10"], size=size))
-    features = case.look(case.build()).features
+    features = case.forward(case.build()).features
     maps = [tuple(features[name].shape[1:]) for name in ("layer1", "layer2", "layer3", "layer4")]
     sizes = [size, size // 2, -(-size // 4), -(-size // 8)]
     assert maps == [(c, s, s) for c, s in zip((24, 32, 96, 320), sizes, strict=True)]

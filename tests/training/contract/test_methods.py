@@ -51,7 +51,7 @@ def test_contract(case: MethodCase, check: str) -> None:
     CHECKS[check](case)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.taught], ids=case_id)
+@pytest.mark.parametrize("case", [case for case in CASES if case.has_teacher], ids=case_id)
 def test_terms_go_down_when_only_they_are_trained(case: MethodCase) -> None:
     """Each distillation loss, followed alone for some steps, falls: its gradient is its own."""
     setup = case.setup()

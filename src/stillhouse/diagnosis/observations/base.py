@@ -101,7 +101,7 @@ class Scene:
         """A field of every epoch of a run; empty for damaged records."""
         return self.by_path[cell.config.path].series(field)
 
-    def say(
+    def finding(
         self,
         code: str,
         text: str,

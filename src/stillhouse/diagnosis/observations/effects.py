@@ -37,7 +37,7 @@ def decided(scene: Scene) -> Iterator[Finding]:
         if row.verdict.disputed:
             text += "; the tests disagree, so it is a candidate and no result"
         level: Level = "warning" if row.verdict.disputed else "finding"
-        yield scene.say(word, text, row.arm.valid, level=level)
+        yield scene.finding(word, text, row.arm.valid, level=level)
 
 
 def inconclusive(scene: Scene) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def inconclusive(scene: Scene) -> Iterator[Finding]:
     for start in dict.fromkeys(_why_open(row.to_pure) for row in open_ if row.to_pure):
         rows = [row for row in open_ if row.to_pure and _why_open(row.to_pure) == start]
         cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.say("inconclusive", start, cells, [_gap(row) for row in rows])
+        yield scene.finding("inconclusive", start, cells, [_gap(row) for row in rows])
 
 
 def _why_open(found: Difference) -> str:
@@ -69,7 +69,7 @@ def below_pure(scene: Scene) -> Iterator[Finding]:
                 f"{shown(row.arm)} is {pure.summary.mean - row.arm.summary.mean:.2f} points below "
                 f"{shown(pure)}: no seed reaches the lowest pure one, {min(pure.values):.2f} %"
             )
-            yield scene.say("below-pure", text, row.arm.valid)
+            yield scene.finding("below-pure", text, row.arm.valid)
 
 
 def weak_teacher(scene: Scene) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def weak_teacher(scene: Scene) -> Iterator[Finding]:
                 f"its teacher ({mean(teacher.values):.2f} %, n = {len(teacher.values)}): "
                 f"{gap:+.2f} points leave little to transfer"
             )
-            yield scene.say("weak-teacher", text, [*teacher.valid, *pure.valid])
+            yield scene.finding("weak-teacher", text, [*teacher.valid, *pure.valid])
 
 
 def above_teacher(scene: Scene) -> Iterator[Finding]:
@@ -102,7 +102,7 @@ def above_teacher(scene: Scene) -> Iterator[Finding]:
     beside = f" (standard deviation of the teacher's seeds: {spread:.2f})" if spread else ""
     text = f"Above the teacher that each student had, in points{beside}"
     cells = [cell for _, row, _ in above for cell in row.arm.valid]
-    yield scene.say("above-teacher", text, cells, parts)
+    yield scene.finding("above-teacher", text, cells, parts)
 
 
 def above_unfinished_teacher(scene: Scene) -> Iterator[Finding]:
@@ -123,7 +123,7 @@ def above_unfinished_teacher(scene: Scene) -> Iterator[Finding]:
                     f"teacher ({max(scores):.2f} %), which is unfinished at epoch "
                     f"{cell.state.epoch} of {cell.config.training.epochs}: no comparison yet"
                 )
-                yield scene.say("above-unfinished-teacher", text, [student, cell])
+                yield scene.finding("above-unfinished-teacher", text, [student, cell])
 
 
 def selection_bias(scene: Scene) -> Iterator[Finding]:
@@ -146,7 +146,7 @@ def selection_bias(scene: Scene) -> Iterator[Finding]:
             "pure, in points"
         )
         cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.say("selection-bias", text, cells, parts)
+        yield scene.finding("selection-bias", text, cells, parts)
 
 
 def underfits(scene: Scene) -> Iterator[Finding]:
@@ -161,7 +161,7 @@ def underfits(scene: Scene) -> Iterator[Finding]:
                 f"{shown(row.arm)} fits its training images worse than pure ({trained:.1f} against "
                 f"{level:.1f} %) and tests worse: too much weight on its term?"
             )
-            yield scene.say("underfits", text, row.arm.valid)
+            yield scene.finding("underfits", text, row.arm.valid)
 
 
 def calibration(scene: Scene) -> Iterator[Finding]:
@@ -174,7 +174,7 @@ def calibration(scene: Scene) -> Iterator[Finding]:
         parts = [f"{row.arm.label} {row.ece:.1f} %" for row in rows]
         text = f"The expected calibration error differs from the pure student's {pure.ece:.1f} %"
         cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.say("calibration", text, cells, parts)
+        yield scene.finding("calibration", text, cells, parts)
 
 
 def swept(scene: Scene) -> Iterator[Finding]:
@@ -192,7 +192,7 @@ def swept(scene: Scene) -> Iterator[Finding]:
                 f"{len(rows)}: expect less of it on others"
             )
             cells = [cell for row in rows for cell in row.arm.valid]
-            yield scene.say("swept", text, cells, parts)
+            yield scene.finding("swept", text, cells, parts)
 
 
 def _gap(row: Row) -> str:

@@ -12,7 +12,7 @@ from stillhouse.rounds.provenance import footnotes
 def confounds(scene: Scene) -> Iterator[Finding]:
     """CONFOUND: arms that differ in more than their method."""
     for note in footnotes(scene.survey, scene.dataset):
-        yield scene.say("confound", note.rstrip("."))
+        yield scene.finding("confound", note.rstrip("."))
 
 
 def smoothed(scene: Scene) -> Iterator[Finding]:
@@ -29,4 +29,4 @@ def smoothed(scene: Scene) -> Iterator[Finding]:
             f"The teachers were trained with label smoothing {rate:g}, which is known to weaken "
             "distillation by logits (Mueller et al. 2019): other recipes may rank it otherwise"
         )
-        yield scene.say("smoothed-teacher", text, arm.valid)
+        yield scene.finding("smoothed-teacher", text, arm.valid)

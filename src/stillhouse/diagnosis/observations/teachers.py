@@ -45,7 +45,7 @@ def handed(cell: Cell) -> HandOver | None:
     )
 
 
-def wide(scene: Scene) -> Iterator[Finding]:
+def wide_spread(scene: Scene) -> Iterator[Finding]:
     """A spread over seeds well above that of the other students' arms (teachers left out)."""
     for arm, others in _with_others(scene):
         spread = arm.summary.std
@@ -55,7 +55,7 @@ def wide(scene: Scene) -> Iterator[Finding]:
                 f"{len(arm.values)}), {spread / others:.1f} times the {others:.2f} of the other "
                 "students' arms"
             )
-            yield scene.say("wide-spread", text, arm.valid)
+            yield scene.finding("wide-spread", text, arm.valid)
 
 
 def outlier(scene: Scene) -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def outlier(scene: Scene) -> Iterator[Finding]:
                 f"{found - centre:+.2f} points from the median of {len(arm.values)} seeds"
                 f"{_against_pure(scene, found)}{_explained(scene, arm, cell)}"
             )
-            yield scene.say("seed-outlier", text, [cell])
+            yield scene.finding("seed-outlier", text, [cell])
 
 
 def _outlier(scene: Scene, arm: Arm, others: float | None) -> Cell | None:
@@ -109,7 +109,7 @@ def _explained(scene: Scene, arm: Arm, cell: Cell) -> str:
     return ""
 
 
-def driven(scene: Scene) -> Iterator[Finding]:
+def teacher_driven(scene: Scene) -> Iterator[Finding]:
     """TEACHER-DRIVEN: a student's accuracy follows that of its own teacher."""
     pure = scene.pure
     control = _follows(scene, pure) if pure else None
@@ -126,7 +126,7 @@ def driven(scene: Scene) -> Iterator[Finding]:
             text += f"; pure students, which never saw it, have r = {control:.2f}: not identified"
         elif n < FEW:
             text += "; suggestive only"
-        yield scene.say("teacher-driven", text, row.arm.valid)
+        yield scene.finding("teacher-driven", text, row.arm.valid)
 
 
 def _at_hand_over(scene: Scene, arm: Arm) -> str:

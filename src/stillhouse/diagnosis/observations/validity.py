@@ -29,13 +29,13 @@ def failed(scene: Scene) -> Iterator[Finding]:
             reasons.setdefault(cell.state.reason, []).append(cell)
     for reason, cells in reasons.items():
         text = f"{len(cells)} of {len(scene.cells)} runs failed: {reason}"
-        yield scene.say("failed", text, cells)
+        yield scene.finding("failed", text, cells)
 
 
 def damaged(scene: Scene) -> Iterator[Finding]:
     """Runs whose epochs' records cannot be read: no rule on their course sees them."""
     for cell in scene.damaged:
-        yield scene.say("damaged", scene.by_path[cell.config.path].state.reason, [cell])
+        yield scene.finding("damaged", scene.by_path[cell.config.path].state.reason, [cell])
 
 
 def failed_chance(scene: Scene) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def failed_chance(scene: Scene) -> Iterator[Finding]:
                 f"{arm.label} learned nothing: {seeds(cells)} ended at {found}, which guessing "
                 f"reaches (up to {bound:.2f} %); counted as failed, not averaged"
             )
-            yield scene.say("failed-chance", text, cells)
+            yield scene.finding("failed-chance", text, cells)
 
 
 def asked(scene: Scene) -> Iterator[Finding]:
@@ -66,7 +66,7 @@ def asked(scene: Scene) -> Iterator[Finding]:
             parts = [f"{seeds([cell])}: {why}" for cell, why in told[:SHOWN]]
             parts += [f"{len(told) - SHOWN} more"] if len(told) > SHOWN else []
             text = f"{arm.label}, {len(cells)} of {len(arm.cells)} runs: {CODES[code].meaning}"
-            yield scene.say(code, text, cells, parts, ASKED[code])
+            yield scene.finding(code, text, cells, parts, ASKED[code])
 
 
 def cut_off(scene: Scene) -> Iterator[Finding]:
@@ -81,7 +81,7 @@ def cut_off(scene: Scene) -> Iterator[Finding]:
                 f"{cell.config.path} is not finished: epoch {cell.state.epoch} of "
                 f"{cell.config.training.epochs}{best} ({cell.state.reason}){chance}; left out"
             )
-            yield scene.say("incomplete", text, [cell])
+            yield scene.finding("incomplete", text, [cell])
 
 
 def uneven(scene: Scene) -> Iterator[Finding]:
@@ -92,12 +92,12 @@ def uneven(scene: Scene) -> Iterator[Finding]:
             counts.setdefault(len(arm.values), []).append(arm.label)
     if len(counts) > 1:
         parts = [f"{n} for {', '.join(labels)}" for n, labels in sorted(counts.items())[::-1]]
-        yield scene.say("uneven-seeds", f"Valid seeds differ: {'; '.join(parts)}")
+        yield scene.finding("uneven-seeds", f"Valid seeds differ: {'; '.join(parts)}")
     counted = ((cell, len(scene.by_path[cell.config.path].records)) for cell in scene.valid)
     lengths = {length: cell for cell, length in counted if length}
     if len(lengths) > 1:
         text = f"Completed runs have different numbers of epochs: {sorted(lengths)}"
-        yield scene.say("mixed-epochs", text, list(lengths.values()))
+        yield scene.finding("mixed-epochs", text, list(lengths.values()))
 
 
 def _last(cell: Cell) -> float:

@@ -13,7 +13,7 @@ from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.report import report as diagnosed
 from stillhouse.exchange.archive import archive_of
-from stillhouse.rounds.provenance import footnotes, untold
+from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.report.document import (
@@ -149,7 +149,7 @@ def _sections(material: Material) -> Iterable[Section]:
     yield Section("results", "Results", ())
     for dataset in round_.datasets:
         table = document_table(survey, dataset)
-        notes = [Paragraph(note) for note in (*untold(survey), *footnotes(survey, dataset))]
+        notes = [Paragraph(note) for note in (*unknown_fields(survey), *footnotes(survey, dataset))]
         own = [one for one in material.observations if one.scope == dataset]
         blocks: tuple[Block, ...] = (
             table,

@@ -30,7 +30,7 @@ def label_and_taught_by_are_literals(case: MethodCase) -> None:
     unknown = kind.needs - needs
     require(not unknown, f"needs holds {sorted(unknown)}", f"expected some of {sorted(needs)}")
     require(
-        case.taught == (kind.taught_by != "nobody"),
+        case.has_teacher == (kind.taught_by != "nobody"),
         f"taught_by is '{kind.taught_by}', but needs is {sorted(kind.needs)}",
         "a method with a teacher needs 'teacher', and no other method does",
     )
@@ -73,7 +73,7 @@ def the_config_has_defaults_and_survives_json(case: MethodCase) -> None:
 def weights_name_exactly_the_terms(case: MethodCase) -> None:
     """Weights name exactly the terms, in every epoch and for every total."""
     setup = case.setup()
-    terms = setup.terms(setup.look(setup.student)).keys()
+    terms = setup.terms(setup.forward(setup.student)).keys()
     reference = case.kind.reference(setup.method.config)
     totals: tuple[Total, ...] = ("reference", "convex", "additive")
     for total in totals if reference.ce else totals[:1]:

@@ -21,7 +21,7 @@ def terms_are_finite_float32_scalars(case: MethodCase) -> None:
     """Terms are finite float32 scalars; cross entropy too, which a method may replace."""
     for pair in PAIRS:
         setup = case.setup(pair)
-        for name, term in setup.terms(setup.look(setup.student)).items():
+        for name, term in setup.terms(setup.forward(setup.student)).items():
             require(
                 isinstance(term, Tensor) and term.dtype == torch.float32 and term.dim() == 0,
                 f"the term '{name}' is {_describe(term)}, not a float32 scalar",
@@ -48,7 +48,7 @@ def every_term_reaches_the_student(case: MethodCase) -> None:
 
 def the_teacher_is_left_as_it_was(case: MethodCase) -> None:
     """The teacher's weights, statistics and mode are unchanged; the method holds no part of it."""
-    if not case.taught:
+    if not case.has_teacher:
         return
     setup = case.setup()
     before = weights(case.setup().teacher)
@@ -123,11 +123,11 @@ def _unused(setup: Setup) -> set[torch.nn.Parameter]:
 def the_same_seed_draws_the_same(case: MethodCase) -> None:
     """All random numbers come from torch's global generator, seeded before each step."""
     first = case.setup()
-    expected = _seeded(first, first.look(first.student))
+    expected = _seeded(first, first.forward(first.student))
     random.random()
     np.random.rand()
     again = case.setup()
-    found = _seeded(again, again.look(again.student))
+    found = _seeded(again, again.forward(again.student))
     hint = "use only torch's global generator"
     _require_equal(expected, found, "differs between two calls with the same seed", hint)
 
@@ -145,7 +145,7 @@ def its_state_survives_a_file(case: MethodCase) -> None:
     loaded = safetensors.torch.load(safetensors.torch.save(state))
     fresh = case.setup()
     fresh.method.load_state_dict(loaded)
-    outputs = setup.look(setup.student)
+    outputs = setup.forward(setup.student)
     _require_equal(
         _seeded(setup, outputs),
         _seeded(fresh, outputs),

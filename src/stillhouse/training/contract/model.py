@@ -47,7 +47,7 @@ class ModelCase:
         return torch.randn(BATCH, channels, size, size, generator=generator)
 
     @torch.no_grad()
-    def look(self, network: Network) -> Outputs:
+    def forward(self, network: Network) -> Outputs:
         """Return its outputs for the images in eval mode."""
         outputs: Outputs = network.eval()(self.images())
         return outputs
@@ -56,7 +56,7 @@ class ModelCase:
 def outputs_have_the_documented_shapes(case: ModelCase) -> None:
     """Outputs have logits, at least one group of four dimensions, and `pooled` of two."""
     network = case.build()
-    outputs = case.look(network)
+    outputs = case.forward(network)
     require(isinstance(outputs, Outputs), f"forward returns {type(outputs).__name__}, not Outputs")
     shape = tuple(outputs.logits.shape)
     require(
@@ -87,7 +87,7 @@ def outputs_have_the_documented_shapes(case: ModelCase) -> None:
 def the_head_maps_pooled_to_the_logits(case: ModelCase) -> None:
     """The head maps pooled to the logits; methods may read or copy it."""
     network = case.build()
-    outputs = case.look(network)
+    outputs = case.forward(network)
     head = getattr(network, "head", None)
     require(isinstance(head, torch.nn.Module), "it has no head", "the classifier, as self.head")
     with torch.no_grad():
@@ -109,17 +109,17 @@ def the_seed_decides_its_weights(case: ModelCase) -> None:
 def an_image_is_judged_by_itself(case: ModelCase) -> None:
     """In eval mode an image's logits do not depend on its batch."""
     network = case.build().eval()
-    together = case.look(network).logits
+    together = case.forward(network).logits
     with torch.no_grad():
         alone = torch.cat([network(image[None]).logits for image in case.images()])
     _require_close(alone, together, "in eval mode the logits of an image depend on its batch")
 
 
-def looking_changes_nothing(case: ModelCase) -> None:
+def a_forward_pass_changes_nothing(case: ModelCase) -> None:
     """Eval mode changes no parameter or buffer and gives the same outputs twice."""
     network = case.build()
     before = weights(network)
-    first, second = case.look(network).logits, case.look(network).logits
+    first, second = case.forward(network).logits, case.forward(network).logits
     require(torch.equal(first, second), "in eval mode two forward passes of the same images differ")
     for name, value in network.state_dict().items():
         require(torch.equal(value, before[name]), f"{name} changes in eval mode")
@@ -131,7 +131,7 @@ def its_state_survives_a_file(case: ModelCase) -> None:
     _step(network, case, "fp32")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     other.load_state_dict(safetensors.torch.load(safetensors.torch.save(state)))
-    expected, found = case.look(network).logits, case.look(other).logits
+    expected, found = case.forward(network).logits, case.forward(other).logits
     scale = float(expected.abs().max())
     require(  # not bit for bit: weights that lie otherwise in memory may get another kernel
         torch.allclose(found, expected, rtol=0, atol=1e-4 * scale),
@@ -143,13 +143,15 @@ def its_state_survives_a_file(case: ModelCase) -> None:
 def a_copy_is_a_network_of_its_own(case: ModelCase) -> None:
     """`copy.deepcopy` gives the same outputs and shares nothing."""
     network = case.build()
-    before = case.look(network).logits
+    before = case.forward(network).logits
     copied = copy.deepcopy(network)
-    require(torch.equal(case.look(copied).logits, before), "a copy gives other outputs")
+    require(torch.equal(case.forward(copied).logits, before), "a copy gives other outputs")
     _step(copied, case, "fp32")
-    require(torch.equal(case.look(network).logits, before), "training a copy changes the network")
     require(
-        not torch.equal(case.look(copied).logits, before),
+        torch.equal(case.forward(network).logits, before), "training a copy changes the network"
+    )
+    require(
+        not torch.equal(case.forward(copied).logits, before),
         "training a copy does not change the copy",
     )
 
@@ -200,7 +202,7 @@ CHECKS: dict[str, Callable[[ModelCase], None]] = {
     "the head maps pooled to the logits": the_head_maps_pooled_to_the_logits,
     "the seed decides its weights": the_seed_decides_its_weights,
     "an image's outputs do not depend on its batch": an_image_is_judged_by_itself,
-    "a forward pass in eval mode changes nothing": looking_changes_nothing,
+    "a forward pass in eval mode changes nothing": a_forward_pass_changes_nothing,
     "its state survives a file": its_state_survives_a_file,
     "a copy shares nothing with the network": a_copy_is_a_network_of_its_own,
     **{f"a step trains in {p}": partial(a_step_trains, precision=p) for p in PRECISIONS},

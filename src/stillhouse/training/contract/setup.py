@@ -47,7 +47,7 @@ class MethodCase:
         return methods.load(self.name, self.files)
 
     @property
-    def taught(self) -> bool:
+    def has_teacher(self) -> bool:
         """Return whether it has a teacher."""
         return "teacher" in self.kind.needs
 
@@ -60,7 +60,7 @@ class MethodCase:
         )
         teacher.requires_grad_(False).eval()
         torch.manual_seed(1)
-        taught = teacher if self.taught else None
+        taught = teacher if self.has_teacher else None
         known = training_images()
         method = methods.make(self.kind, self.options, student, taught, spec, known)
         setup = Setup(self, teacher, student, method.train(), images())
@@ -80,7 +80,7 @@ class Setup:
     batch: Batch
 
     @torch.no_grad()
-    def look(self, network: Network, precision: Precision = "fp32") -> Outputs:
+    def forward(self, network: Network, precision: Precision = "fp32") -> Outputs:
         """Return a network's float32 outputs for the batch, detached."""
         with autocast(precision, CPU):
             outputs: Outputs = network(self.batch.images)
@@ -89,8 +89,8 @@ class Setup:
     def terms(self, student: Outputs) -> dict[str, Tensor]:
         """Return cross entropy and the method's terms, called as in the loop."""
         terms = {"ce": self.method.task_loss(student, self.batch, 0.0)}
-        if self.case.taught:
-            terms |= self.method.terms(student, self.look(self.teacher), self.batch)
+        if self.case.has_teacher:
+            terms |= self.method.terms(student, self.forward(self.teacher), self.batch)
         return terms
 
     def trainer(self, precision: Precision = "fp32") -> Trainer:
@@ -107,12 +107,12 @@ class Setup:
 
         Raises TrainingError if a term or a gradient is not finite, or too many steps are skipped.
         """
-        taught = self.look(self.teacher, trainer.config.training.precision)
+        taught = self.forward(self.teacher, trainer.config.training.precision)
         trainer.position = (epoch, 0)
         skipped = None
         while trainer.epoch_metrics.skipped != skipped:
             skipped = trainer.epoch_metrics.skipped
-            trainer.step(self.batch, taught if self.case.taught else None)
+            trainer.step(self.batch, taught if self.case.has_teacher else None)
 
 
 @cache
