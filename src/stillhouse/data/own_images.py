@@ -125,7 +125,7 @@ def load(file: Plugin, root: Path) -> Dataset:
         if dataset.content_hash() != expected:
             raise DataError(f"{path} is damaged (its checksum is wrong)", decoded.CURE)
         _keep_verified(verified, here)
-    return dataset.known_as(expected)
+    return dataset.with_hash(expected)
 
 
 def check(file: Plugin, root: Path) -> str:
