@@ -56,9 +56,9 @@ def square(image: Image.Image, size: int) -> Bytes:
     """
     if image.size != (size, size):
         side = min(image.size)
-        left, top = ((length - side) / 2 for length in image.size)
-        box = (left, top, left + side, top + side)
-        image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+        left, top = (round((length - side) / 2) for length in image.size)
+        image = image.crop((left, top, left + side, top + side))
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
     values = np.asarray(image, np.uint8)
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 
