@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab
+from represented import CHANGES, EXAMPLES, WIDENED, train
 from stillhouse.data import specs
 from stillhouse.exchange.scripts.write import Import, import_round
 from workbench import Bench
@@ -28,6 +30,24 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench(tmp_path: Path) -> Bench:
     """A round on paper: no run has started."""
     return Bench(tmp_path / "bench")
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained round with custom components."""
+    root = tmp_path_factory.mktemp("trained") / "once"
+    (root / "own").mkdir(parents=True)
+    shutil.copy(EXAMPLES / "own_model.py", root / "own" / "own_model.py")
+    (root / "own" / "widened.py").write_text(WIDENED)
+    train(Bench(root, **CHANGES))
+    return root
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Bench:
+    """A copy of the trained round, free to be changed."""
+    shutil.copytree(trained_once, tmp_path / "round")
+    return Bench(tmp_path / "round", **CHANGES)
 
 
 @pytest.fixture

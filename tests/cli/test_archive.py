@@ -28,7 +28,7 @@ def test_a_round_goes_through_its_whole_life(done: Bench, tmp_path: Path) -> Non
     root, packed, other = done.workspace.root, tmp_path / "tiny.tar.zst", tmp_path / "other"
     output = call("report", "tiny", "--root", root)
     assert "report.html" in output
-    call("archive", "tiny", "--root", root)
+    call("archive", "tiny", "--root", root, "--no-analysis")
     page = (root / "analysis" / "experiment_tiny" / "report.html").read_text()
     assert "archived: 8 of 8 runs" in page
     assert "all" in call("archive", "tiny", "--root", root, "--verify")
@@ -46,7 +46,7 @@ def test_an_unfinished_round_is_archived_only_when_asked(bench: Bench) -> None:
     result = CliRunner().invoke(app, ["archive", "tiny", "--root", str(bench.workspace.root)])
     assert result.exit_code == 1
     assert bench.workspace.marker.is_file()
-    output = call("archive", "tiny", "--root", bench.workspace.root, "--partial")
+    output = call("archive", "tiny", "--root", bench.workspace.root, "--partial", "--no-analysis")
     assert f"not finished: {last}" in output
 
 
@@ -59,6 +59,14 @@ def test_a_report_fills_an_authors_document(done: Bench, tmp_path: Path) -> None
     assert text.endswith("End.\n")
     assert "| RKD | 90.00% | 90.00% | 90.00% |" in text
     assert not (done.workspace.root / "analysis").exists()
+
+
+def test_a_round_whose_weights_are_lost_is_not_archived_with_its_analysis(done: Bench) -> None:
+    """The hand-made runs have no weights; nothing has moved."""
+    result = CliRunner().invoke(app, ["archive", "tiny", "--root", str(done.workspace.root)])
+    assert "--no-analysis" in str(getattr(result.exception, "hint", "")), result.output
+    assert done.folder(f"{RKD}/0").result.is_file()
+    assert not (done.workspace.root / "analysis" / "experiment_tiny" / "archive.json").exists()
 
 
 @pytest.mark.parametrize("words", [("--verify", "--restore"), ("--no-weights",)])
@@ -78,7 +86,7 @@ def test_an_archived_round_is_read_and_not_written(done: Bench, words: str, name
     """By its name and by its round file alike."""
     root = done.workspace.root
     round_ = done.file if name == "file" else name
-    call("archive", "tiny", "--root", root)
+    call("archive", "tiny", "--root", root, "--no-analysis")
     for reading in ("status", "table", "observe", "doctor", "plan", "list runs"):
         assert "tiny" in call(*reading.split(), round_, "--root", root)
     assert "8 done" in call("status", round_, "--root", root)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.cli import analysis, cluster, material, plan, reset, results, study, watch
+from stillhouse.cli import analysis, archive, cluster, material, plan, reset, results, study, watch
 from stillhouse.cli.old import current_words, meant
 from stillhouse.cli.output import open_streams, say, say_prose, styled
 from stillhouse.errors import Notice, StillhouseError, describe
@@ -36,7 +36,7 @@ VERBS: dict[str, dict[str, Command | dict[str, Command]]] = {
         "extract": analysis.extract,
         "analyze": analysis.analyze,
         "report": analysis.report,
-        "archive": analysis.archive,
+        "archive": archive.archive,
     },
     "Material": {
         "list": {
