@@ -83,18 +83,18 @@ def _close(
     from stillhouse import data
     from stillhouse.exchange.archive import archive_of, refuse_unfinished
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey
+    from stillhouse.rounds.survey import survey_round
     from stillhouse.show.archive import analyze_round, close_round, extract_round
 
     workspace, loaded, file = open_round(root, name)
     if not archive_of(workspace, loaded.round).experiments.exists():
-        seen, log = survey(workspace, loaded), partial(say, err=True)
-        for path in refuse_unfinished(seen, partial_):
+        survey, log = survey_round(workspace, loaded), partial(say, err=True)
+        for path in refuse_unfinished(survey, partial_):
             say(f"not finished: {path}")
         if analysis is not None:
             data_root, device, jobs = analysis
-            extract_round(workspace, seen, data.data_root(data_root), device, jobs, log)
-            analyze_round(workspace, seen, jobs, log)
+            extract_round(workspace, survey, data.data_root(data_root), device, jobs, log)
+            analyze_round(workspace, survey, jobs, log)
     for line in close_round(workspace, loaded, file):
         say(line)
     follow(f"{again('archive', loaded.round, root)} --verify")

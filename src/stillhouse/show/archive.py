@@ -27,7 +27,7 @@ Log = Callable[[str], None]
 
 def extract_round(
     workspace: Workspace,
-    seen: Survey,
+    survey: Survey,
     data_root: Path,
     device: str,
     jobs: int | None,
@@ -37,15 +37,15 @@ def extract_round(
 
     Raises RunError if a completed run with weights cannot be extracted.
     """
-    found = as_stored(workspace, seen)
+    found = as_stored(workspace, survey)
     weights = {one[1].weights for one in found if not isinstance(one, Skipped)}
     which = "best" if "best" in weights else "final"
-    wanted = targets(workspace, seen, which)
+    wanted = targets(workspace, survey, which)
     skipped = {one.name: one.reason for one in wanted if isinstance(one, Skipped)}
     if len(skipped) == len(wanted):
         log(f"not extracted: {reasons(skipped)}")
         return
-    table, sound = extract_table(workspace, seen, which, data_root, device, jobs, log)
+    table, sound = extract_table(workspace, survey, which, data_root, device, jobs, log)
     if not sound:
         raise RunError(
             f"not every run could be extracted: {table.notes[0]}",
@@ -53,17 +53,17 @@ def extract_round(
         )
 
 
-def analyze_round(workspace: Workspace, seen: Survey, jobs: int | None, log: Log) -> None:
+def analyze_round(workspace: Workspace, survey: Survey, jobs: int | None, log: Log) -> None:
     """Write the tables and all figures of a round, and read the tables back.
 
     Raises RunError if a table cannot be read, or a picture is empty.
     """
-    _, files = analyze_table(workspace, seen, jobs, log)
-    home = archive_of(workspace, seen.round.round).path
-    tables = read_tables(home / "tables", seen.round)
+    _, files = analyze_table(workspace, survey, jobs, log)
+    home = archive_of(workspace, survey.round.round).path
+    tables = read_tables(home / "tables", survey.round)
     (home / "figures").mkdir(parents=True, exist_ok=True)
-    pictures: list[Path] = write_accuracy(seen, "final", home / "figures", PICTURES)
-    for one in write_figures(tables, seen.round.datasets, [*FIGURES], home / "figures"):
+    pictures: list[Path] = write_accuracy(survey, "final", home / "figures", PICTURES)
+    for one in write_figures(tables, survey.round.datasets, [*FIGURES], home / "figures"):
         if isinstance(one, Path):
             pictures.append(one)
         else:
