@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+import own_pictures
 from stillhouse.config.load import load_round
-from stillhouse.errors import ConfigError, RunError
+from stillhouse.errors import ConfigError, Notice, RunError
 from stillhouse.exchange.archive import (
     Archive,
     move_in,
@@ -174,3 +176,24 @@ def test_custom_components_are_copied_and_named_by_the_copy(tmp_path: Path) -> N
 
 def test_a_round_without_components_keeps_every_byte() -> None:
     assert rename_files("round: a\nseeds: [0]\n", []) == "round: a\nseeds: [0]\n"
+
+
+@pytest.mark.filterwarnings("ignore::stillhouse.errors.Notice")
+def test_the_facts_of_own_images_are_copied_and_stand_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STILLHOUSE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    top = own_pictures.folder(tmp_path)
+    (tmp_path / "own_net.py").write_text(OWN)
+    round_ = own_pictures.load(tmp_path, training="files: [own_net.py]\n")
+    archive = Archive(Workspace(tmp_path), "own")
+    write_material(archive, tmp_path / "own.yaml", round_.files)
+    shutil.rmtree(tmp_path / "data")
+    shutil.rmtree(top)
+    copied = load_round(archive.path / "round.yaml")
+    assert [one.sha256 for one in copied.files] == [one.sha256 for one in round_.files]
+    assert {one.path.parent for one in copied.files} == {archive.path / "components"}
+    own_pictures.folder(archive.path, classes="abc")
+    with pytest.warns(Notice, match="other images"):
+        assert load_round(archive.path / "round.yaml").files == copied.files

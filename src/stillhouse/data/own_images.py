@@ -67,18 +67,19 @@ def is_facts(file: Plugin) -> bool:
 def measured(source: OwnImages, beside: Path) -> Plugin:
     """Return the facts of images, measuring and decoding them unless that was done before.
 
-    Where the images are gone, those measured before are used, or else a copy of the facts in
-    `components/` of the folder `beside`, as an archive has it. Raises DataError for images that
-    cannot be used.
+    A copy of the facts in `components/` of the folder `beside`, as an archive has it, counts more
+    than the images; where these are gone, what was measured before is used. Raises DataError for
+    images that cannot be used.
     """
+    copy = _plugin(beside / "components" / f"{source.name}{FACTS}")
     if not source.path.exists():
-        return _without_images(source, beside)
-    found, others = _files(source)
-    stamp = image_files.stamp(found)
-    for home in homes():
-        if known := _indexed(home, source, stamp):
-            return known
-    return _measure(source, found, others, stamp)
+        return copy or _without_images(source)
+    now = _with_images(source)
+    if copy is None or copy.sha256 == now.sha256:
+        return now
+    text = f"{source.name}: {source.path} holds other images than those of {copy.path}"
+    warnings.warn(text, Notice, stacklevel=2)
+    return copy
 
 
 def homes(root: Path | None = None) -> list[Path]:
@@ -152,6 +153,15 @@ def _keep_verified(path: Path, text: str) -> None:
         return
 
 
+def _with_images(source: OwnImages) -> Plugin:
+    found, others = _files(source)
+    stamp = image_files.stamp(found)
+    for home in homes():
+        if known := _indexed(home, source, stamp):
+            return known
+    return _measure(source, found, others, stamp)
+
+
 def _files(source: OwnImages) -> tuple[list[image_files.Found], list[str]]:
     """Return the image files, or the .npz file itself, with sizes and times; other files."""
     if source.path.is_dir():
@@ -166,19 +176,22 @@ def _indexed(home: Path, source: OwnImages, stamp: str | None) -> Plugin | None:
     try:
         noted = json.loads(index.read_text(encoding="utf-8"))
         path = home / noted["facts"][:HASH_DIGITS] / f"{source.name}{FACTS}"
-        content = path.read_bytes()
         if stamp not in (None, noted["stamp"]) or not path.with_name(IMAGES).is_file():
             return None
     except (OSError, ValueError, KeyError, TypeError):  # there is none, or it is no use
         return None
-    found = sha256(content).hexdigest()
-    return Plugin(path, found, "dataset") if found == noted["facts"] else None
+    found = _plugin(path)
+    return found if found and found.sha256 == noted["facts"] else None
 
 
-def _without_images(source: OwnImages, beside: Path) -> Plugin:
-    copy = beside / "components" / f"{source.name}{FACTS}"
-    if copy.is_file():
-        return Plugin(copy.absolute(), sha256(copy.read_bytes()).hexdigest(), "dataset")
+def _plugin(path: Path) -> Plugin | None:
+    """Return the custom component in a file of facts, if there is one."""
+    if not path.is_file():
+        return None
+    return Plugin(path.absolute(), sha256(path.read_bytes()).hexdigest(), "dataset")
+
+
+def _without_images(source: OwnImages) -> Plugin:
     for home in homes():
         if known := _indexed(home, source, None):
             text = f"{source.name}: {source.path} is gone; what was measured of it before is used"

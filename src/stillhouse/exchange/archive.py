@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from stillhouse.data import own_images
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.exchange import manifest
 from stillhouse.exchange.move import move_folder
@@ -102,7 +103,8 @@ def write_material(archive: Archive, file: Path, files: Iterable[Plugin]) -> Non
     """Write what stands for a study's scripts.
 
     The round file as `round.yaml`, which names the copies of the custom components in
-    `components/`, the commands in their order, and the exact packages.
+    `components/` (those of measured images are found there), the commands in their order, and the
+    exact packages.
     """
     archive.path.mkdir(parents=True, exist_ok=True)
     components = {one: f"components/{one.path.name}" for one in files}
@@ -110,7 +112,8 @@ def write_material(archive: Archive, file: Path, files: Iterable[Plugin]) -> Non
         target = archive.path / copy
         target.parent.mkdir(exist_ok=True)
         write_atomic(target, one.path.read_bytes())
-    text = rename_files(file.read_text(encoding="utf-8"), list(components.values()))
+    listed = [copy for one, copy in components.items() if not own_images.is_facts(one)]
+    text = rename_files(file.read_text(encoding="utf-8"), listed)
     write_atomic(archive.path / "round.yaml", text.encode())
     write_atomic(archive.path / "commands.txt", _commands(archive.name).encode())
     write_atomic(archive.path / "environment.txt", _environment().encode())

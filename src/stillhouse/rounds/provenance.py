@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from stillhouse import data
 from stillhouse.config.identity import as_written, difference
 from stillhouse.errors import RunError, some
 from stillhouse.rounds.edited import SHOWN_RUNS, changed_notes
@@ -20,7 +21,8 @@ MATTERING = ("torch", "numpy")
 
 
 def footnotes(survey: Survey, dataset: str) -> tuple[str, ...]:
-    """Notes for the table of a dataset; empty if all its runs are of one kind.
+    """Notes for the table of a dataset; empty if its images were used as published and all its
+    runs are of one kind.
 
     Reads `run.json` and the attempts' claims of completed runs; a damaged claim is named.
     """
@@ -32,7 +34,9 @@ def footnotes(survey: Survey, dataset: str) -> tuple[str, ...]:
             sources.append(_sources(cell))
         except RunError as error:
             damaged.append(f"Where this run comes from is not known: {error.message}.")
+    note = data.spec(dataset, survey.round.files).note
     return (
+        *((note,) if note else ()),
         *damaged,
         *changed_teachers(done),
         *_adopted(done),

@@ -103,6 +103,11 @@ class Survey:
         """Whether every run was trained to the end, above chance or not."""
         return all(cell.state.name == "done" for cell in self.cells)
 
+    def validated(self, dataset: str) -> bool:
+        """Whether the best epoch of a dataset's runs is chosen on validation images."""
+        runs = (cell.config for cell in self.cells if cell.config.dataset == dataset)
+        return any(run.training.validation for run in runs)
+
     def count(self, name: str) -> int:
         """How many runs are in a state (see `Cell.shown`)."""
         return sum(cell.shown == name for cell in self.cells)

@@ -98,8 +98,7 @@ def _notes(survey: Survey, found: Sequence[Arm]) -> tuple[tuple[str, ...], tuple
     dataset = found[0].cells[0].config.dataset
     cells = [cell for arm in found for cell in arm.cells]
     if found[0].which == "best":
-        validated = bool(survey.round.training.validation)
-        on = "validation images" if validated else "test images, which flatters it"
+        on = "validation images" if survey.validated(dataset) else "test images, which flatters it"
         notes.append(f"The best epoch was chosen on the {on}.")
     notes += [*not_counted(cells), *unknown_fields(survey), *footnotes(survey, dataset)]
     details = [DDOF] if _varied(found) else []

@@ -143,7 +143,7 @@ def notes(survey: Survey, frame: Frame) -> tuple[tuple[str, ...], tuple[str, ...
     if any(row.adjusted is not None for row in frame.rows):
         short[0] += f" p: adjusted for all {frame.family} comparisons."
     if frame.which == "best":
-        chosen = "validation images" if survey.round.training.validation else "test images"
+        chosen = "validation images" if survey.validated(frame.dataset) else "test images"
         short.append(f"The best epoch was chosen on the {chosen}.")
     short += [*not_counted(cells), *unknown_fields(survey), *footnotes(survey, frame.dataset)]
     return tuple(short), (*_reading(frame), *_limits(survey, frame), *left_out(cells))

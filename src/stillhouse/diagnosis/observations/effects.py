@@ -135,7 +135,7 @@ def selection_bias(scene: Scene) -> Iterator[Finding]:
         and row.to_pure
         and row.selection > 0.5 * abs(row.to_pure.value)
     ]
-    if rows and not scene.survey.round.training.validation:
+    if rows and not scene.survey.validated(scene.dataset):
         parts = [
             f"{row.arm.label} {row.selection:.2f} of {abs(row.to_pure.value):.2f}"
             for row in rows
