@@ -72,6 +72,12 @@ def diff_rounds(a: Round, b: Round) -> Table:
     )
 
 
+def reasons_that_fit(a: Round, b: Round) -> dict[str, str]:
+    """Return those of `b.changes` that match a difference between the rounds."""
+    names = {name for row in _rows(a, b) for name in (row.field, row.label)}
+    return {key: reason for key, reason in b.changes.items() if key in names}
+
+
 def changeable(round_: Round) -> list[str]:
     """Return the possible keys of `changes`, without the `(name)` of an override."""
     files = round_.files

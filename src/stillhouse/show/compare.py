@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from stillhouse import data, methods
-from stillhouse.config.diff import diff_rounds
+from stillhouse.config.diff import diff_rounds, reasons_that_fit
 from stillhouse.config.schema import Round
-from stillhouse.errors import ConfigError
 from stillhouse.rounds.survey import Survey
 from stillhouse.show.table import INTERVAL
 from stillhouse.stats.arms import Arm, Which, arms
@@ -184,21 +183,15 @@ def _side(name: str, arm: Arm | None) -> dict[str, Cell]:
 
 def settings_table(a: Round, b: Round) -> Table:
     """What changed in the settings, with those of B's reasons that fit what differs here."""
-    fitting = {key: reason for key, reason in b.changes.items() if _fits(a, b, key)}
+    if b.compares_to not in (None, a.round):
+        return diff_rounds(a, b)
+    fitting = reasons_that_fit(a, b)
     table = diff_rounds(a, b.model_copy(update={"changes": fitting}))
     left = [key for key in b.changes if key not in fitting]
-    if not left or b.compares_to not in (None, a.round):
+    if not left:
         return table
     note = f"{b.round} gives reasons for {', '.join(left)} too, in which it does not differ here."
     return replace(table, notes=(*table.notes, note))
-
-
-def _fits(a: Round, b: Round, key: str) -> bool:
-    try:
-        diff_rounds(a, b.model_copy(update={"changes": {key: b.changes[key]}}))
-    except ConfigError:
-        return False
-    return True
 
 
 def _summary(found: list[Pair]) -> list[str]:
