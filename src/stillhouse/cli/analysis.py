@@ -33,7 +33,7 @@ FigureOption = Annotated[
 ]
 MeasureOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="A measure beside the default ones (docs/measures.md)."),
+    typer.Option(metavar="NAME", help="An additional measure (docs/measures.md)."),
 ]
 
 

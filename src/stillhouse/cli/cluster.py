@@ -240,7 +240,7 @@ def _tell(submitter: Submitter, done: Pass) -> None:
     _left(done.decision.left)
     if done.decision.halt:
         say(f"nothing is submitted: {done.decision.halt}")
-        say("mend the cause, then: stillhouse cluster retry ROUND (--failed: failed runs too)")
+        say("fix the cause, then: stillhouse cluster retry ROUND (--failed: failed runs too)")
 
 
 def _left(left: dict[str, str]) -> None:

@@ -68,7 +68,7 @@ DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")
 ]
 KeepGoingOption = Annotated[
-    bool, typer.Option("--keep-going", help="Train on where a run is seen to learn nothing.")
+    bool, typer.Option("--keep-going", help="Keep training runs that learn nothing.")
 ]
 JobsOption = Annotated[
     int | None, typer.Option(min=1, help="Processes at once (default: one per GPU, or core).")

@@ -42,7 +42,7 @@ StyleOption = Annotated[
     ),
 ]
 AgainstOption = Annotated[
-    str | None, typer.Option(help="Published results to stand beside: a round's name, or a file.")
+    str | None, typer.Option(help="Published results to compare with: a round's name, or a file.")
 ]
 MarginOption = Annotated[
     float, typer.Option(min=0, max=100, help="Points within which a difference counts as none.")
@@ -146,7 +146,7 @@ def compare(
             help="The earlier round: a file, a name, a workspace, or a packed archive (.tar.zst).",
         ),
     ],
-    b: Annotated[str, typer.Argument(metavar="ROUND", help="The later round, named likewise.")],
+    b: Annotated[str, typer.Argument(metavar="ROUND", help="The later round, named the same way.")],
     root: RootOption = HERE,
     only: OnlyOption = None,
     settings: Annotated[

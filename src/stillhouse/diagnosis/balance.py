@@ -72,7 +72,7 @@ def _range(values: tuple[float, ...]) -> str:
 
 
 def over_regularised(case: Case) -> Iterator[Finding]:
-    """Behind pure on training and test images, and something tells why.
+    """Behind pure on training and test images, for a known reason.
 
     Its recipe has more weight decay or label smoothing than pure's, or in a sweep every larger
     value fits the training images worse. Behind pure without either is no fault of a run: the

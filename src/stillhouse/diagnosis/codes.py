@@ -144,7 +144,7 @@ OF_RUNS = (
     Code(
         "crash",
         "end",
-        "an error without a rule",
+        "an error that no rule knows",
         "read the traceback in the log",
     ),
     Code(

@@ -46,7 +46,7 @@ def _logged(case: Case) -> Line | None:
 
 
 def _silent(case: Case) -> Iterator[Finding]:
-    """A run that ended without a message anyone knows."""
+    """A run that ended with a message that no rule knows."""
     word = case.says(case.state.reason or case.state.name)
     match case.state.name:
         case "failed":

@@ -62,8 +62,8 @@ def half_trained(case: Case) -> Iterator[Finding]:
         when = "before the end of"
         if epoch is not None:
             when = f"at about epoch {epoch} of {teacher.config.training.epochs} of"
-        told = "" if best is None else f" ({best:.2f} % at best until then)"
-        text = f"it started {when} its teacher {teacher.path}{told}"
+        best_until = "" if best is None else f" ({best:.2f} % at best until then)"
+        text = f"it started {when} its teacher {teacher.path}{best_until}"
         line = case.fact("finished_before", text)
         yield Finding("half-trained-teacher", "certain" if epoch is None else "likely", (line,))
     elif not teacher.done:

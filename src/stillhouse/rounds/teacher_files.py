@@ -35,7 +35,7 @@ def import_teachers(
         near = workspace.near(name)
         if (file := next((one for one in near if one.is_file()), None)) is None:
             raise RunError(
-                f"teachers_from: {near[0]} is not there", "put it there, or mend the name"
+                f"teachers_from: {near[0]} is not there", "put it there, or correct the name"
             )
         folder = folder_of(workspace.teachers_of(teacher.source), path)
         if result := folder.completed():

@@ -65,8 +65,8 @@ def rehearse(
             f"{free / GIB:.1f} GiB are free in {workspace.root}"
         )
     bad = sum(bool(trial.problem) for _, trial in trials)
-    told = f"{bad} cannot be trained" if bad else "all can be trained"
-    title = f"round {survey.round.round}: {len(trials)} distinct cells tried, {told}"
+    verdict = f"{bad} cannot be trained" if bad else "all can be trained"
+    title = f"round {survey.round.round}: {len(trials)} distinct cells tried, {verdict}"
     rows = tuple(_row(part, trial) for part, trial in trials)
     spare = ("GiB", "s/step") if bad else ("Problem",)
     table = Table(title, COLUMNS, rows, tuple(notes), spare=spare, empty="every run is done")

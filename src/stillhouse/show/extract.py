@@ -58,7 +58,7 @@ def extract_table(
     """Extract what is missing of a round; a row per dataset, and that nothing failed.
 
     `weights` as in `represent.targets.targets`; `jobs` networks at once, by default as many as
-    the cores hold, or one on a GPU. `log` is told what will be done, then the progress. Raises
+    the cores hold, or one on a GPU. `log` receives what will be done, then the progress. Raises
     RunError if the round has nothing to extract, or when asked to stop. Imports no torch if
     everything is extracted.
     """

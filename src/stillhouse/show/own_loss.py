@@ -41,7 +41,7 @@ def terms_table(
 ) -> tuple[Table, bool]:
     """The comparison of every completed distillation run, and that no own loss is higher.
 
-    What was recorded of the same weights is not measured again. `log` is told first what will be
+    What was recorded of the same weights is not measured again. `log` receives first what will be
     measured and fitted, then the progress. Raises RunError if no distillation run is done, or if
     the round was imported.
     """

@@ -99,7 +99,7 @@ def plan_notes(survey: Survey, difference: float = 0.5) -> tuple[str, ...]:
         gap = smallest_detectable(1.0, n, "paired")
         return (
             f"power: {n} seeds per arm find, with 80 % power, differences of {gap:.1f} standard "
-            "deviations of the paired differences; `stillhouse plan --power --sd` tells in points",
+            "deviations of the paired differences; in points: `stillhouse plan --power --sd SD`",
         )
     return tuple(
         f"power, {one.name}: {n} seeds find {smallest_detectable(one.sd, n, one.test):.2f} points "

@@ -1,4 +1,4 @@
-"""A round beside a packed one: was it reproduced?"""
+"""Compare a round with a packed one: was it reproduced?"""
 
 from __future__ import annotations
 

@@ -42,13 +42,13 @@ RULES: tuple[Rule, ...] = (
 def observe(
     survey: Survey, which: Which = "final", cases: Sequence[Case] | None = None
 ) -> list[Finding]:
-    """What the rules find in a round, dataset by dataset, the gravest first.
+    """What the rules find in a round, dataset by dataset, the most severe first.
 
     `cases` are the round's runs, where they have been read already.
     """
     found, known = [], read_cases(survey) if cases is None else cases
     for dataset in survey.round.datasets:
         own = scene(survey, dataset, which, known)
-        said = [finding for rule in RULES for finding in rule(own)]
-        found += sorted(said, key=lambda one: LEVELS.index(one.level))
+        own_findings = [finding for rule in RULES for finding in rule(own)]
+        found += sorted(own_findings, key=lambda one: LEVELS.index(one.level))
     return found

@@ -61,10 +61,10 @@ def asked(scene: Scene) -> Iterator[Finding]:
                 if one.code in ASKED:
                     why = one.evidence[0].text if one.evidence else ""
                     found.setdefault(one.code, []).append((cell, why))
-        for code, told in found.items():
-            cells = [cell for cell, _ in told]
-            parts = [f"{seeds([cell])}: {why}" for cell, why in told[:SHOWN]]
-            parts += [f"{len(told) - SHOWN} more"] if len(told) > SHOWN else []
+        for code, runs in found.items():
+            cells = [cell for cell, _ in runs]
+            parts = [f"{seeds([cell])}: {why}" for cell, why in runs[:SHOWN]]
+            parts += [f"{len(runs) - SHOWN} more"] if len(runs) > SHOWN else []
             text = f"{arm.label}, {len(cells)} of {len(arm.cells)} runs: {CODES[code].meaning}"
             yield scene.finding(code, text, cells, parts, ASKED[code])
 
