@@ -80,6 +80,9 @@ OTHER_TRAINING = {
     "momentum": 0.7,
     "nesterov": True,
     "weight_decay": 0.7,
+    "decay_norms_and_biases": False,
+    "clip_grad_norm": 0.7,
+    "ema_decay": 0.7,
     "schedule": "constant",
     "warmup_epochs": 7,
     "label_smoothing": 0.7,
@@ -96,7 +99,7 @@ OTHER_TRAINING = {
 
 
 def test_every_training_field_counts() -> None:
-    tried = {*OTHER_TRAINING, "optimizer", "milestones"}
+    tried = {*OTHER_TRAINING, "optimizer", "milestones", "betas", "step_factor"}
     assert tried == set(Training.model_fields)
     for field, value in OTHER_TRAINING.items():
         changed = make(TAUGHT, training=TAUGHT["training"] | {field: value})

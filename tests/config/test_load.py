@@ -10,6 +10,7 @@ import pytest
 
 from stillhouse import methods, models
 from stillhouse.config.load import check_parameters, load_round
+from stillhouse.config.schema import Training
 from stillhouse.errors import ConfigError
 
 Write = Callable[[str], Path]
@@ -29,11 +30,7 @@ DATASETS = "Cifar10, Cifar100, SVHN, TinyImageNet, FashionMNIST, Digits"
 MODELS = ", ".join(models.names())
 METHODS = ", ".join(methods.names())
 OWN = "; or a custom component, whose file stands under `files:` (docs/custom-components.md)"
-TRAINING = (
-    "epochs, batch_size, optimizer, learning_rate, momentum, nesterov, weight_decay, schedule, "
-    "milestones, warmup_epochs, label_smoothing, augmentation, crop_padding, train_images, "
-    "validation, precision, threads, deterministic, tf32, cuda_graphs"
-)
+TRAINING = ", ".join(Training.model_fields)
 AXES = ", ".join(
     ["alpha", *methods.declared("logit").parameters, *methods.declared("rkd").parameters]
 )

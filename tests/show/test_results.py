@@ -10,7 +10,7 @@ from stillhouse.errors import ConfigError
 from stillhouse.exchange.published import read_results
 from stillhouse.show.results import against_tables, seed_tables
 from stillhouse.tables import render
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
+from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
 ROUNDS = Path(__file__).parents[2] / "rounds"
 METHODS = ["rkd", "nst", "fitnets", "attention_transfer", "factor_transfer", "logit", "pure"]
@@ -72,7 +72,21 @@ def test_the_best_epoch_by_validation_is_called_so(tmp_path: Path) -> None:
 def test_another_accuracy_is_refused(bench: Bench) -> None:
     with pytest.raises(ConfigError, match="--accuracy median") as caught:
         seed_tables(bench.look(), "median")
-    assert caught.value.hint == "expected final or best"
+    assert caught.value.hint == "expected final, best or ema"
+
+
+def test_averaged_weights_have_their_own_accuracy(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="averages its weights"):
+        seed_tables(bench.look(), "ema")
+    averaged = Bench(tmp_path / "ema", training={"epochs": 2, "ema_decay": 0.9})
+    path = f"{PURE}/0"
+    averaged.finish(path, 70.0)
+    ema = {"test": {"accuracy": 72.5}}
+    edit(averaged.folder(path).result, lambda result: result["final"].update(ema=ema))
+    (table,) = seed_tables(averaged.look(), "ema")
+    (row,) = [row for row in table.rows if "pure" in str(row[0])]
+    assert "72.50" in row and "70.00" not in row
+    assert "averaged" in table.title
 
 
 def test_every_dataset_has_its_table_and_every_student_its_row(tmp_path: Path) -> None:

@@ -4,11 +4,19 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import nn
 
 from stillhouse.config.schema import Training
 from stillhouse.errors import ConfigError
 from stillhouse.methods.base import ParameterGroup
-from stillhouse.training.optim import learning_rate, load_optimizer, make_optimizer, set_rate
+from stillhouse.training.optim import (
+    clip,
+    learning_rate,
+    load_optimizer,
+    make_optimizer,
+    set_rate,
+    undecayed,
+)
 
 
 def test_cosine_is_pytorchs_over_all_epochs() -> None:
@@ -82,10 +90,11 @@ def test_a_group_of_foreign_or_repeated_parameters_is_refused(twice: bool) -> No
         make_optimizer(Training(epochs=1), [own], groups)
 
 
-def test_a_state_loads_into_the_other_devices_form_of_the_optimizer() -> None:
-    training = Training(learning_rate=0.1)
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_a_state_loads_into_the_other_devices_form_of_the_optimizer(name: str) -> None:
+    training = Training(optimizer=name, learning_rate=0.2)
 
-    def stepped(fused: bool) -> torch.optim.SGD:
+    def stepped(fused: bool) -> torch.optim.Optimizer:
         weight = torch.nn.Parameter(torch.ones(3))
         optimizer = make_optimizer(training, [weight], fused=fused)
         weight.grad = torch.full((3,), 0.5)
@@ -96,17 +105,86 @@ def test_a_state_loads_into_the_other_devices_form_of_the_optimizer() -> None:
         theirs, ours = stepped(fused), stepped(not fused)
         load_optimizer(ours, theirs.state_dict())
         (group,) = ours.param_groups
-        assert (bool(group["fused"]), isinstance(group["lr"], torch.Tensor)) == (not fused,) * 2
+        assert isinstance(group["lr"], torch.Tensor) == (not fused)
+        assert bool(group["fused"]) == (not fused or name != "sgd")
+        assert group.get("capturable", not fused) == (not fused)
         set_rate(ours, training, 0, 0, 1)
-        assert float(group["lr"]) == pytest.approx(0.1)
+        assert float(group["lr"]) == pytest.approx(0.2)
         ours.step()
 
 
-def test_a_skipped_first_step_leaves_the_momentum_at_zero() -> None:
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_a_skipped_first_step_leaves_the_state_at_zero(name: str) -> None:
     weight = torch.nn.Parameter(torch.ones(3))
-    optimizer = make_optimizer(Training(), [weight], fused=True)
+    optimizer = make_optimizer(Training(optimizer=name, learning_rate=0.2), [weight], fused=True)
     weight.grad = torch.full((3,), float("nan"))
     optimizer.found_inf = torch.ones(())  # type: ignore[attr-defined]
     optimizer.step()
     assert torch.equal(weight.detach(), torch.ones(3))
-    assert torch.equal(optimizer.state[weight]["momentum_buffer"], torch.zeros(3))
+    assert optimizer.state[weight]
+    assert all(torch.count_nonzero(value) == 0 for value in optimizer.state[weight].values())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+)
+def test_adam_is_pytorchs(name: str, kind: type[torch.optim.Optimizer]) -> None:
+    recipe = Training(optimizer=name, learning_rate=0.01, betas=(0.7, 0.9), weight_decay=0.3)
+    ours, theirs = parameter(), parameter()
+    optimizers = [
+        make_optimizer(recipe, [ours]),
+        kind([theirs], lr=0.01, betas=(0.7, 0.9), weight_decay=0.3),  # type: ignore[call-arg]
+    ]
+    for step in range(5):
+        for weight, optimizer in zip((ours, theirs), optimizers, strict=True):
+            weight.grad = torch.tensor([0.1 * step, -1.0])
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs)
+    assert not torch.equal(ours, torch.ones(2))
+
+
+def test_norms_and_biases_go_without_weight_decay() -> None:
+    class Token(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token = nn.Parameter(torch.zeros(1, 4, 4))
+
+        def no_weight_decay(self) -> set[str]:
+            return {"token"}
+
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), Token())
+    conv, norm, token = model[0], model[1], model[2]
+    own, kept = parameter(), parameter()
+    recipe = Training(weight_decay=0.1, decay_norms_and_biases=False)
+    groups = [ParameterGroup([own], learning_rate=0.3), ParameterGroup([kept], weight_decay=0.2)]
+    optimizer = make_optimizer(
+        recipe, [*model.parameters(), own, kept], groups, undecayed=undecayed(model)
+    )
+    found = {
+        id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]
+    }
+    free = [conv.bias, norm.weight, norm.bias, token.token, own]
+    assert [found[id(p)] for p in free] == [0.0] * 5
+    assert (found[id(conv.weight)], found[id(kept)], len(found)) == (0.1, 0.2, 7)
+    (rate,) = [g["initial_lr"] for g in optimizer.param_groups if g["params"][0] is own]
+    assert rate == 0.3
+    (whole,) = make_optimizer(Training(), model.parameters()).param_groups
+    assert len(whole["params"]) == 5
+
+
+def test_clipping_is_pytorchs_and_leaves_small_gradients_alone() -> None:
+    ours, theirs = parameter(), parameter()
+    ours.grad, theirs.grad = torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.0])
+    clip([ours], torch.tensor(5.0), 10.0)
+    clip([ours], torch.tensor(5.0), None)
+    assert ours.grad.tolist() == [3.0, 4.0]
+    clip([ours], torch.tensor(5.0), 1.0)
+    nn.utils.clip_grad_norm_([theirs], 1.0)
+    assert torch.equal(ours.grad, theirs.grad)
+    assert float(ours.grad.norm()) == pytest.approx(1.0)
+
+
+def test_the_step_multiplies_by_its_factor() -> None:
+    recipe = Training(epochs=9, schedule="step", milestones=(3, 6), step_factor=0.5)
+    rates = [learning_rate(recipe, epoch, 0, 1) for epoch in (2, 3, 6)]
+    assert rates == pytest.approx([0.1, 0.05, 0.025])

@@ -62,7 +62,7 @@ OnlyOption = Annotated[
 ]
 FormatOption = Annotated[Format, typer.Option(help="How tables are written.")]
 AccuracyOption = Annotated[
-    str | None, typer.Option(help="final (default) or best: which epoch's accuracy.")
+    str | None, typer.Option(help="final (default) or best epoch, or ema: the averaged weights.")
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")

@@ -6,7 +6,8 @@ Every field of `RunConfig` is part of it, except fields that cannot change a num
 - `axes`: the values of a sweep, which are also in `distillation` or `parameters`;
 - `distillation` and `parameters` of a pure run;
 - `distillation.alpha` if the total is the published one;
-- `training.crop_padding` if `pad_crop` is not among the augmentations;
+- fields of `training` without effect beside the others, as `crop_padding` without `pad_crop` (see
+  `schema.ONLY_WITH`);
 - fields added after format 1, if they have their default (see `format_1`).
 
 A renamed dataset, model or method has its first name here. `counted` is the only place with these
@@ -24,7 +25,7 @@ from pydantic import BaseModel
 
 from stillhouse.config import renamed
 from stillhouse.config.format_1 import is_later
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.schema import ONLY_WITH, RunConfig
 
 FILE_DIGITS = 16
 
@@ -38,8 +39,9 @@ def counted(config: RunConfig) -> dict[str, Any]:
         del fields["distillation"], fields["parameters"]
     elif config.distillation.total == "reference":
         del fields["distillation"]["alpha"]
-    if "pad_crop" not in config.training.augmentation:
-        del fields["training"]["crop_padding"]
+    for name in ONLY_WITH:
+        if not config.training.uses(name):
+            del fields["training"][name]
     _drop_later_defaults(config, fields)
     for kind in renamed.NEW_NAMES:
         fields[kind] = renamed.first(kind, fields[kind])

@@ -16,9 +16,19 @@ from stillhouse.config import legacy
 from stillhouse.config.diff import changeable
 from stillhouse.config.expand import settings, sweep_points
 from stillhouse.config.format_1 import MODELS, PARAMETERS
+from stillhouse.config.identity import as_written
 from stillhouse.config.own_images import ImageSource, measure_mappings
 from stillhouse.config.renamed import modernise
-from stillhouse.config.schema import FLAT, MAX_REAL, PURE, Distillation, Overrides, Round, Training
+from stillhouse.config.schema import (
+    FLAT,
+    MAX_REAL,
+    ONLY_WITH,
+    PURE,
+    Distillation,
+    Overrides,
+    Round,
+    Training,
+)
 from stillhouse.config.yaml_file import Source, read_yaml
 from stillhouse.data import own_images
 from stillhouse.errors import Notice
@@ -55,7 +65,7 @@ def load_round(path: Path) -> Round:
         round_ = Round.model_validate(source.data, context={"folder": path.parent})
     except ValidationError as invalid:
         raise source.error(problems(invalid, FORM)) from None
-    for check in (_files, _names, _size, _override_fields, _combinations):
+    for check in (_files, _names, _size, _override_fields, _combinations, _without_effect):
         if found := list(check(round_)):
             raise source.error(found)
     return round_
@@ -254,3 +264,30 @@ def _combinations(round_: Round) -> Iterator[Problem]:
                 f"has no effect on {method}: its total is `reference`, the published one",
                 "set `total: convex` or `total: additive` under `distillation:`",
             )
+
+
+def _without_effect(round_: Round) -> Iterator[Problem]:
+    """Return fields of the recipe that were set, but no run uses (see `ONLY_WITH`).
+
+    `crop_padding` may stand without `pad_crop`: earlier round files have it so.
+    """
+    reach = round_.trained
+    arms = product(*(reach[kind] for kind in ("datasets", "models", "methods")))
+    recipes = {Training(**settings(round_, *arm)[0]) for arm in arms}
+    for field, (other, values) in ONLY_WITH.items():
+        default = Training.model_fields[field].default
+        if field == "crop_padding" or any(recipe.uses(field) for recipe in recipes):
+            continue
+        for where, value in _written(round_, field):
+            if value != default:
+                what = f"given {as_written(value)}, which has no effect on any run"
+                yield Problem((*where, field), what, f"it needs {other}: {' or '.join(values)}")
+
+
+def _written(round_: Round, field: str) -> Iterator[tuple[Where, Any]]:
+    """Return every value of a field of the recipe in a round file, with its section."""
+    yield ("training",), getattr(round_.training, field)
+    for kind in ("datasets", "models", "methods"):
+        for name, section in getattr(round_.overrides, kind).items():
+            if field in section:
+                yield ("overrides", kind, name), section[field]

@@ -36,6 +36,16 @@ Seed = Annotated[Count, Field(le=2**63 - 1)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_REAL, le=MAX_REAL)]
 Rate = Annotated[Real, Field(gt=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
+OpenFraction = Annotated[Real, Field(gt=0, lt=1)]
+SGD_RATE = 0.1
+# A field of `Training` that has an effect only where another field has, or contains, one of these.
+ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "crop_padding": ("augmentation", ("pad_crop",)),
+    "momentum": ("optimizer", ("sgd",)),
+    "nesterov": ("optimizer", ("sgd",)),
+    "betas": ("optimizer", ("adam", "adamw")),
+    "step_factor": ("schedule", ("step",)),
+}
 
 
 class Strict(BaseModel):
@@ -62,13 +72,18 @@ class Training(Strict):
 
     epochs: Epochs = 150
     batch_size: Annotated[Positive, Field(le=MAX_IMAGES)] = 128
-    optimizer: Literal["sgd"] = "sgd"
-    learning_rate: Rate = 0.1
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: Rate = SGD_RATE
     momentum: Fraction = 0.9
     nesterov: StrictBool = False
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
     weight_decay: Annotated[Real, Field(ge=0)] = 5e-4
+    decay_norms_and_biases: StrictBool = True
+    clip_grad_norm: Rate | None = None
+    ema_decay: OpenFraction | None = None
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     milestones: tuple[Epochs, ...] = ()
+    step_factor: OpenFraction = 0.1
     warmup_epochs: Annotated[Count, Field(le=MAX_EPOCHS)] = 0
     label_smoothing: Fraction = 0.0
     augmentation: tuple[Augmentation, ...] = ()
@@ -84,12 +99,28 @@ class Training(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Training:
         if self.schedule == "step" and not self.milestones:
-            raise ValueError("schedule 'step' needs milestones, the epochs after which lr is / 10")
+            raise ValueError(
+                "schedule 'step' needs milestones, the epochs after which the learning rate is "
+                "multiplied by step_factor"
+            )
         if self.milestones and self.schedule != "step":
             raise ValueError("milestones are only used by schedule 'step'")
         if self.warmup_epochs >= self.epochs:
             raise ValueError("warmup_epochs must be smaller than epochs")
+        if self.optimizer != "sgd" and self.learning_rate == SGD_RATE:
+            raise ValueError(
+                f"optimizer '{self.optimizer}' needs its own learning_rate (1e-3 is usual): "
+                f"{SGD_RATE:g} is the default for sgd"
+            )
         return self
+
+    def uses(self, field: str) -> bool:
+        """Return whether a field can change a number, given the others (see `ONLY_WITH`)."""
+        if field not in ONLY_WITH:
+            return True
+        other, values = ONLY_WITH[field]
+        found = getattr(self, other)
+        return not {*values}.isdisjoint([found] if isinstance(found, str) else found)
 
 
 class Distillation(Strict):

@@ -24,6 +24,7 @@ KEPT = (
     "metrics.jsonl",
     "final.safetensors",
     "best.safetensors",
+    "ema.safetensors",
     "method.safetensors",
     "predictions.safetensors",
 )

@@ -11,6 +11,7 @@ experiments/Cifar10/rkd/ResNet112_to_ResNet56/0/
         checkpoint.pt    the state to resume from; the previous one is kept
     metrics.jsonl        the completing attempt's records
     final.safetensors    the inference network at the end; best.safetensors at its best epoch
+    ema.safetensors      the average of its weights over the steps, with `ema_decay`
     method.safetensors   the method's own modules, if it has any
     predictions.safetensors  the class predicted for every test image, int16, in row order
     result.json          written once: the only mark of completion
@@ -91,6 +92,7 @@ class RunFolder:
     result: ClassVar = File("result.json")
     final: ClassVar = File("final.safetensors")
     best: ClassVar = File("best.safetensors")
+    ema: ClassVar = File("ema.safetensors")
     method: ClassVar = File("method.safetensors")
     predictions: ClassVar = File("predictions.safetensors")
     own_loss: ClassVar = File("own_loss.json")

@@ -120,6 +120,7 @@ class Epoch(TypedDict):
     epoch: Annotated[int, Field(ge=1, le=10**9)]
     test: Measures
     validation: NotRequired[Measures]
+    ema: NotRequired[dict[str, Measures]]
     time: NotRequired[Timing]
     lr: NotRequired[float]
     train: NotRequired[dict[str, float]]
@@ -146,6 +147,7 @@ class Weights(TypedDict):
 
     final: NotRequired[Digest]
     best: NotRequired[Digest]
+    ema: NotRequired[Digest]
     method: NotRequired[Digest]
 
 

@@ -10,7 +10,7 @@ from stillhouse.config.diff import diff_rounds, reasons_that_fit
 from stillhouse.config.schema import Round
 from stillhouse.rounds.survey import Survey
 from stillhouse.show.table import INTERVAL
-from stillhouse.stats.arms import Arm, Which, arms
+from stillhouse.stats.arms import SHOWN, Arm, Which, arms
 from stillhouse.stats.frame import FAILED
 from stillhouse.stats.inference import Difference, difference
 from stillhouse.stats.wording import interval, unresolved
@@ -169,7 +169,7 @@ def _why_empty(pair: Pair) -> str | None:
 
 
 def _title(names: tuple[str, str], which: Which) -> str:
-    return f"{names[1]} after {names[0]}: test accuracy (%), {which} epoch"
+    return f"{names[1]} after {names[0]}: test accuracy (%), {SHOWN[which]}"
 
 
 def _side(name: str, arm: Arm | None) -> dict[str, Cell]:

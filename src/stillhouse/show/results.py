@@ -12,7 +12,7 @@ from stillhouse.errors import ConfigError
 from stillhouse.exchange.published import Kind, PublishedResult, find_results, read_results
 from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.stats.arms import COLUMN, Arm, Which, arms
+from stillhouse.stats.arms import COLUMN, SHOWN, Arm, Which, arms
 from stillhouse.stats.frame import FAILED as TRIED
 from stillhouse.stats.summary import Summary, summarise
 from stillhouse.tables import Table, from_rows
@@ -27,8 +27,8 @@ VALID = "Valid is a completed run that learned something; no other is in a mean.
 def seed_tables(survey: Survey, which: str | None, numbers: bool = False) -> list[Table]:
     """One table per dataset: a row per method and network, a column per seed, mean ± std.
 
-    `numbers`: for programs, one number per cell. Raises ConfigError unless `which` is `final` or
-    `best`.
+    `numbers`: for programs, one number per cell. Raises ConfigError unless `which` is `final`,
+    `best` or `ema`.
     """
     kind, write = which_epoch(which), _seed_numbers if numbers else _seed_table
     return [write(survey, dataset, kind) for dataset in survey.round.datasets]
@@ -83,7 +83,7 @@ def _seed_numbers(survey: Survey, dataset: str, which: Which) -> Table:
 
 def _title(survey: Survey, dataset: str, which: Which) -> str:
     return (
-        f"round {survey.round.round}, {_label(survey, dataset)}: test accuracy (%), {which} epoch"
+        f"round {survey.round.round}, {_label(survey, dataset)}: test accuracy (%), {SHOWN[which]}"
     )
 
 
@@ -160,10 +160,10 @@ def against_tables(
     if which is None and len(kinds) == 1:
         which = next(name for name, kind in KINDS.items() if kind in kinds)
     kind = which_epoch(which)
-    if kinds != {KINDS[kind]}:
+    if kinds != {KINDS.get(kind)}:
         found = ", ".join(sorted(kinds))
         raise ConfigError(
-            f"round {other} has {found} accuracies, which cannot be compared with {KINDS[kind]}",
+            f"round {other} has {found} accuracies, which cannot be compared with {SHOWN[kind]}",
             "leave --accuracy out to show the same kind on both sides",
         )
     tables = []
@@ -218,7 +218,7 @@ def _against(
         )
     mine, dataset = survey.round.round, found[0].cells[0].config.dataset
     columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
-    title = f"{_label(survey, dataset)}: test accuracy (%), {found[0].which} epoch on both sides"
+    title = f"{_label(survey, dataset)}: test accuracy (%), {SHOWN[found[0].which]} on both sides"
     notes, details = _notes(survey, found)
     if numbers:
         return from_rows(title, records, (*notes, *details))
@@ -250,9 +250,11 @@ def _shown(run: Mapping[str, Any], which: Which) -> str | None:
 
 
 def which_epoch(text: str | None) -> Which:
-    """`final`, the default, or `best`. Raises ConfigError for anything else."""
+    """`final`, the default, `best` or `ema`. Raises ConfigError for anything else."""
     if text in (None, "final"):
         return "final"
     if text == "best":
         return "best"
-    raise ConfigError(f"--accuracy {text}", "expected final or best")
+    if text == "ema":
+        return "ema"
+    raise ConfigError(f"--accuracy {text}", "expected final, best or ema")

@@ -8,6 +8,7 @@ from stillhouse import data
 from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Survey
 from stillhouse.show.results import best, left_out, not_counted
+from stillhouse.stats.arms import SHOWN
 from stillhouse.stats.frame import Frame, Row
 from stillhouse.stats.inference import Difference, Test
 from stillhouse.stats.summary import MIN_SEEDS
@@ -62,7 +63,7 @@ def statistics_numbers(survey: Survey, frame: Frame) -> Table:
 
 def _title(survey: Survey, frame: Frame) -> str:
     label = data.spec(frame.dataset, survey.round.files).label
-    return f"round {survey.round.round}, {label}: test accuracy (%), {frame.which} epoch"
+    return f"round {survey.round.round}, {label}: test accuracy (%), {SHOWN[frame.which]}"
 
 
 def _heading(name: str, column: tuple[Cell, ...]) -> str:

@@ -8,13 +8,19 @@ from functools import cached_property
 from typing import Any, Literal
 
 from stillhouse import data, tables
+from stillhouse.errors import ConfigError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.columns import AXIS, records
 from stillhouse.stats.runs import Role, runs_frame
 from stillhouse.stats.summary import MIN_SEEDS, Summary, summarise
 
-Which = Literal["final", "best"]
-COLUMN: dict[Which, str] = {"final": "accuracy", "best": "best_accuracy"}
+Which = Literal["final", "best", "ema"]
+COLUMN: dict[Which, str] = {"final": "accuracy", "best": "best_accuracy", "ema": "ema_accuracy"}
+SHOWN: dict[Which, str] = {
+    "final": "final epoch",
+    "best": "best epoch",
+    "ema": "final epoch, averaged weights (EMA)",
+}
 ORDER = (
     "pure",
     "logit",
@@ -147,8 +153,16 @@ class Arm:
 
 
 def arms(survey: Survey, dataset: str, which: Which = "final") -> list[Arm]:
-    """Return a dataset's arms in the order of the tables: teacher, pure students, methods."""
+    """Return a dataset's arms in the order of the tables: teacher, pure students, methods.
+
+    Raises ConfigError for accuracies of averaged weights where no run has any.
+    """
     cells = [cell for cell in survey.cells if cell.config.dataset == dataset]
+    if which == "ema" and not any(cell.config.training.ema_decay for cell in cells):
+        raise ConfigError(
+            f"no run of round '{survey.round.round}' on {dataset} averages its weights",
+            "set ema_decay under `training:`, as in `ema_decay: 0.999`",
+        )
     groups: dict[tuple[str, str, str], list[tuple[dict[str, Any], Cell]]] = {}
     for run, cell in zip(records(runs_frame(Survey(survey.round, cells))), cells, strict=True):
         key = (run["method"], run["student"], cell.config.axis_values)

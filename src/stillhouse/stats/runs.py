@@ -137,6 +137,7 @@ def _measured(cell: Cell) -> dict[str, Any]:
         "accuracy": test["accuracy"],
         "best_accuracy": best["test_accuracy"],
         "best_epoch": best["epoch"],
+        "ema_accuracy": _averaged(result["final"]),
         "chosen_on": best["chosen_on"],
         "loss": test.get("ce"),
         "ece": test.get("ece"),
@@ -148,6 +149,11 @@ def _measured(cell: Cell) -> dict[str, Any]:
         "method_frozen_parameters": cost.get("method_frozen_parameters"),
         **_extracted(cell.folder, result),
     }
+
+
+def _averaged(record: Epoch) -> float | None:
+    """The test accuracy (%) of the averaged weights, where the recipe has them."""
+    return record["ema"]["test"]["accuracy"] if "ema" in record else None
 
 
 def _extracted(folder: RunFolder, result: Result) -> dict[str, Any]:
@@ -185,6 +191,7 @@ def _epoch(path: str, record: Epoch) -> dict[str, Any]:
         "test_accuracy": test["accuracy"],
         "validation_loss": validation.get("ce") if validation else None,
         "validation_accuracy": validation["accuracy"] if validation else None,
+        "ema_accuracy": _averaged(record),
         "train_ce": train.get("ce"),
         "ece": test.get("ece"),
         "agreement": test.get("agreement"),

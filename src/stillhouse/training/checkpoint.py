@@ -41,6 +41,7 @@ class _Content(BaseModel):
     predicted: dict[str, Any]
     stuck: Natural
     tally: dict[str, Any]
+    ema: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from stillhouse.errors import TrainingError
 from stillhouse.training import health_checks
+from stillhouse.training.optim import clip
 
 LOOK_STEPS = 50
 
@@ -55,14 +56,18 @@ class DeviceHealth:
         scaler: torch.amp.GradScaler,
         parameters: Sequence[nn.Parameter],
         terms: Sequence[Tensor],
+        limit: float | None = None,
     ) -> Tensor:
         """Step the optimizer and return the gradient norm (0 if the scaler skipped the step).
+
+        Gradients are clipped to the norm `limit` (see `optim.clip`).
 
         Without a scaler, weights stay unchanged from the first bad step on.
         """
         scaler.unscale_(optimizer)
         norms = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None]))
         norm: Tensor = torch.linalg.vector_norm(norms)
+        clip(parameters, norm, limit)
         finite = torch.isfinite(torch.stack([value.detach() for value in terms]))
         if not scaler.is_enabled():
             self._note(finite, norms, ~(finite.all() & torch.isfinite(norm)))

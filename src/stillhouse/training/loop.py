@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
+from torch import nn
 
 from stillhouse.causes import Cause
-from stillhouse.data.base import Batch, Split
+from stillhouse.data.base import Batch
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import one_line
 from stillhouse.models.base import Outputs
@@ -110,16 +111,22 @@ def _end_epoch(cohort: Cohort, member: Member) -> Record:
     teacher = shared.teacher.test if shared.teacher and trainer.needs_teacher else None
     network = trainer.method.inference_model(trainer.network)
 
-    def measure(split: Split, teacher_too: bool) -> Record:
-        batches = plain_batches(split, shared.data.spec, EVALUATION_BATCH)
-        evaluation = evaluate(network, batches, lambda: member.recorder.beat(trainer))
-        if split is shared.data.test:
-            trainer.predicted = evaluation.rows()
-        return summarise(evaluation, teacher if teacher_too else None)
+    def measure(model: nn.Module) -> Record:
+        found = {}
+        for name, split in splits.items():
+            batches = plain_batches(split, shared.data.spec, EVALUATION_BATCH)
+            evaluation = evaluate(model, batches, lambda: member.recorder.beat(trainer))
+            if model is network and name == "test":
+                trainer.predicted = evaluation.rows()
+            found[name] = summarise(evaluation, teacher if name == "test" else None)
+        return found
 
-    measured = {"test": measure(shared.data.test, True)}
+    splits = {"test": shared.data.test}
     if shared.validation is not None:
-        measured["validation"] = measure(shared.validation, False)
+        splits["validation"] = shared.validation
+    measured = measure(network)
+    if trainer.ema is not None:
+        measured["ema"] = measure(trainer.ema.model)
     training = trainer.epoch_metrics.seconds
     evaluating = time.perf_counter() - started
     timing = {

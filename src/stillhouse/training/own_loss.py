@@ -159,6 +159,9 @@ class _Group:
                     set_rate(optimizer, recipe, epoch, step, steps)
                     optimizer.zero_grad()
                     torch.autograd.backward(loss)
+                    if recipe.clip_grad_norm is not None:
+                        parameters = [p for g in optimizer.param_groups for p in g["params"]]
+                        nn.utils.clip_grad_norm_(parameters, recipe.clip_grad_norm)
                     optimizer.step()
                 done = epoch * steps + step + 1
                 self.progress(what, done, epochs * steps)

@@ -144,6 +144,9 @@ class Recorder:
         home = self.attempt.path
         weights = {"final": write_weights(home / self.folder.final.name, network.state_dict())}
         weights["best"] = write_weights(home / self.folder.best.name, trainer.best["weights"])
+        if trainer.ema is not None:
+            averaged = trainer.ema.model.state_dict()
+            weights["ema"] = write_weights(home / self.folder.ema.name, averaged)
         if own := trainer.method.state_dict():
             weights["method"] = write_weights(home / self.folder.method.name, own)
         metrics = "".join(json.dumps(record) + "\n" for record in trainer.records).encode()
@@ -203,9 +206,11 @@ def epoch_line(record: Record, epochs: int) -> str:
     accuracy = train.pop("accuracy")
     terms = " ".join(f"{name} {value:.4g}" for name, value in train.items())
     held_out = f"val {record['validation']['accuracy']:.2f} " if "validation" in record else ""
+    averaged = f"ema {record['ema']['test']['accuracy']:.2f} " if "ema" in record else ""
     return (
         f"epoch {record['epoch']}/{epochs} lr {record['lr']:.4g} {terms} train {accuracy:.2f} "
-        f"{held_out}test {record['test']['accuracy']:.2f} {record['time']['seconds']:.1f} s"
+        f"{held_out}test {record['test']['accuracy']:.2f} {averaged}"
+        f"{record['time']['seconds']:.1f} s"
     )
 
 

@@ -20,14 +20,15 @@ from stillhouse.methods.base import Method
 from stillhouse.methods.objective import coefficients
 from stillhouse.models.base import Network, Outputs, fingerprint
 from stillhouse.seeding import reseed
-from stillhouse.training import health_checks
+from stillhouse.training import health_checks, optim
+from stillhouse.training.ema import Ema
 from stillhouse.training.epoch_metrics import EpochMetrics, StepClock, weigh
 from stillhouse.training.graphs import Lane, StepGraph, graphed
 from stillhouse.training.health import LOOK_STEPS, DeviceHealth
-from stillhouse.training.optim import learning_rate, load_optimizer, make_optimizer, set_rate
 from stillhouse.training.precision import autocast, full_precision, make_scaler, waits_for
 
 Record = dict[str, Any]
+GRADIENTS = {"norm": "gradient_norm", "clipped": "gradient_clipped"}
 MARKED_STEPS = (0, 1, 10, 100)  # of the first epoch: what `verify` compares
 
 
@@ -57,7 +58,10 @@ class Trainer:
         own = [p for p in method.parameters() if p.requires_grad]
         self.parameters: list[nn.Parameter] = [*network.parameters(), *own]
         groups, waits = method.parameter_groups(), waits_for(device)
-        self.optimizer = make_optimizer(config.training, self.parameters, groups, fused=not waits)
+        self.optimizer = optim.make_optimizer(
+            config.training, self.parameters, groups, not waits, optim.undecayed(network)
+        )
+        self.ema: Ema | None = None
         self.scaler = make_scaler(config.training.precision, device)
         self.position = (0, 0)
         self.records: list[Record] = []
@@ -92,9 +96,10 @@ class Trainer:
         graph = step > 0 and self.method.capturable and graphed(self.config.training, self.device)
         if graph and self.lane is None and self.device.type == "cuda":
             self.lane = Lane()
+        self._begin_ema()
         with (graph and self.lane) or nullcontext(), nullcontext() if graph else self.clock:
             self._mark()
-            set_rate(self.optimizer, self.config.training, epoch, step, self.steps)
+            optim.set_rate(self.optimizer, self.config.training, epoch, step, self.steps)
             reseed("forward", self.config.seed, epoch, step)
             if graph:
                 names, weighted = self._replay(batch, taught)
@@ -172,9 +177,14 @@ class Trainer:
             norm = self._apply(epoch, step)
         else:
             given = [*terms.values()]
-            norm = self.health.apply(self.optimizer, self.scaler, self.parameters, given)
+            limit = training.clip_grad_norm
+            norm = self.health.apply(self.optimizer, self.scaler, self.parameters, given, limit)
+        if self.ema is not None:
+            self.ema.update()
         right = (outputs.logits.argmax(dim=1) == batch.labels).double().mean() * 100
         values = {**terms, "total": total, "accuracy": right, "gradient_norm": norm}
+        if training.clip_grad_norm is not None:
+            values["gradient_clipped"] = (norm > training.clip_grad_norm).double() * 100
         return tuple(values), weigh(values.values(), len(batch.labels))
 
     def _replay(self, batch: Batch, taught: Outputs | None) -> tuple[tuple[str, ...], Tensor]:
@@ -204,19 +214,21 @@ class Trainer:
         states = [*self.optimizer.state.values(), vars(self.scaler)]
         own = [v for state in states for v in state.values() if isinstance(v, Tensor)]
         modules = [*self.network.state_dict().values(), *self.method.state_dict().values()]
-        return [*modules, *own, *(self.health.tensors() if self.health else [])]
+        beside = [self.health, self.ema]
+        return [*modules, *own, *(v for part in beside if part for v in part.tensors())]
 
     def end_epoch(self, measured: Record, timing: Record) -> Record:
-        """Close the epoch with its measurements (`test`, `validation`) and return its record."""
+        """Close the epoch and return its record; `measured` has `test`, `validation`, `ema`."""
         epoch, training = self.position[0], self.config.training
         means = self.epoch_metrics.means()
+        norms = {name: means.pop(key) for name, key in GRADIENTS.items() if key in means}
         record = {
             "epoch": epoch + 1,
-            "lr": learning_rate(training, epoch, self.steps - 1, self.steps),
+            "lr": optim.learning_rate(training, epoch, self.steps - 1, self.steps),
             "train": means,
             **measured,
             "weights": self.method.weights(self.coefficients, epoch, training.epochs),
-            "gradients": {"norm": means.pop("gradient_norm"), **self.epoch_metrics.balance},
+            "gradients": {**norms, **self.epoch_metrics.balance},
             "update_ratio": self.epoch_metrics.update_ratio(self._vector()),
             "scaler": {"scale": self.scaler.get_scale(), "skipped": self.epoch_metrics.skipped},
             **({"hashes": self.epoch_metrics.hashes} if self.epoch_metrics.hashes else {}),
@@ -259,6 +271,7 @@ class Trainer:
             "predicted": self.predicted,
             "stuck": self.stuck,
             "tally": self.epoch_metrics.state(),
+            **({"ema": self.ema.model.state_dict()} if self.ema else {}),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -267,7 +280,7 @@ class Trainer:
         self.position = (epoch, step)
         self.network.load_state_dict(state["network"])
         self.method.load_state_dict(state["method"])
-        load_optimizer(self.optimizer, state["optimizer"])
+        optim.load_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.records = json.loads(state["records"])
         self.best = state["best"]
@@ -275,8 +288,15 @@ class Trainer:
         self.stuck = state["stuck"]
         self.epoch_metrics, self._means = EpochMetrics.load(state["tally"], self.device), {}
         self.graph = None
+        self._begin_ema()
+        if self.ema is not None:
+            self.ema.model.load_state_dict(state["ema"])
         if self.health is not None:
             self.health.load(self.stuck)
+
+    def _begin_ema(self) -> None:
+        if self.ema is None and (decay := self.config.training.ema_decay):
+            self.ema = Ema(self.method.inference_model(self.network), decay)
 
     def _mark(self) -> None:
         epoch, step = self.position
@@ -335,6 +355,7 @@ class Trainer:
         if not self.scaler.is_enabled() and not finite:
             name = health_checks.first_bad_gradient(self._named_parameters())
             raise health_checks.bad_gradient(name, epoch, step)
+        optim.clip(self.parameters, norm, self.config.training.clip_grad_norm)
         before = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()

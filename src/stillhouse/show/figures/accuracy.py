@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stillhouse.show.figures.style import COLOURS, MARKERS, PURE, SETTINGS, TEACHER
-from stillhouse.stats.arms import Arm
+from stillhouse.stats.arms import SHOWN, Arm
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _draw_missing(axes: Axes, row: int, arm: Arm) -> None:
 
 def _axis_label(arms: Sequence[Arm]) -> str:
     """What the axis shows, and how to read the marks that are drawn."""
-    label = f"test accuracy, {arms[0].which} epoch (%)"
+    label = f"test accuracy, {SHOWN[arms[0].which]} (%)"
     if not any(arm.values for arm in arms):
         return label
     marks = ["dot: a seed", "line: mean"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stillhouse import data
 from stillhouse.config.diff import diff_rounds
-from stillhouse.config.schema import Round
+from stillhouse.config.schema import Round, Training
 from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.report import report as diagnosed
@@ -32,6 +32,7 @@ from stillhouse.stats.frame import Frame
 from stillhouse.tables import Item, Listing, Table
 
 MOST_OBSERVATIONS = 7
+NAMES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 FORMULAS = {
     "reference": "each method's published total",
     "convex": "(1 - alpha) * CE + alpha * distillation loss",
@@ -177,13 +178,17 @@ def configuration(round_: Round) -> Table:
     rows = [
         ("Epochs", str(recipe.epochs)),
         ("Batch size", str(recipe.batch_size)),
-        (
-            "Optimizer",
-            f"{recipe.optimizer.upper()} (momentum={recipe.momentum:g}, "
-            f"weight_decay={recipe.weight_decay:g})",
-        ),
+        ("Optimizer", f"{NAMES[recipe.optimizer]} ({', '.join(_optimizer(recipe))})"),
         ("Learning rate", f"{recipe.learning_rate:g}"),
-        ("LR schedule", recipe.schedule),
+        ("LR schedule", _schedule(recipe)),
+        *(
+            (label, f"{value:g}")
+            for label, value in (
+                ("Gradients clipped to the norm", recipe.clip_grad_norm),
+                ("Decay of the averaged weights (EMA)", recipe.ema_decay),
+            )
+            if value is not None
+        ),
         ("Label smoothing", f"{recipe.label_smoothing:g}"),
         ("Augmentation", ", ".join(recipe.augmentation) or "none"),
         ("Training images", images),
@@ -194,6 +199,24 @@ def configuration(round_: Round) -> Table:
         ("Student", ", ".join(round_.students)),
     ]
     return Table("Training configuration", ("Parameter", "Value"), tuple(rows))
+
+
+def _optimizer(recipe: Training) -> Iterable[str]:
+    """The optimizer's settings that have an effect."""
+    if recipe.uses("momentum"):
+        yield f"momentum={recipe.momentum:g}"
+    if recipe.uses("betas"):
+        yield f"betas={recipe.betas[0]:g} and {recipe.betas[1]:g}"
+    yield f"weight_decay={recipe.weight_decay:g}"
+    if not recipe.decay_norms_and_biases:
+        yield "none on norms and biases"
+
+
+def _schedule(recipe: Training) -> str:
+    if recipe.schedule != "step":
+        return recipe.schedule
+    after = ", ".join(map(str, recipe.milestones))
+    return f"step (times {recipe.step_factor:g} after epochs {after})"
 
 
 def _matrix(survey: Survey) -> tuple[Block, ...]:

@@ -1,0 +1,109 @@
+"""Fields of the recipe that later versions added: refused without effect, no part of old runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillhouse.config.identity import counted, identity
+from stillhouse.config.load import load_round
+from stillhouse.config.schema import RunConfig, Training
+from stillhouse.errors import ConfigError
+
+ROUND = """\
+round: trial
+datasets: [Digits]
+teacher: ResNet20
+students: [ResNetBaby]
+methods: [pure, logit]
+seeds: [0]
+"""
+ADAM = {"optimizer": "adam", "learning_rate": 0.01}
+
+
+def run(**recipe: Any) -> RunConfig:
+    return RunConfig(
+        dataset="Digits", method="pure", model="ResNetBaby", seed=0, training=Training(**recipe)
+    )
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "round.yaml"
+    file.write_text(ROUND + text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"betas": (0.5, 0.6)}),
+        ({}, {"step_factor": 0.5}),
+        (ADAM, ADAM | {"momentum": 0.5}),
+        (ADAM, ADAM | {"nesterov": True}),
+    ],
+)
+def test_a_field_without_effect_is_no_part_of_the_identity(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert identity(run(**one)) == identity(run(**other))
+
+
+@pytest.mark.parametrize(
+    ("before", "changed"),
+    [
+        (ADAM, {"betas": (0.5, 0.6)}),
+        (ADAM, {"optimizer": "adamw"}),
+        ({}, {"decay_norms_and_biases": False}),
+        ({}, {"clip_grad_norm": 1.0}),
+        ({}, {"ema_decay": 0.9}),
+        ({"schedule": "step", "milestones": (3,)}, {"step_factor": 0.5}),
+    ],
+)
+def test_a_field_with_an_effect_is_part_of_the_identity(
+    before: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    assert identity(run(**before | changed)) != identity(run(**before))
+    assert "betas" not in counted(run())["training"]
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "line"),
+    [
+        ("training:\n  betas: [0.9, 0.95]\n", "betas", 8),
+        ("training:\n  epochs: 3\n  step_factor: 0.2\n", "step_factor", 9),
+        (
+            "training: {optimizer: adam, learning_rate: 0.01}\n"
+            "overrides:\n  methods:\n    logit:\n      momentum: 0.5\n",
+            "momentum",
+            11,
+        ),
+    ],
+)
+def test_a_field_that_no_run_uses_is_refused_with_its_line(
+    text: str, field: str, line: int, tmp_path: Path
+) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(ConfigError) as refused:
+        load_round(file)
+    assert f"round.yaml:{line}:" in str(refused.value)
+    assert field in str(refused.value)
+
+
+def test_a_field_that_some_run_uses_is_accepted(tmp_path: Path) -> None:
+    text = "training: {momentum: 0.8}\noverrides:\n  methods:\n    logit: "
+    round_ = load_round(write(tmp_path, text + "{optimizer: adamw, learning_rate: 0.001}\n"))
+    assert round_.training.momentum == 0.8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "training: {optimizer: adamw}\n",
+        "overrides:\n  methods:\n    logit: {optimizer: adam}\n",
+    ],
+)
+def test_adam_at_the_rate_of_sgd_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="learning_rate"):
+        load_round(write(tmp_path, text))
