@@ -144,4 +144,7 @@ def _unknown_field(where: Where, form: Form) -> Problem:
     if homes:
         home = form.section.format(homes[0])
         return Problem(where, "unknown field here", f"it belongs under `{home}`")
-    return Problem(where, "unknown field", choose(name, form.models[section].model_fields))
+    fields = form.models[section].model_fields.items()
+    return Problem(
+        where, "unknown field", choose(name, [info.alias or key for key, info in fields])
+    )

@@ -11,7 +11,7 @@ from typing import Any
 from stillhouse import data, methods
 from stillhouse.config.renamed import current_path
 from stillhouse.config.schema import PURE, Distillation, Round, RunConfig, Teacher, Training
-from stillhouse.plugin import Files
+from stillhouse.config.teacher_file import FROZEN
 
 
 def expand(round_: Round) -> list[RunConfig]:
@@ -25,7 +25,7 @@ def expand(round_: Round) -> list[RunConfig]:
     if round_.imported is not None:
         found = set(map(current_path, round_.imported.runs))
         runs = [run for run in runs if run.path in found]
-    return [_with_files(run, round_.files) for run in runs] if round_.files else runs
+    return [_with_parts(run, round_) for run in runs] if round_.files or round_.networks else runs
 
 
 def teacher_seed(round_: Round, seed: int) -> int:
@@ -81,40 +81,51 @@ def sweep_points(round_: Round, method: str) -> Iterator[dict[str, float]]:
 def _of_dataset(round_: Round, dataset: str) -> Iterator[RunConfig]:
     recipe = cache(partial(_recipe, round_, dataset))
     listed: set[tuple[str, int]] = set()
-    if round_.teachers_from is None:
+    for model in round_.own_teachers:
         for seed in dict.fromkeys(teacher_seed(round_, seed) for seed in round_.seeds):
-            listed.add((round_.teacher, seed))
-            yield _pure(recipe(round_.teacher, PURE), seed)
+            listed.add((model, seed))
+            yield _pure(recipe(model, PURE), seed)
     everyone = list(product(round_.seeds, round_.methods, round_.students))
-    for teacher in (_teacher(round_, method, student, seed) for seed, method, student in everyone):
+    taught = [_teachers(round_, method, student, seed) for seed, method, student in everyone]
+    for teacher in (one for several in taught for one in several):
         if teacher and teacher.source is None and (teacher.model, teacher.seed) not in listed:
             listed.add((teacher.model, teacher.seed))
             yield _pure(recipe(teacher.model, PURE), teacher.seed)
-    for seed, method, student in everyone:
+    for (seed, method, student), teachers in zip(everyone, taught, strict=True):
         base = recipe(student, method)
         if method != PURE:
-            for point in sweep_points(round_, method):
-                yield _student(base, seed, _teacher(round_, method, student, seed), point)
+            for teacher, point in product(teachers, sweep_points(round_, method)):
+                yield _student(base, seed, teacher, point)
         elif (student, seed) not in listed:
             yield _pure(base, seed)
 
 
-def _teacher(round_: Round, method: str, student: str, seed: int) -> Teacher | None:
-    """Return the teacher of a student; a pure run is borrowed only if not trained here."""
+def _teachers(round_: Round, method: str, student: str, seed: int) -> list[Teacher | None]:
+    """Return the teachers of a student; a pure run is borrowed only if not trained here.
+
+    A teacher from one weight file is the same for all seeds: its seed is 0.
+    """
     match methods.declared(method, round_.files).taught_by:
         case "nobody":
-            return None
+            return [None]
         case "student":
             source = None if PURE in round_.methods else round_.teachers_from
-            return Teacher(model=student, seed=seed, source=source)
+            return [Teacher(model=student, seed=seed, source=source)]
+    sources = ((model, round_.source_of(model)) for model in round_.all_teachers)
     own = teacher_seed(round_, seed)
-    return Teacher(model=round_.teacher, seed=own, source=round_.teachers_from)
+    return [
+        Teacher(model=model, seed=0 if source == FROZEN else own, source=source)
+        for model, source in sources
+    ]
 
 
-def _with_files(run: RunConfig, files: Files) -> RunConfig:
-    """Return the run with the custom components that it uses."""
+def _with_parts(run: RunConfig, round_: Round) -> RunConfig:
+    """Return the run with the custom components and the networks with options that it uses."""
     used = {run.dataset, run.method, run.model, run.teacher.model if run.teacher else None}
-    return run.model_copy(update={"files": tuple(file for file in files if file.name in used)})
+    networks = tuple(one for one in round_.networks if one.label in used)
+    used |= {network.name for network in networks}
+    files = tuple(file for file in round_.files if file.name in used)
+    return run.model_copy(update={"files": files, "networks": networks})
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 Every field of `RunConfig` is part of it, except fields that cannot change a number:
 
 - the path of a custom component: its name and the start of its SHA-256 are part of it;
+- the place of a network's weights, whose SHA-256 is part of it;
 - `axes`: the values of a sweep, which are also in `distillation` or `parameters`;
 - `distillation` and `parameters` of a pure run;
 - `distillation.alpha` if the total is the published one;
@@ -32,7 +33,9 @@ FILE_DIGITS = 16
 
 def counted(config: RunConfig) -> dict[str, Any]:
     """Return the fields of the identity as plain JSON values."""
-    fields: dict[str, Any] = config.model_dump(mode="json", exclude={"axes", "files"})
+    fields: dict[str, Any] = config.model_dump(mode="json", exclude={"axes", "files", "networks"})
+    if config.networks:
+        fields["networks"] = {network.label: network.counted() for network in config.networks}
     if config.files:
         fields["files"] = {file.name: file.sha256[:FILE_DIGITS] for file in config.files}
     if config.method == "pure":

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stillhouse import data, methods, models
-from stillhouse.config import legacy
+from stillhouse import data, methods
+from stillhouse.config import legacy, networks
 from stillhouse.config.diff import changeable
 from stillhouse.config.expand import settings, sweep_points
 from stillhouse.config.format_1 import MODELS, PARAMETERS
@@ -33,6 +33,7 @@ from stillhouse.config.yaml_file import Source, read_yaml
 from stillhouse.data import own_images
 from stillhouse.errors import Notice
 from stillhouse.fields import Form, Problem, Where, choose, problem, problems
+from stillhouse.models.named import NamedNetwork
 from stillhouse.plugin import Files
 
 MAX_RUNS = 100_000
@@ -44,6 +45,7 @@ FORM = Form(
         ("training",): Training,
         ("distillation",): Distillation,
         ("overrides",): Overrides,
+        **{(place,): NamedNetwork for place in networks.PLACES},
     },
     field="{}: ...",
     section="{}:",
@@ -61,6 +63,8 @@ def load_round(path: Path) -> Round:
     if found := measure_mappings(source, FORM):
         raise source.error(found)
     _announce_new_names(source, modernise(source.data))
+    if found := networks.collect(source.data, path.parent, FORM):
+        raise source.error(found)
     try:
         round_ = Round.model_validate(source.data, context={"folder": path.parent})
     except ValidationError as invalid:
@@ -144,12 +148,15 @@ def _names(round_: Round) -> Iterator[Problem]:
     files = round_.files
     for field, known in (
         ("datasets", data.names),
-        ("students", models.names),
         ("methods", methods.names),
     ):
         for index, name in enumerate(getattr(round_, field)):
             yield from _unknown((field, index), name, known(files), CUSTOM)
-    yield from _unknown(("teacher",), round_.teacher, models.names(files), CUSTOM)
+    for field in ("teachers", "students") if round_.teachers else ("students",):
+        for index, name in enumerate(getattr(round_, field)):
+            yield from networks.unknown((field, index), name, round_, CUSTOM)
+    if not round_.teachers:
+        yield from networks.unknown(("teacher",), round_.teacher, round_, CUSTOM)
     for key in round_.legacy:
         yield from _unknown(("legacy", key), key, legacy.keys(files))
     for key in round_.changes:
@@ -173,7 +180,9 @@ def _size(round_: Round) -> Iterator[Problem]:
         own = (
             () if method == PURE else ("alpha", *methods.declared(method, round_.files).parameters)
         )
-        points += prod(len(values) for axis, values in round_.sweep.items() if axis in own)
+        taught = methods.declared(method, round_.files).taught_by == "teacher"
+        found = prod(len(values) for axis, values in round_.sweep.items() if axis in own)
+        points += found * (len(round_.all_teachers) if taught else 1)
     runs = points * len(round_.datasets) * len(round_.students) * len(round_.seeds)
     if runs > MAX_RUNS:
         where: Where = ("sweep",) if round_.sweep else ("seeds",)

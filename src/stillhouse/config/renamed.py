@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stillhouse import models
+from stillhouse.models.named import label_of
 from stillhouse.runs.folder import RunFolder
 
 Kind = Literal["dataset", "model", "method"]
@@ -20,7 +21,12 @@ NEW_NAMES: dict[str, dict[str, str]] = {
     "method": {"null": "ce_scaled"},
 }
 MIN_PARTS = 4  # of a run's path: dataset, method, networks, seed
-LISTS: dict[str, Kind] = {"datasets": "dataset", "students": "model", "methods": "method"}
+LISTS: dict[str, Kind] = {
+    "datasets": "dataset",
+    "teachers": "model",
+    "students": "model",
+    "methods": "method",
+}
 SECTIONS: dict[str, Kind] = {"datasets": "dataset", "models": "model", "methods": "method"}
 
 
@@ -31,7 +37,7 @@ def current(kind: str, name: str) -> str:
 
 def canonical(kind: str, name: str) -> str:
     """The name under which runs are kept of what an alias or an old name stands for."""
-    aliased = models.ALIASES.get(name, name) if kind == "model" else name
+    aliased = models.ALIASES.get(name, label_of(name)) if kind == "model" else name
     return current(kind, aliased)
 
 
@@ -72,12 +78,13 @@ def _replace_aliases(data: dict[str, Any]) -> None:
 
     def name(given: Any) -> Any:
         alias = isinstance(given, str) and given not in own
-        return models.ALIASES.get(given, given) if alias else given
+        return models.ALIASES.get(given, label_of(given)) if alias else given
 
     if "teacher" in data:
         data["teacher"] = name(data["teacher"])
-    if isinstance(data.get("students"), list):
-        data["students"] = [name(given) for given in data["students"]]
+    for field in ("teachers", "students"):
+        if isinstance(data.get(field), list):
+            data[field] = [name(given) for given in data[field]]
     overrides = data.get("overrides")
     if isinstance(overrides, dict) and isinstance(overrides.get("models"), dict):
         overrides["models"] = {name(key): value for key, value in overrides["models"].items()}

@@ -18,8 +18,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from stillhouse.config.teacher_file import check_source
+from stillhouse.config.teacher_file import FROZEN, check_source
 from stillhouse.errors import ConfigError
+from stillhouse.models.named import Networks, find
 from stillhouse.plugin import Plugin, read_plugin
 
 PURE = "pure"
@@ -170,6 +171,7 @@ class Round(Strict):
     ] = ()
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     teacher: str
+    teachers: tuple[str, ...] = ()
     students: Annotated[tuple[str, ...], Field(min_length=1)]
     methods: Annotated[tuple[str, ...], Field(min_length=1)]
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
@@ -181,10 +183,11 @@ class Round(Strict):
     sweep: dict[str, Annotated[tuple[Real, ...], Field(min_length=1)]] = {}
     legacy: dict[str, str] = {}
     imported: Imported | None = None
+    networks: Networks = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Round:
-        for field in ("datasets", "students", "methods", "seeds"):
+        for field in ("datasets", "teachers", "students", "methods", "seeds"):
             values = getattr(self, field)
             if len(set(values)) < len(values):
                 raise ValueError(f"{field} has a duplicate: {list(values)}")
@@ -196,13 +199,27 @@ class Round(Strict):
         return self
 
     @property
+    def all_teachers(self) -> tuple[str, ...]:
+        """The networks that teach: `teachers`, or the one `teacher`."""
+        return self.teachers or (self.teacher,)
+
+    def source_of(self, teacher: str) -> str | None:
+        """Where a teacher's weights come from: None if it is trained in this round."""
+        network = find(teacher, self.networks)
+        return FROZEN if network and not network.train else self.teachers_from
+
+    @property
+    def own_teachers(self) -> list[str]:
+        """The teachers that are trained in this round."""
+        return [name for name in self.all_teachers if self.source_of(name) is None]
+
+    @property
     def trained(self) -> dict[str, list[str]]:
         """The datasets, models and methods that it trains: those an override can reach."""
-        own_teacher = [] if self.teachers_from else [self.teacher]
-        teacher_method = [] if self.teachers_from else [PURE]
+        teacher_method = [PURE] if self.own_teachers else []
         return {
             "datasets": list(self.datasets),
-            "models": list(dict.fromkeys([*own_teacher, *self.students])),
+            "models": list(dict.fromkeys([*self.own_teachers, *self.students])),
             "methods": list(dict.fromkeys([*teacher_method, *self.methods])),
         }
 
@@ -228,6 +245,7 @@ class RunConfig(Strict):
     distillation: Distillation = Distillation()
     parameters: dict[str, Any] = {}
     files: tuple[Plugin, ...] = ()
+    networks: Networks = ()
 
     @property
     def path(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from string import Formatter
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
+FROZEN = "weights"  # the source of a teacher whose network has `weights` and `train: false`
 SEED_FORM = r"(0?[1-9])?d?"  # up to nine digits
 MAX_CHARACTERS, MAX_BYTES = 1000, 255  # what file systems take
 FIELDS = ("dataset", "model", "seed")
@@ -15,6 +16,11 @@ FIELDS = ("dataset", "model", "seed")
 def is_pattern(source: str) -> bool:
     """Return whether a `teachers_from` names files rather than a round."""
     return PurePath(source).suffix in SUFFIXES
+
+
+def from_file(source: str | None) -> bool:
+    """Return whether a teacher's weights come from a file, not from a round."""
+    return source == FROZEN or is_pattern(source or "")
 
 
 def fill(pattern: str, dataset: str, model: str, seed: int) -> str:

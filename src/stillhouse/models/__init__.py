@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from stillhouse import plugin
 from stillhouse.errors import ConfigError, unknown_name
+from stillhouse.models import named
+from stillhouse.models.named import NamedNetwork, Networks
 from stillhouse.plugin import Files, Plugin
 
 if TYPE_CHECKING:
@@ -55,14 +57,30 @@ def names(files: Files = ()) -> list[str]:
     return [*(name for name in NETWORKS if name not in custom), *custom]
 
 
-def build(name: str, spec: DatasetSpec, files: Files = ()) -> Network:
+def build(name: str, spec: DatasetSpec, files: Files = (), networks: Networks = ()) -> Network:
     """Return a newly initialised network for the images and classes of a dataset.
 
-    The global torch generator determines its weights. Raises ConfigError for an unknown name, or if
-    a custom component builds something else.
+    The global torch generator determines its weights; the `weights` of a network with options are
+    not loaded. Raises ConfigError for an unknown name, or if a custom component builds something
+    else.
     """
+    options = named.find(name, networks) or NamedNetwork(name=name, label=name)
+    network = _build(options, spec, files)
+    if options.normalise:
+        from stillhouse.models.base import renormalise
+
+        renormalise(network, spec, *options.normalise)
+    return network
+
+
+def _build(options: NamedNetwork, spec: DatasetSpec, files: Files) -> Network:
+    name = options.name
     if file := plugin.find("model", name, files):
         return _own(file, spec)
+    if named.split(name):
+        from stillhouse.models import library
+
+        return library.build(options, spec)
     name = ALIASES.get(name, name)
     if name not in NETWORKS:
         raise unknown_name("model", name, names(files))

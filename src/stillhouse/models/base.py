@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 import torch
 from torch import Tensor, nn
 
+from stillhouse.data.specs import DatasetSpec
 from stillhouse.errors import ConfigError
 
 
@@ -47,6 +49,36 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Outputs:
         """Map images (batch, channels, height, width) to `Outputs`."""
         raise NotImplementedError
+
+
+def renormalise(
+    network: Network, spec: DatasetSpec, mean: Sequence[float], std: Sequence[float]
+) -> None:
+    """Let a network see images normalised by its own mean and deviation per channel.
+
+    Images come normalised by those of the dataset. The state dict does not change. Raises
+    ConfigError unless there is one mean per channel.
+    """
+    if len(mean) != spec.channels:
+        raise ConfigError(
+            f"`normalise` has {len(mean)} means, but {spec.name} has {spec.channels} channels",
+            "give one mean and one standard deviation per channel",
+        )
+    shape = (1, spec.channels, 1, 1)
+    own_mean, own_std, mean_, std_ = (
+        torch.tensor(values, dtype=torch.float64).view(shape)
+        for values in (spec.mean, spec.std, mean, std)
+    )
+    if torch.equal(own_mean, mean_) and torch.equal(own_std, std_):
+        return
+    network.register_buffer("input_scale", (own_std / std_).float(), persistent=False)
+    network.register_buffer("input_shift", ((own_mean - mean_) / std_).float(), persistent=False)
+    network.register_forward_pre_hook(_renormalised)
+
+
+def _renormalised(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    scale, shift = network.get_buffer("input_scale"), network.get_buffer("input_shift")
+    return (inputs[0] * scale + shift, *inputs[1:])
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,45 @@ def channels_first(output: Tensor) -> Tensor:
     return output.permute(0, 3, 1, 2)
 
 
-class Tapped(Network):
+class Around(Network):
+    """A network around another library's module, whose names it keeps: published weights load.
+
+    `head` is the module below `head_path`.
+    """
+
+    def __init__(self, module: nn.Module, head_path: str, groups: tuple[str, ...]) -> None:
+        super().__init__()
+        self.module, self.groups, self._head = module, groups, head_path
+        self.register_load_state_dict_pre_hook(_rename)  # type: ignore[no-untyped-call]
+        self.train(module.training)
+
+    @property
+    def head(self) -> nn.Module:  # type: ignore[override]
+        """Return the classifier, which maps `pooled` to logits."""
+        return self.get_submodule(self._head)
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """Return a part of the module by its path."""
+        return self.module.get_submodule(target)
+
+    def named_modules(
+        self, memo: set[nn.Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Module]]:
+        """Yield this network, then the module and its parts by their paths."""
+        memo = set() if memo is None else memo
+        if self not in memo:
+            if remove_duplicate:
+                memo.add(self)
+            yield prefix, self
+            yield from self.module.named_modules(memo, prefix, remove_duplicate)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Return the module's state dict without a prefix; loading expects the same."""
+        state: dict[str, Any] = self.module.state_dict(*args, **kwargs)
+        return state
+
+
+class Tapped(Around):
     """A torchvision or other `nn.Module` that maps images to logits (batch, classes).
 
     `taps` maps the name of each feature map to the dotted path of the module that outputs it, from
@@ -51,25 +89,16 @@ class Tapped(Network):
         head: str,
         groups: tuple[str, ...] | None = None,
     ) -> None:
-        super().__init__()
         if not taps or POOLED in taps:
             raise ConfigError(f"the taps are {dict(taps)}", f"name at least one, none '{POOLED}'")
-        self.module, self.groups, self._head = module, groups or tuple(taps), head
-        self._taps = {
-            name: (tap, None) if isinstance(tap, str) else tap for name, tap in taps.items()
-        }
+        parts = {name: (tap, None) if isinstance(tap, str) else tap for name, tap in taps.items()}
         paths = [path for path, _ in module.named_modules() if path]
-        wanted = {f"module of tap {name}:": path for name, (path, _) in self._taps.items()}
+        wanted = {f"module of tap {name}:": path for name, (path, _) in parts.items()}
         for what, path in {**wanted, "module of the head:": head}.items():
             if path not in paths:
                 raise unknown_name(what, path, paths)
-        self.register_load_state_dict_pre_hook(_rename)  # type: ignore[no-untyped-call]
-        self.train(module.training)
-
-    @property
-    def head(self) -> nn.Module:  # type: ignore[override]
-        """Return the classifier, which maps `pooled` to logits."""
-        return self.get_submodule(self._head)
+        super().__init__(module, head, groups or tuple(taps))
+        self._taps = parts
 
     def forward(self, images: Tensor) -> Outputs:
         """Map images (batch, channels, height, width) to `Outputs`."""
@@ -89,26 +118,6 @@ class Tapped(Network):
             )
         seen.check((*self._taps, POOLED))
         return Outputs(logits, seen.features)
-
-    def get_submodule(self, target: str) -> nn.Module:
-        """Return a part of the module by its path."""
-        return self.module.get_submodule(target)
-
-    def named_modules(
-        self, memo: set[nn.Module] | None = None, prefix: str = "", remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, nn.Module]]:
-        """Yield this network, then the module and its parts by their paths."""
-        memo = set() if memo is None else memo
-        if self not in memo:
-            if remove_duplicate:
-                memo.add(self)
-            yield prefix, self
-            yield from self.module.named_modules(memo, prefix, remove_duplicate)
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Return the module's state dict without a prefix; loading expects the same."""
-        state: dict[str, Any] = self.module.state_dict(*args, **kwargs)
-        return state
 
 
 def _rename(network: nn.Module, state: dict[str, Any], prefix: str, *rest: object) -> None:

@@ -23,7 +23,7 @@ from stillhouse.seeding import reseed
 from stillhouse.training.precision import to_device
 from stillhouse.training.recorder import load_into
 from stillhouse.training.reopen import Place, reopen
-from stillhouse.training.teacher_files import put_weights, read_weights
+from stillhouse.training.weight_files import put_weights, read_weights
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _build(
     """
     kind = methods.load(config.method, config.files)
     if kind.inference_model is Method.inference_model:
-        network = models.build(config.model, data.spec, config.files)
+        network = models.build(config.model, data.spec, config.files, config.networks)
         return network, network.groups
     trainer = reopen([config], replace(place, experiments=experiments)).trainer(config)
     model = trainer.method.inference_model(trainer.network)

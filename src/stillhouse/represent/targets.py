@@ -8,6 +8,7 @@ writes into no other workspace.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ from typing import Literal
 from stillhouse.config.recorded import recorded
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
-from stillhouse.config.teacher_file import check_fields, is_pattern
+from stillhouse.config.teacher_file import check_fields, from_file, is_pattern
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.plugin import versioned
 from stillhouse.represent.facts import FACTS
@@ -132,7 +133,7 @@ def teacher_name(run: RunConfig) -> str | None:
     source = run.teacher.source
     if source is None:
         return run.teacher_path
-    return f"{'adopted' if is_pattern(source) else BORROWED}/{run.teacher_path}"
+    return f"{'adopted' if from_file(source) else BORROWED}/{run.teacher_path}"
 
 
 def untrained_name(run: RunConfig) -> str | None:
@@ -147,9 +148,16 @@ def _untrained(workspace: Workspace, run: RunConfig) -> Target:
     model, home = run.teacher.model, workspace.experiments / name
     files = tuple(file for file in run.files if file.name in (run.dataset, model))
     config = RunConfig(
-        dataset=run.dataset, method="pure", model=model, seed=0, training=run.training, files=files
+        dataset=run.dataset,
+        method="pure",
+        model=model,
+        seed=0,
+        training=run.training,
+        files=files,
+        networks=tuple(one for one in run.networks if one.label == model),
     )
-    identity = f"untrained {versioned('model', model, files)}"
+    options = "".join(f" {json.dumps(one.counted())}" for one in config.networks)
+    identity = f"untrained {versioned('model', model, files)}{options}"
     sha256 = hashlib.sha256(identity.encode()).hexdigest()
     folder, kept = RunFolder(home), workspace.experiments
     return Target(name, config, folder, home, kept, "untrained", home, sha256, None)

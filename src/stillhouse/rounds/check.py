@@ -16,10 +16,12 @@ from stillhouse.data.specs import DatasetSpec
 from stillhouse.errors import ConfigError, RunError, command_line, some
 from stillhouse.methods.base import TrainingImages
 from stillhouse.methods.objective import coefficients
+from stillhouse.models import named
 from stillhouse.models.base import Network
 from stillhouse.rounds.edited import changed_runs
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
+from stillhouse.training.weight_files import start_from
 
 SHOWN = 5
 
@@ -42,6 +44,7 @@ def check_round(
             data.check(dataset, data_root, round_.files)
     unfinished = [cell.config for cell in survey.cells if cell.state.name != "done"]
     try_own_files(unfinished)
+    try_libraries(unfinished)
     try_methods(unfinished)
     changed = [
         f"{cell.config.path}: {field}: {as_written(was)} -> {as_written(now)}"
@@ -72,6 +75,26 @@ def try_own_files(runs: Iterable[RunConfig]) -> None:
         models.shapes(network, spec)
 
 
+def try_libraries(runs: Iterable[RunConfig]) -> None:
+    """Make every network of a library once; raise StillhouseError if one cannot be used.
+
+    Weights from which a network starts, or with which it teaches, must be there.
+    """
+    tried = set()
+    for run in runs:
+        for name in filter(None, (run.model, run.teacher.model if run.teacher else None)):
+            options = named.find(name, run.networks)
+            key = (name, run.dataset, run.networks, run.files)
+            if key in tried or not (options or named.split(name)):
+                continue
+            tried.add(key)
+            spec = data.spec(run.dataset, run.files)
+            network = models.build(name, spec, run.files, run.networks)
+            models.shapes(network, spec)
+            if options and options.weights and options.train:
+                start_from(network, options)
+
+
 def try_methods(runs: Iterable[RunConfig]) -> None:
     """Make every method between its two networks once, untrained, and weigh its terms.
 
@@ -82,7 +105,7 @@ def try_methods(runs: Iterable[RunConfig]) -> None:
     tried = set()
     for run in map(resolve, runs):
         spec = data.spec(run.dataset, run.files)
-        images = (spec.classes, spec.channels, spec.size, run.files)
+        images = (spec.classes, spec.channels, spec.size, run.files, run.networks)
         taught = run.teacher.model if run.teacher else None
         pair = (run.method, str(run.parameters), str(run.distillation), taught, run.model, images)
         if run.method == PURE or pair in tried:
@@ -90,7 +113,7 @@ def try_methods(runs: Iterable[RunConfig]) -> None:
         tried.add(pair)
         for name in filter(None, (run.model, taught)):
             if (name, images) not in networks:
-                networks[name, images] = models.build(name, spec, run.files)
+                networks[name, images] = models.build(name, spec, run.files, run.networks)
         student, teacher = (networks.get((name, images)) for name in (run.model, taught))
         assert student is not None
         try:

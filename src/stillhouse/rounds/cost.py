@@ -96,7 +96,7 @@ def forward_operations(runs: Iterable[RunConfig]) -> dict[str, dict[str, int]]:
         of_dataset = found.setdefault(run.dataset, {})
         for name in {run.model, run.teacher.model if run.teacher else run.model} - {*of_dataset}:
             spec = data.spec(run.dataset, run.files)
-            network = models.build(name, spec, run.files)
+            network = models.build(name, spec, run.files, run.networks)
             image = torch.zeros(1, spec.channels, spec.size, spec.size)
             of_dataset[name] = _multiplications(network, image)
     return found

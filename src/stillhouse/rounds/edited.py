@@ -18,6 +18,7 @@ from stillhouse.config.recorded import recorded
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
 from stillhouse.errors import some
+from stillhouse.models.named import find
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import TRASH, Workspace
 
@@ -43,6 +44,7 @@ def changed_runs(cells: Iterable[Cell], exact: bool = False) -> Iterator[tuple[C
                 now = resolve(cell.config)
             else:
                 now = _filled(cell.config, was)
+            now = _with_known_weights(now, was)
             if now != was and (found := difference(counted(was), counted(now))):
                 yield cell, found
 
@@ -60,6 +62,17 @@ def _filled(config: RunConfig, was: RunConfig) -> RunConfig:
     if weighing.alpha is None and weighing.total == was.distillation.total:
         weighing = was.distillation
     return config.model_copy(update={"parameters": parameters, "distillation": weighing})
+
+
+def _with_known_weights(config: RunConfig, was: RunConfig) -> RunConfig:
+    """A configuration whose missing weight files count as those that the run had."""
+    networks = [
+        one.model_copy(update={"sha256": before.sha256})
+        if one.weights and one.sha256 is None and (before := find(one.label, was.networks))
+        else one
+        for one in config.networks
+    ]
+    return config.model_copy(update={"networks": tuple(networks)})
 
 
 def changed_notes(cells: Iterable[Cell]) -> tuple[str, ...]:

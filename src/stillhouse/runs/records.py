@@ -163,10 +163,14 @@ class Teaching(TypedDict):
 
 @_open
 class Adopted(TypedDict):
-    """The weight file that a teacher was imported from."""
+    """The weight file that a teacher was imported from.
+
+    `normalised` is the mean and the standard deviation per channel that its images had.
+    """
 
     file: str
     sha256: Digest
+    normalised: NotRequired[list[list[float]]]
 
 
 @_open

@@ -81,6 +81,9 @@ def _open_member(
     try:
         trainer = shared.trainer(config)
         _write_run(folder, shared.place, facts, trainer)
+        for note in shared.notes.get(config.model, []):
+            recorder.log.info("%s", note)
+            on_error(f"{config.path}: {note}")
         for warning in _resume(trainer, folder, recorder, shared):
             recorder.log.warning("%s", warning)
             on_error(f"{config.path}: {warning}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import hold_out, stratified
 from stillhouse.methods.base import TrainingImages
+from stillhouse.models import named
 from stillhouse.plugin import versioned
 from stillhouse.runs.folder import RunFolder
 from stillhouse.seeding import reseed
@@ -24,6 +25,7 @@ from stillhouse.training.precision import configure, to_device
 from stillhouse.training.pretrain import pretrain
 from stillhouse.training.teacher import TrainedTeacher, load_teacher, untrained_teacher
 from stillhouse.training.trainer import Trainer
+from stillhouse.training.weight_files import start_from
 
 SPLIT_SEED = 0
 
@@ -63,7 +65,8 @@ class Shared:
     """The shared inputs of runs of one dataset, seed, recipe and teacher; images are on the device.
 
     `data.train` are the training images, `validation` is held out of them, `content` is the hash of
-    the whole dataset. `inputs` are the inputs of a step.
+    the whole dataset. `inputs` are the inputs of a step, `notes` by network what was changed in the
+    weights from which it starts.
     """
 
     place: Place
@@ -73,6 +76,7 @@ class Shared:
     batches: TrainBatches
     teacher: TrainedTeacher | None
     inputs: Inputs
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     def trainer(self, config: RunConfig, draw: str = "method") -> Trainer:
         """Return a run at its first step; its initial weights depend only on seed and architecture.
@@ -81,7 +85,10 @@ class Shared:
         """
         spec, train, device = self.data.spec, self.data.train, self.place.device
         reseed("init", config.seed, renamed.first("model", config.model))
-        network = models.build(config.model, spec, config.files)
+        network = models.build(config.model, spec, config.files, config.networks)
+        options = named.find(config.model, config.networks)
+        if options and options.weights:
+            self.notes[config.model] = start_from(network, options)
         kind = methods.load(config.method, config.files)
         names = renamed.first("method", config.method), renamed.first("model", config.model)
         taught = self.teacher.network if self.teacher and config.teacher else None
@@ -115,7 +122,7 @@ def reopen(runs: Sequence[RunConfig], place: Place, untrained: bool = False) -> 
     taught = next((run for run in runs if run.teacher), None)
     teacher = None
     if taught and taught.teacher:
-        what = taught.teacher, dataset, taught.training.precision, place.device, taught.files
+        what = taught, dataset, place.device
         teacher = (
             untrained_teacher(*what) if untrained else load_teacher(place.teacher(taught), *what)
         )

@@ -9,12 +9,11 @@ import torch
 
 from stillhouse import models
 from stillhouse.config.recorded import recorded
-from stillhouse.config.schema import Precision, Teacher
+from stillhouse.config.schema import Precision, RunConfig, Teacher
 from stillhouse.data.base import Batch, Dataset
 from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError
 from stillhouse.models.base import Network, Outputs, fingerprint
-from stillhouse.plugin import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluation, evaluate
 from stillhouse.training.precision import autocast, to_device
@@ -53,14 +52,9 @@ class TrainedTeacher:
 
 
 def load_teacher(
-    folder: RunFolder,
-    teacher: Teacher,
-    data: Dataset,
-    precision: Precision,
-    device: torch.device,
-    files: Files = (),
+    folder: RunFolder, student: RunConfig, data: Dataset, device: torch.device
 ) -> TrainedTeacher:
-    """Load a teacher from its finished run; verify its weights' hash and its test accuracy.
+    """Load a student's teacher from its finished run; verify its weights' hash and test accuracy.
 
     Raises RunError if it is not finished, or if its weights or its accuracy differ from the record
     (accuracy by more than 0.2 points, which covers other hardware).
@@ -79,7 +73,7 @@ def load_teacher(
             f"the teacher in {folder.path} was imported without its weights",
             "train the teacher here, or give a weight file",
         )
-    network = models.build(teacher.model, data.spec, files)
+    teacher, network = _new(student, data)
     try:
         load_into(network, file, sha)
     except RunError as error:
@@ -105,19 +99,21 @@ def load_teacher(
         "fingerprint": fingerprint(network),
         **({"adopted": result["adopted"]["file"]} if "adopted" in result else {}),
     }
-    return TrainedTeacher(network, facts, test, precision, device)
+    return TrainedTeacher(network, facts, test, student.training.precision, device)
 
 
-def untrained_teacher(
-    teacher: Teacher,
-    data: Dataset,
-    precision: Precision,
-    device: torch.device,
-    files: Files = (),
-) -> TrainedTeacher:
-    """Return a new network like the teacher, for tests before the teacher is trained."""
-    network = models.build(teacher.model, data.spec, files).requires_grad_(False).eval()
+def untrained_teacher(student: RunConfig, data: Dataset, device: torch.device) -> TrainedTeacher:
+    """Return a new network like a student's teacher, for tests before that is trained."""
+    _, network = _new(student, data)
+    network.requires_grad_(False).eval()
     to_device(network, device)
     facts = {"sha256": "", "fingerprint": fingerprint(network)}
     nothing = Evaluation(torch.empty(0, data.spec.classes), torch.empty(0, dtype=torch.int64))
-    return TrainedTeacher(network, facts, nothing, precision, device)
+    return TrainedTeacher(network, facts, nothing, student.training.precision, device)
+
+
+def _new(student: RunConfig, data: Dataset) -> tuple[Teacher, Network]:
+    """Return the teacher of a student as configured, and a new network of its kind."""
+    teacher = student.teacher
+    assert teacher is not None
+    return teacher, models.build(teacher.model, data.spec, student.files, student.networks)

@@ -53,7 +53,7 @@ def untrained(run: RunConfig, device: torch.device) -> tuple[Trainer, Shared, Ba
     images = Dataset(spec, split, split)
     teacher = None
     if run.teacher:
-        teacher = untrained_teacher(run.teacher, images, recipe.precision, device, run.files)
+        teacher = untrained_teacher(run, images, device)
     inputs, place = Inputs(teacher, graphed(recipe, device)), Place(Path(), Path(), Path(), device)
     shared = Shared(place, images, None, "", train_batches(images, run), teacher, inputs)
     batch = Batch(torch.randn(shape, device=device), split.labels[:IMAGES], ids[:IMAGES])
