@@ -48,7 +48,13 @@ def collect(data: dict[str, Any], folder: Path, form: Form) -> list[Problem]:
             found.append(_twice(where, label))
     found += _teachers(data)
     if "networks" in data:
-        found.append(Problem(("networks",), "unknown field", "options stand where a network is named: `teacher: {name: ...}`"))
+        found.append(
+            Problem(
+                ("networks",),
+                "unknown field",
+                "options stand where a network is named: `teacher: {name: ...}`",
+            )
+        )
     if networks:
         data["networks"] = tuple(networks.values())
     return found

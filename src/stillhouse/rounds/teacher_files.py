@@ -69,7 +69,9 @@ def _file(workspace: Workspace, run: RunConfig, teacher: Teacher) -> Path:
     assert teacher.source is not None
     near = workspace.near(fill(teacher.source, run.dataset, teacher.model, teacher.seed))
     if (file := next((one for one in near if one.is_file()), None)) is None:
-        raise RunError(f"teachers_from: {near[0]} is not there", "put it there, or correct the name")
+        raise RunError(
+            f"teachers_from: {near[0]} is not there", "put it there, or correct the name"
+        )
     return file
 
 
