@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
 
+import numpy as np
+from PIL import Image as Pictures
+
+from stillhouse.show.report.analysis import MOST_BYTES
 from stillhouse.show.report.document import (
     Checklist,
     Document,
+    Image,
     Paragraph,
     RunSection,
     Section,
@@ -17,6 +23,19 @@ from stillhouse.tables import Item, Listing, Table
 
 HOSTILE = '<script>alert("x")</script> "quoted" \x1b[31mred \u202egnp.exe & <b>'
 STATES = ("done", "running", "failed", "at chance")
+
+
+def images(count: int, total: int, hostile: str) -> tuple[Image, ...]:
+    """Pictures of noise, which do not shrink, of about so many bytes together."""
+    height = math.isqrt(total // count // 2)
+    noise = np.random.default_rng(0).integers(0, 256, (height, 2 * height), np.uint8)
+    file = io.BytesIO()
+    Pictures.fromarray(noise).save(file, "PNG")
+    caption = (f"What is shown, {hostile}", "How to read it.")
+    return tuple(
+        Image(file.getvalue(), 2 * height, height, f"Figure {n} {hostile}", caption, f"{n}.png")
+        for n in range(count)
+    )
 
 
 def large(runs: int = 312, epochs: int = 150, hostile: str = HOSTILE) -> Document:
@@ -44,6 +63,7 @@ def large(runs: int = 312, epochs: int = 150, hostile: str = HOSTILE) -> Documen
         ),
         sections=(
             Section("table Cifar10", "CIFAR-10", (results,)),
+            Section("figures", "Figures", images(60, min(MOST_BYTES, 6000 * runs), hostile)),
             Section("checklist", "Checklist", (Checklist((Task("Fill", True),)),)),
         ),
         all_runs=Table("All runs", ("Run", "State", "Accuracy %", "Change", "Reason"), rows),

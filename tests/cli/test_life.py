@@ -110,6 +110,8 @@ def test_a_custom_method_joins_a_round_that_was_archived(trained: Bench, archive
     dates = [event["time"] for event in archive.record["events"]]
     assert dates == sorted(set(dates))
     assert (archive.path / "components" / "own_method.py").is_file()
+    text = (archive.path / "README.md").read_text()
+    assert (text.count("| archived |"), text.count("| restored |")) == (2, 1)
 
 
 def components(folders: set[str]) -> set[str]:

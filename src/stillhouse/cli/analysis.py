@@ -171,11 +171,12 @@ def report(
     if into is None:
         workspace.refuse_archived()
     found = document(read_material(workspace, loaded, file))
+    home = archive_of(workspace, loaded.round).path
     if into is not None:
-        fill_file(found, into)
+        fill_file(found, into, home)
         say(f"filled {into}")
     else:
-        html, text = write_report(found, archive_of(workspace, loaded.round).path)
+        html, text = write_report(found, home)
         say(f"wrote {text}")
         say(f"wrote {html}")
     follow(again("archive", round_, root))

@@ -79,7 +79,7 @@ def analyze_table(
     notes += [f"{run}: its epochs are left out ({why})." for run, why in damaged.items()]
     if skipped:
         notes.append(f"Without measures: {reasons(skipped)}.")
-    return _headlines(survey, transfer, notes), files
+    return transfer_table(survey, transfer, notes), files
 
 
 def _computed(
@@ -140,7 +140,7 @@ def _cell(value: Any) -> Any:
     return f"{value:.9g}" if isinstance(value, float) else value
 
 
-def _headlines(
+def transfer_table(
     survey: Survey, transfer: Sequence[Mapping[str, Any]], notes: Sequence[str]
 ) -> Table:
     """One row per distilled arm: excess and specificity at its last layer."""

@@ -94,15 +94,22 @@ def write(drawn: Drawn, folder: Path, name: str, kinds: Iterable[str] = PICTURES
     """Write NAME.png, .svg, .pdf, the plotted values (.csv) and the caption (.md)."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{kind}" for kind in kinds]
+    title = headline_of(drawn.figure)
     with matplotlib.rc_context(PRINT):
         for path in paths:
-            metadata = {"Date": None} if path.suffix == ".svg" else None
-            drawn.figure.savefig(path, metadata=metadata)
+            undated: dict[str, str | None] = {"Date": None} if path.suffix == ".svg" else {}
+            drawn.figure.savefig(path, metadata={"Title": title, **undated})
     texts = {"csv": drawn.data.to_csv(index=False), "md": drawn.caption + "\n"}
     for kind, text in texts.items():
         write_atomic(folder / f"{name}.{kind}", text.encode())
         paths.append(folder / f"{name}.{kind}")
     return paths
+
+
+def headline_of(figure: Figure) -> str:
+    """Return the title above a figure, or above its only panel, in one line."""
+    panels = [axes.get_title(loc="left") for axes in figure.axes]
+    return " ".join((figure.get_suptitle() or next(filter(None, panels), "")).split())
 
 
 def caption(what: str, tables: Tables, dataset: str, seeds: Sequence[int], reading: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,13 +49,17 @@ def write_report(document: Document, folder: Path) -> tuple[Path, Path]:
     return html, text
 
 
-def fill_file(document: Document, file: Path) -> None:
-    """Fill the marked places of an author's document. Raises ConfigError if it cannot be read."""
+def fill_file(document: Document, file: Path, home: Path) -> None:
+    """Fill the marked places of an author's document, whose report's folder is `home`.
+
+    Raises ConfigError if it cannot be read.
+    """
     try:
         text = file.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {file}: {error}", "expected a Markdown file") from None
-    filled = fill(text, document, str(file)).encode()
+    beside = Path(os.path.relpath(home.resolve(), file.resolve().parent)).as_posix()
+    filled = fill(text, document, str(file), beside).encode()
     if filled != text.encode():
         write_atomic(file, filled)
 

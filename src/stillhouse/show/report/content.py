@@ -16,6 +16,7 @@ from stillhouse.exchange.archive import archive_of
 from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import Workspace
+from stillhouse.show.report.analysis import analysis_sections
 from stillhouse.show.report.document import (
     Block,
     Checklist,
@@ -26,6 +27,7 @@ from stillhouse.show.report.document import (
     Task,
 )
 from stillhouse.show.report.pictures import forest, grid
+from stillhouse.show.report.provenance import provenance
 from stillhouse.show.report.runs import all_runs, run_section
 from stillhouse.stats.arms import Arm, arms
 from stillhouse.stats.frame import Frame
@@ -158,7 +160,9 @@ def _sections(material: Material) -> Iterable[Section]:
             Listing("Key observations", _items(own), empty="none"),
         )
         yield Section(f"table {dataset}", table.title, blocks, level=3)
+    yield from analysis_sections(material.workspace, survey)
     yield Section("failures", "Known Issues and Failures", _failures(material))
+    yield Section("provenance", "Provenance", provenance(material.workspace, survey))
     yield Section("checklist", "Archival Checklist", (checklist(material),))
 
 

@@ -25,6 +25,21 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Image:
+    """A PNG that is part of the page, and the file that it is made from, relative to the report.
+
+    `width` and `height` are in pixels; `caption` has its paragraphs.
+    """
+
+    png: bytes
+    width: int
+    height: int
+    alternative: str
+    caption: tuple[str, ...]
+    file: str
+
+
+@dataclass(frozen=True)
 class Task:
     """A line of a checklist."""
 
@@ -39,7 +54,7 @@ class Checklist:
     tasks: tuple[Task, ...]
 
 
-Block = Paragraph | Table | Listing | Picture | Checklist
+Block = Paragraph | Table | Listing | Picture | Image | Checklist
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from stillhouse.show.report.document import (
     Block,
     Checklist,
     Document,
+    Image,
     Paragraph,
     Picture,
 )
@@ -33,14 +34,14 @@ def page(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "shown": shown, "plain": plain}
+    environment.filters |= {"number": number, "shown": shown, "plain": plain, "base64": base64}
     environment.tests["kind"] = _is
     template = environment.get_template("page.html.j2")
     text: str = template.render(
         document=document,
         style=Markup(style),
         script=Markup(script),
-        digest=b64encode(sha256(script.encode()).digest()).decode(),
+        digest=base64(sha256(script.encode()).digest()),
         markup=Markup,
     )
     return text
@@ -52,8 +53,13 @@ def plain(text: object) -> str:
 
 
 def shown(cell: Cell) -> str:
-    """A table's cell as it is read; an empty text stays empty."""
-    return "" if cell == "" else plain(text_of(cell))
+    """A table's cell as it is read, `±` not broken over lines; an empty text stays empty."""
+    return "" if cell == "" else plain(text_of(cell)).replace(" ± ", "\u00a0±\u00a0")
+
+
+def base64(content: bytes) -> str:
+    """Bytes as text for a `data:` address."""
+    return b64encode(content).decode()
 
 
 def number(cell: Cell) -> str:
@@ -65,11 +71,12 @@ def number(cell: Cell) -> str:
 
 
 def _is(block: Block, kind: str) -> bool:
-    """Whether a block is a `paragraph`, `checklist`, `picture`, `listing` or `table`."""
+    """Whether a block is a `paragraph`, `checklist`, `picture`, `image`, `listing` or `table`."""
     kinds = {
         "paragraph": Paragraph,
         "checklist": Checklist,
         "picture": Picture,
+        "image": Image,
         "listing": Listing,
         "table": Table,
     }

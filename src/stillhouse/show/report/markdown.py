@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from stillhouse.errors import ConfigError
 from stillhouse.show.report.document import (
     Block,
     Checklist,
     Document,
+    Image,
     Paragraph,
     Picture,
     Section,
@@ -38,16 +41,20 @@ def _section(section: Section) -> str:
     return "\n".join([heading, *(blocks(section.blocks))])
 
 
-def blocks(found: Iterable[Block]) -> list[str]:
-    """Each block as Markdown that ends in an empty line."""
-    return [text + "\n" for text in map(_block, found) if text]
+def blocks(found: Iterable[Block], home: str = "") -> list[str]:
+    """Each block as Markdown that ends in an empty line; files are those of the folder `home`."""
+    return [text + "\n" for block in found if (text := _block(block, home))]
 
 
-def _block(block: Block) -> str:
+def _block(block: Block, home: str) -> str:
     if isinstance(block, Paragraph):
         return f"**{_plain(block.text)}**\n" if block.strong else f"{_plain(block.text)}\n"
     if isinstance(block, Checklist):
         return "".join(f"- [{'x' if task.done else ' '}] {task.text}\n" for task in block.tasks)
+    if isinstance(block, Image):
+        alternative = _plain(block.alternative).replace("[", "(").replace("]", ")")
+        below = "".join(f"\n{paragraph}\n" for paragraph in map(_plain, block.caption))
+        return f"![{alternative}]({quote(posixpath.join(home, block.file))})\n{below}"
     if isinstance(block, Picture):
         return render(block.numbers, "md") if block.numbers else ""
     return render(block, "md") if isinstance(block, Listing) else _table(block)
@@ -63,18 +70,19 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def fill(text: str, document: Document, where: str) -> str:
+def fill(text: str, document: Document, where: str, home: str = "") -> str:
     """A document of the author's with its marked places filled; every other byte is kept.
 
     A place begins with a line `<!-- stillhouse KEY -->` and ends with `<!-- /stillhouse -->`.
     KEY is `status`, `summary`, `runs` or the key of a section. Raises ConfigError naming the line
-    of an unknown key, and of a place that does not end.
+    of an unknown key, and of a place that does not end. `home` is the report's folder, seen from
+    the document.
     """
     places = {
         "status": [f"**Status: {document.status}**\n"],
         "summary": blocks(document.summary),
         "runs": blocks((document.all_runs,)),
-        **{section.key: blocks(section.blocks) for section in document.sections},
+        **{section.key: blocks(section.blocks, home) for section in document.sections},
     }
     lines, filled = text.splitlines(keepends=True), []
     opened: tuple[int, str] | None = None

@@ -15,6 +15,7 @@ from stillhouse.tables import Listing, Table
 if TYPE_CHECKING:
     from stillhouse.show.report.content import Material
 
+DECIMALS = 2
 LOG_LINES = 12
 LONGEST_LINE = 160
 
@@ -30,7 +31,8 @@ def _row(cell: Cell) -> tuple[str | float | int | None, ...]:
     final = result["final"]["test"]["accuracy"] if result else None
     best = result["best"]["test_accuracy"] if result else None
     epochs = f"{cell.state.epoch}/{cell.config.training.epochs}"
-    return (cell.config.path, cell.shown, final, best, epochs, cell.why or None)
+    shown = (None if value is None else round(value, DECIMALS) for value in (final, best))
+    return (cell.config.path, cell.shown, *shown, epochs, cell.why or None)
 
 
 def run_section(cell: Cell, case: Case | None, material: Material) -> RunSection:
