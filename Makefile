@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: browser screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis docs gpu format clean fuzz doctor-bench
+.PHONY: browser screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -53,6 +53,9 @@ bench: .venv/ready         ## NST and RKD against their textbook forms: time and
 
 bench-analysis: .venv/ready  ## the default measures on synthetic rounds: time and memory (RUNS="78 156 312 624")
 	$(BIN)/python benchmarks/analysis.py $(RUNS)
+
+bench-commands: .venv/ready  ## the commands over rounds of 1,000 and 10,000 finished runs (2.5 GB in bench-commands/)
+	PYTHONPATH=. $(BIN)/python -m benchmarks.commands bench-commands
 
 docs: .venv/ready          ## write the pages of docs/ that are generated from the code
 	$(BIN)/python tools/docs.py

@@ -118,7 +118,7 @@ def analyze(
     from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.analyze import analyze_table
     from stillhouse.show.figures.from_tables import read_tables, write_accuracy, write_figures
-    from stillhouse.show.results import which_epoch
+    from stillhouse.stats.summary import which_epoch
 
     for name in figure or ():
         if name not in FIGURES:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -22,6 +22,10 @@ from stillhouse.cli.options import (
     again,
 )
 from stillhouse.cli.output import Format, say, show
+
+if TYPE_CHECKING:
+    from stillhouse.rounds.survey import Survey
+    from stillhouse.tables import Table
 
 SHOWN_DIGITS = 16
 
@@ -67,26 +71,53 @@ def table(
     from stillhouse.cluster.store import Store
     from stillhouse.rounds.edited import disagreements
     from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.memo import borrowed, remembered
     from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.cluster import copy_note
-    from stillhouse.show.results import against_tables, join, once, seed_tables, which_epoch
-    from stillhouse.show.table import statistics_numbers, statistics_table
-    from stillhouse.stats.cost import cost_table, network_table
-    from stillhouse.stats.frame import frame
+    from stillhouse.tables import Table
 
     workspace, loaded, file = open_round(root, round_)
     made, age = copy_note(Store(workspace.jobs))
     survey = part(survey_round(workspace, loaded, now=made), only)
     data = format in (Format.csv, Format.json)
     style = style or (Style.stats if data else Style.seeds)
+
+    def compute() -> list[Table]:
+        return _tables(survey, workspace.pretrained, style, accuracy, margin, (data, notes))
+
+    if against and style is not Style.cost:
+        tables = _against(survey, against, file.parent, accuracy, (data, notes))
+    else:
+        given = (style, accuracy, margin, data, notes)
+        beside = [*sorted(workspace.pretrained.glob("*.json")), *borrowed(workspace, survey)]
+        tables = remembered("table", survey, list[Table], compute, given, beside)
+    reset = again("reset --changed", round_, root)
+    differing = disagreements(workspace, survey, reset, fields=style is Style.cost)
+    last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else []), *differing))
+    show([*tables[:-1], last], format, again("status", round_, root))
+
+
+def _tables(
+    survey: Survey,
+    pretrained: Path,
+    style: Style,
+    accuracy: str | None,
+    margin: float,
+    how: tuple[bool, bool],
+) -> list[Table]:
+    """The tables of a style; `how` says whether they are for programs, and with all notes."""
+    from stillhouse.show.results import join, once, seed_tables
+    from stillhouse.show.table import statistics_numbers, statistics_table
+    from stillhouse.stats.cost import cost_table, network_table
+    from stillhouse.stats.frame import frame
+    from stillhouse.stats.summary import which_epoch
+
+    data, notes = how
+    tables: list[Table] = []
     if style is Style.cost:
-        pretrained = workspace.pretrained
-        tables = []
         for dataset in survey.round.datasets:
             tables += [] if data else [network_table(survey, dataset)]
             tables.append(cost_table(survey, dataset, pretrained, data))
-    elif against:
-        tables = against_tables(survey, against, file.parent, accuracy, data)
     elif style is Style.seeds:
         tables = seed_tables(survey, accuracy, data)
     else:
@@ -94,11 +125,17 @@ def table(
         frames = [frame(survey, dataset, which, margin) for dataset in survey.round.datasets]
         write = statistics_numbers if data else statistics_table
         tables = [write(survey, one) for one in frames]
-    tables = [join(tables, survey.round.datasets)] if data else once(tables, notes)
-    reset = again("reset --changed", round_, root)
-    differing = disagreements(workspace, survey, reset, fields=style is Style.cost)
-    last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else []), *differing))
-    show([*tables[:-1], last], format, again("status", round_, root))
+    return [join(tables, survey.round.datasets)] if data else once(tables, notes)
+
+
+def _against(
+    survey: Survey, against: str, folder: Path, accuracy: str | None, how: tuple[bool, bool]
+) -> list[Table]:
+    from stillhouse.show.results import against_tables, join, once
+
+    data, notes = how
+    tables = against_tables(survey, against, folder, accuracy, data)
+    return [join(tables, survey.round.datasets)] if data else once(tables, notes)
 
 
 def observe(
@@ -113,19 +150,31 @@ def observe(
     Example: stillhouse observe rounds/digits.yaml
     """
     from stillhouse import data
+    from stillhouse.diagnosis.finding import Finding
     from stillhouse.diagnosis.observations.earlier import beside_earlier
-    from stillhouse.diagnosis.observations.rules import observe as find
     from stillhouse.diagnosis.read import read_cases
     from stillhouse.diagnosis.report import observation_list, observation_records
+    from stillhouse.exchange.published import results_file
     from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.memo import borrowed, remembered
     from stillhouse.rounds.survey import part, survey_round
-    from stillhouse.show.results import which_epoch
+    from stillhouse.stats.summary import which_epoch
 
     workspace, loaded, file = open_round(root, round_)
     survey = part(survey_round(workspace, loaded), only)
     which = which_epoch(accuracy)
-    cases = read_cases(survey, workspace.teachers(loaded))
-    found = [*find(survey, which, cases), *beside_earlier(survey, file, which)]
+
+    def compute() -> list[Finding]:
+        from stillhouse.diagnosis.observations.rules import observe as find
+
+        cases = read_cases(survey, workspace.teachers(loaded))
+        return [*find(survey, which, cases), *beside_earlier(survey, file, which)]
+
+    beside = [
+        *borrowed(workspace, survey),
+        results_file(file.with_name(f"{loaded.compares_to}.yaml")),
+    ]
+    found = remembered("observe", survey, list[Finding], compute, [which], beside)
     next_command = again("table", round_, root)
     if format in (Format.csv, Format.json):
         show(observation_records(loaded.round, found), format, next_command)
@@ -167,7 +216,7 @@ def compare(
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.compare import results_numbers, results_table, settings_table
-    from stillhouse.show.results import which_epoch
+    from stillhouse.stats.summary import which_epoch
 
     if a.endswith(".tar.zst"):
         _compare_rerun(Path(a), b, root, only, format)
@@ -219,18 +268,29 @@ def doctor(
 
     Example: stillhouse doctor rounds/digits.yaml
     """
-    from stillhouse.config.expand import expand
-    from stillhouse.diagnosis.read import read_round
+    from stillhouse.diagnosis.read import read_cases
     from stillhouse.diagnosis.report import report
     from stillhouse.rounds.find import open_target
-    from stillhouse.rounds.survey import choose
+    from stillhouse.rounds.memo import borrowed, remembered
+    from stillhouse.rounds.survey import choose_cells, survey_round
+    from stillhouse.tables import Listing, Table
 
     workspace, round_, file, run = open_target(root, target)
-    matrix = expand(round_)
-    paths = {run} if run else {one.path for one in (choose(matrix, only) if only else matrix)}
-    cases = [case for case in read_round(workspace, round_) if case.path in paths]
-    table, listing, wrong = report(run or f"round {round_.round}", cases, workspace.root)
-    bad = any(case.state.name in ("failed", "unreadable") or case.learned_nothing for case in cases)
+    survey = survey_round(workspace, round_)
+    paths = {run} if run else {cell.config.path for cell in choose_cells(survey, only)}
+
+    def compute() -> tuple[Table, Listing, bool, bool]:
+        every = read_cases(survey, workspace.teachers(round_))
+        cases = [case for case in every if case.path in paths]
+        found = report(run or f"round {round_.round}", cases, workspace.root)
+        bad = any(
+            case.state.name in ("failed", "unreadable") or case.learned_nothing for case in cases
+        )
+        return (*found, bad)
+
+    kind = tuple[Table, Listing, bool, bool]
+    given, teachers = (run, only, workspace.root), borrowed(workspace, survey)
+    table, listing, wrong, bad = remembered("doctor", survey, kind, compute, given, teachers)
     following = "reset" if bad and not round_.imported else "status"
     shown = run if run and bad else file if target is None or run else Path(target)
     people = format not in (Format.csv, Format.json)

@@ -124,14 +124,14 @@ def _train(
 
     from stillhouse.rounds.cost import passes
     from stillhouse.rounds.local import Local, visible_gpus
-    from stillhouse.rounds.survey import Known, survey_round
+    from stillhouse.rounds.survey import Watched
     from stillhouse.show.progress import Progress
 
-    found, known = _cuda_devices(device), Known()
+    found, watched = _cuda_devices(device), Watched(workspace, round_, only)
 
     def look() -> Survey:
         workspace.refuse_vanished()
-        return survey_round(workspace, round_, only, known=known)
+        return watched.look()
 
     with Progress(Console(), passes(runs)) as progress:
         local = Local(

@@ -38,13 +38,13 @@ def watch(
     from stillhouse.exchange.archive import archive_of
     from stillhouse.exchange.trackers.replay import Replay
     from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import Known, survey_round
+    from stillhouse.rounds.survey import Watched
     from stillhouse.show.progress import Progress
     from stillhouse.show.status import summary
 
     workspace, loaded, _ = open_round(root, round_)
-    known: Known = {}
-    survey = survey_round(workspace, loaded, only, known=known)
+    watched = Watched(workspace, loaded, only)
+    survey = watched.look()
     place = archive_of(workspace, loaded.round).path
     with suppress(KeyboardInterrupt), Progress(Console()) as progress:
         followers: list[Progress | Replay] = [progress]
@@ -55,6 +55,6 @@ def watch(
             if survey.trained:
                 break
             time.sleep(every)
-            survey = survey_round(workspace, loaded, only, known=known)
+            survey = watched.look()
     say(summary(survey, workspace.experiments))
     follow(again("table" if survey.trained else "status", round_, root))

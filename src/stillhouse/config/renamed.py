@@ -20,6 +20,7 @@ NEW_NAMES: dict[str, dict[str, str]] = {
     "model": {},
     "method": {"null": "ce_scaled"},
 }
+HAS_OLD = {name for names in NEW_NAMES.values() for name in names.values()}
 MIN_PARTS = 4  # of a run's path: dataset, method, networks, seed
 LISTS: dict[str, Kind] = {
     "datasets": "dataset",
@@ -104,7 +105,7 @@ def modernise_config(config: dict[str, Any]) -> dict[str, Any]:
 def written_paths(path: str) -> Iterator[str]:
     """Return the paths at which a run may have been written, today's first."""
     parts = path.split("/")
-    if len(parts) < MIN_PARTS:
+    if len(parts) < MIN_PARTS or HAS_OLD.isdisjoint([*parts, *parts[-2].split("_to_")]):
         yield path
         return
     dataset, method, *axes, networks, seed = parts
@@ -127,6 +128,8 @@ def current_path(path: str) -> str:
 def folder_of(experiments: Path, path: str) -> RunFolder:
     """Return a run's folder: the existing one with an old name, else that of today's name."""
     paths = [experiments / one for one in written_paths(path)]
+    if len(paths) == 1:
+        return RunFolder(paths[0])
     return RunFolder(next((one for one in paths if one.is_dir()), paths[0]))
 
 

@@ -87,36 +87,42 @@ def changed_notes(cells: Iterable[Cell]) -> tuple[str, ...]:
     )
 
 
-def dropped_runs(workspace: Workspace, round_: Round) -> list[str]:
+def dropped_runs(workspace: Workspace, round_: Round, known: Iterable[Path] = ()) -> list[str]:
     """The runs of the workspace that its round file no longer names; none if the active round is
-    another one.
+    another one. `known` are folders of runs that it does name, where they are known.
     """
     active, experiments = workspace.active(), workspace.experiments
     if (active and active["round"] != round_.round) or not experiments.is_dir():
         return []
-    named = {folder_of(experiments, run.path).path for run in expand(round_)}
-    homes = [home for home in _folders(experiments) if home.name not in NO_RUNS]
-    begun = (run for home in homes for run in _runs(home))
-    return sorted(run.relative_to(experiments).as_posix() for run in begun if run not in named)
+    named = {str(folder) for folder in known}
+    homes = [home for home in _folders(str(experiments)) if os.path.basename(home) not in NO_RUNS]
+    begun = [run for home in homes for run in _runs(home, named)]
+    if begun:  # `known` may be a part of the round, or empty
+        named = {str(folder_of(experiments, run.path).path) for run in expand(round_)}
+    return sorted(Path(os.path.relpath(r, experiments)).as_posix() for r in begun if r not in named)
 
 
-def _runs(folder: Path) -> Iterator[Path]:
-    """The folders of runs that have begun at or below a folder."""
-    if (folder / "run.json").is_file():
+def _runs(folder: str, named: set[str]) -> Iterator[str]:
+    """The folders of runs that have begun at or below a folder and are not `named`."""
+    if folder in named:
+        return
+    if os.path.isfile(f"{folder}/run.json"):
         yield folder
     else:
         for below in _folders(folder):
-            yield from _runs(below)
+            yield from _runs(below, named)
 
 
-def _folders(folder: Path) -> list[Path]:
+def _folders(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
-        return [folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
-def dropped_notes(workspace: Workspace, round_: Round) -> tuple[str, ...]:
+def dropped_notes(
+    workspace: Workspace, round_: Round, known: Iterable[Path] = ()
+) -> tuple[str, ...]:
     """A sentence that names the runs which the round file no longer names."""
-    dropped = dropped_runs(workspace, round_)
+    dropped = dropped_runs(workspace, round_, known)
     if not dropped:
         return ()
     return (f"Runs that the round file no longer names: {some(dropped, SHOWN_RUNS)}.",)
@@ -131,4 +137,8 @@ def disagreements(
     changed = changed_notes(survey.cells)
     cure = f"Restore the round file, or train these runs anew after: {reset}"
     shown = changed if fields else ()
-    return (*shown, *([cure] if changed else []), *dropped_notes(workspace, survey.round))
+    return (
+        *shown,
+        *([cure] if changed else []),
+        *dropped_notes(workspace, survey.round, (cell.folder.path for cell in survey.cells)),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -16,8 +17,11 @@ from stillhouse.errors import ConfigError, RunError, unknown_name
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.chance import learned_nothing, never_learned, patience
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.index import Index, stamp
 from stillhouse.runs.state import RunState, state_of, unreadable
 
+INDEXED = ("epoch", "result", "attempts", "heartbeat", "memory")  # of the state of a finished run
+WHOLE_SECONDS = 60.0
 FILTERS = ("dataset", "method", "model", "seed")
 
 
@@ -46,12 +50,17 @@ class Cell:
         return self.teacher is None or self.teacher.name == "done"
 
     @property
+    def finished(self) -> bool:
+        """Whether it is done and so is its teacher, if it has one."""
+        return self.state.name == "done" and self.ready
+
+    @property
     def left(self) -> int:
         """How many epochs are still to be trained."""
         done = self.state.name == "done"
         return 0 if done else max(0, self.config.training.epochs - self.state.epoch)
 
-    @property
+    @cached_property
     def learned_nothing(self) -> str:
         """Why a completed run learned nothing; empty for any other run."""
         if self.state.result is None:
@@ -77,7 +86,7 @@ class Cell:
         spec = data.spec(self.config.dataset, self.config.files)
         return never_learned(best, epochs, spec.test_images, spec.commonest)
 
-    @property
+    @cached_property
     def shown(self) -> str:
         """The state in a word: `waiting` for its teacher, `queued`, `pending` if it never started
         and was imported, `at chance` if it is done and learned nothing, or what its files say.
@@ -113,71 +122,83 @@ class Survey:
         return sum(cell.shown == name for cell in self.cells)
 
 
-Known = dict[Path, tuple[tuple[int, int], RunState]]
-"""The states of completed runs by folder, each with the time and size of its `result.json`."""
-
-
 def survey_round(
     workspace: Workspace,
     round_: Round,
     only: str | None = None,
     now: float | None = None,
-    known: Known | None = None,
+    before: Survey | None = None,
 ) -> Survey:
     """Read the state of every run, or of those that `only` selects and their teachers.
 
     Where another round is active its runs, which may have the same paths, are not taken for
     this round's. `now` is the time of the files, where they are a copy (see `state_of`). A command
-    that looks often keeps `known`: a completed run is read once. Raises ConfigError for a filter
-    that selects nothing.
+    that looks often gives the survey `before`: what was done there is not looked at again. Raises
+    ConfigError for a filter that selects nothing.
     """
-    runs = select(expand(round_), only)
     teachers = workspace.teachers(round_)
     active = workspace.active()
     foreign = active is not None and active["round"] != round_.round
+    indexes = {home: Index(home) for home in {workspace.experiments, teachers}}
 
     @cache
-    def state(folder: RunFolder) -> tuple[RunState, RunConfig | None]:
-        own = folder.path.is_relative_to(workspace.experiments)
-        return (RunState("missing"), None) if own and foreign else _state(folder, now, known)
+    def state(home: Path, path: str) -> tuple[RunFolder, RunState, RunConfig | None]:
+        folder = folder_of(home, path)
+        if foreign and folder.path.is_relative_to(workspace.experiments):
+            return folder, RunState("missing"), None
+        return folder, *_state(folder, now, indexes[home])
 
-    cells = []
-    for run in runs:
+    def cell(run: RunConfig) -> Cell:
         taught_by = run.teacher_path
         home = teachers if run.teacher and run.teacher.source else workspace.experiments
-        teacher = state(folder_of(home, taught_by))[0] if taught_by else None
-        folder = workspace.folder(run)
-        found, was = state(folder)
-        cells.append(Cell(run, folder, found, teacher, round_.imported is not None, was))
+        teacher = state(home, taught_by)[1] if taught_by else None
+        folder, found, was = state(workspace.experiments, run.path)
+        return Cell(run, folder, found, teacher, round_.imported is not None, was)
+
+    if before:
+        cells = [one if one.finished else cell(one.config) for one in before.cells]
+    else:
+        cells = [cell(run) for run in select(expand(round_), only)]
+    for index in indexes.values():
+        index.save()
     return Survey(round_, cells)
 
 
-def _state(
-    folder: RunFolder, now: float | None, known: Known | None
-) -> tuple[RunState, RunConfig | None]:
+class Watched:
+    """A round that is looked at often: finished runs only once in `WHOLE_SECONDS`."""
+
+    def __init__(self, workspace: Workspace, round_: Round, only: str | None = None) -> None:
+        self.workspace, self.round, self.only = workspace, round_, only
+        self._last: Survey | None = None
+        self._whole = 0.0
+
+    def look(self) -> Survey:
+        """Survey the round; runs that were done count as done until the next whole survey."""
+        now = time.monotonic()
+        if self._last is None or now - self._whole > WHOLE_SECONDS:
+            self._whole, self._last = now, None
+        self._last = survey_round(self.workspace, self.round, self.only, before=self._last)
+        return self._last
+
+
+def _state(folder: RunFolder, now: float | None, index: Index) -> tuple[RunState, RunConfig | None]:
     """What a folder's files say, if they are those of the run that belongs there, and what it was
-    started with, unless that is `known`.
+    started with.
     """
-    stamp = _stamp(folder.result)
-    if known and stamp and (before := known.get(folder.path)) and before[0] == stamp:
-        return before[1], None
+    stamps = [stamp(f"{folder.path}/result.json")]
+    if stamps[0] is not None:
+        stamps.append(stamp(f"{folder.path}/run.json"))
+        if known := index.get(folder.path, stamps):
+            return RunState("done", **known[0]), RunConfig.model_validate_json(known[1])
     try:
         was = recorded(folder)
     except (RunError, OSError) as error:
         return unreadable(error), None
     found = state_of(folder, now)
-    if known is not None and stamp and found.name == "done":
-        known[folder.path] = stamp, found
+    if found.name == "done" and was is not None:
+        facts = {name: getattr(found, name) for name in INDEXED}
+        index.put(folder.path, stamps, [facts, was.model_dump_json()])
     return found, was
-
-
-def _stamp(file: Path) -> tuple[int, int] | None:
-    """When a file was changed and its size; None if there is none that can be looked at."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def own_teacher(run: RunConfig) -> str | None:

@@ -14,7 +14,7 @@ from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.arms import COLUMN, SHOWN, Arm, Which, arms
 from stillhouse.stats.frame import FAILED as TRIED
-from stillhouse.stats.summary import Summary, summarise
+from stillhouse.stats.summary import Summary, summarise, which_epoch
 from stillhouse.tables import Table, from_rows
 
 KINDS: dict[str, Kind] = {"final": "final_epoch", "best": "best_epoch"}
@@ -247,14 +247,3 @@ def _shown(run: Mapping[str, Any], which: Which) -> str | None:
         return FAILED
     accuracy = run[COLUMN[which]]
     return None if accuracy is None else f"{accuracy:.2f}"
-
-
-def which_epoch(text: str | None) -> Which:
-    """`final`, the default, `best` or `ema`. Raises ConfigError for anything else."""
-    if text in (None, "final"):
-        return "final"
-    if text == "best":
-        return "best"
-    if text == "ema":
-        return "ema"
-    raise ConfigError(f"--accuracy {text}", "expected final, best or ema")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
+from typing import Literal
+
+from stillhouse.errors import ConfigError
 
 MIN_SEEDS = 3
 
@@ -30,3 +33,14 @@ def summarise(values: Sequence[float]) -> Summary:
     if not values:
         return Summary(0, None, None)
     return Summary(len(values), mean(values), stdev(values) if len(values) >= MIN_SEEDS else None)
+
+
+def which_epoch(text: str | None) -> Literal["final", "best", "ema"]:
+    """`final`, the default, `best` or `ema`. Raises ConfigError for anything else."""
+    if text in (None, "final"):
+        return "final"
+    if text == "best":
+        return "best"
+    if text == "ema":
+        return "ema"
+    raise ConfigError(f"--accuracy {text}", "expected final, best or ema")
