@@ -24,6 +24,9 @@ COUNTS = {
     "digits": 24,
     "cifar10": 39,
     "beta_small": 72,
+    "crd_benchmark": 51,
+    "crd_cross": 99,
+    "kd_zoo": 78,
 }
 
 # SHA-256 over the identities of a round's runs: they may not change, or runs are trained anew.
@@ -36,6 +39,9 @@ IDENTITIES = {
     "digits": "88e7d6eccac0a60316a5948ddc251cc029a0638ac5b2163b116c506414149efa",
     "cifar10": "f639b8eaa95882009affcc8d1e46c70ff84ce646838a05a9b69f403f5f96c34b",
     "beta_small": "9ef158b6a2a589ecb3ee5752e6cf32f3b21bdc9fe78cc9c0ea6c83bce201f008",
+    "crd_benchmark": "d6701447c84dc871ac27d420d67954fb1bb96d9fe5e876ce3b3e6407b02b34c6",
+    "crd_cross": "abda318f319f38899a8f888cf73a9801cf75c093d0a6dcd73bd794ad17d37a5d",
+    "kd_zoo": "37910eb001de0262d7dd03b50a94076906ebc4b5c3c6128b0decbca5b60a5ae4",
 }
 
 

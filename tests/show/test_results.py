@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from stillhouse.errors import ConfigError
-from stillhouse.exchange.published import read_results
-from stillhouse.show.results import against_tables, seed_tables
+from stillhouse.show.results import seed_tables
 from stillhouse.tables import render
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
@@ -139,58 +136,3 @@ def test_every_sweep_point_has_its_row(tmp_path: Path) -> None:
         "Logit KD alpha=0.5 temperature=4": "70.00",
         "Logit KD alpha=0.75 temperature=4": None,
     }
-
-
-@pytest.fixture
-def beta(tmp_path: Path) -> Bench:
-    """A round of round alpha's networks, two of its datasets and one that it had not."""
-    bench = Bench(
-        tmp_path,
-        round="later",
-        datasets=["Cifar10", "SVHN", "Digits"],
-        teacher="ResNet112",
-        students=["ResNet56"],
-        seeds=[0, 1, 2],
-    )
-    for kind in ("alpha.yaml", "alpha_results.csv"):
-        shutil.copy(ROUNDS / kind, bench.file.parent)
-    for seed, (final, best) in enumerate([(93.0, 94.0), (94.0, 95.0), (95.0, 96.0)]):
-        bench.finish(f"Cifar10/pure/ResNet56/{seed}", final, best)
-    bench.finish("Cifar10/rkd/ResNet112_to_ResNet56/0", 90.0, 91.0)
-    return bench
-
-
-@pytest.mark.parametrize("which", [None, "best"])
-def test_like_stands_beside_like(beta: Bench, which: str | None) -> None:
-    """Round alpha's accuracies are best-epoch ones, so the best epoch is shown on both sides."""
-    cifar, *_ = against_tables(beta.look(), "alpha", beta.file.parent, which)
-    assert cifar.title == "CIFAR-10: test accuracy (%), best epoch on both sides"
-    assert cifar.columns[1:] == ("alpha", "n alpha", "later", "n later", "Difference")
-    rows = {row[0]: row[1:] for row in cifar.rows}
-    published = read_results(ROUNDS / "alpha_results.csv")
-    place = ("Cifar10", "pure", "ResNet56")
-    theirs = [r.accuracy for r in published if (r.dataset, r.method, r.model) == place]
-    mean, std = np.mean(theirs), np.std(theirs, ddof=1)
-    earlier, difference = f"{mean:.2f} ± {std:.2f}", f"{95 - mean:+.2f}"
-    expected = (earlier, 3, "95.00 ± 1.00", 3, difference)
-    assert rows["Student pure (ResNet56)"] == expected
-    assert rows["RKD"] == ("FAILED (18.13)", 0, "91.00", 1, None)
-    assert any("chosen on the test images" in note for note in cifar.notes)
-
-
-def test_unlike_is_not_compared(beta: Bench) -> None:
-    with pytest.raises(ConfigError, match="best_epoch accuracies, which cannot be") as caught:
-        against_tables(beta.look(), "alpha", beta.file.parent, "final")
-    assert "leave --accuracy out" in caught.value.hint
-
-
-def test_what_was_not_published_is_missing(beta: Bench) -> None:
-    _, svhn, digits = against_tables(beta.look(), "alpha", beta.file.parent, None)
-    assert {row[1:] for row in svhn.rows} == {("FAILED", 0, None, 0, None)}
-    assert {row[1:] for row in digits.rows} == {(None, 0, None, 0, None)}
-
-
-def test_unknown_published_results_are_named(beta: Bench) -> None:
-    with pytest.raises(ConfigError, match="gamma") as caught:
-        against_tables(beta.look(), "gamma", beta.file.parent, None)
-    assert "gamma_results.csv" in str(caught.value.hint)

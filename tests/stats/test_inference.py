@@ -19,7 +19,9 @@ from stillhouse.stats.inference import (
     holm,
     mcnemar,
     pooled_sd,
+    published_difference,
 )
+from stillhouse.stats.summary import Summary, summarise
 
 # CIFAR-10 and CIFAR-100 of round alpha, best epochs, seeds 0 to 2.
 PURE10, FT10, LOGIT10 = [93.11, 93.29, 93.19], [93.74, 93.57, 93.89], [92.35, 93.97, 93.80]
@@ -216,3 +218,26 @@ def test_round_alphas_logit_gap_on_cifar_100_shows_nothing() -> None:
     assert found is not None
     assert found.value == pytest.approx(0.67, abs=0.005)
     assert found.p == pytest.approx(0.65, abs=0.006)
+
+
+def test_a_published_mean_with_its_deviation_is_compared_by_welch() -> None:
+    ours, theirs = [81.0, 81.5, 82.5], [80.0, 80.5, 81.5, 79.0]
+    found = published_difference(summarise(ours), summarise(theirs))
+    whole = difference(by_seed(ours), by_seed(theirs), "welch")
+    assert found is not None and whole is not None
+    assert found == whole
+    scipys = stats.ttest_ind(ours, theirs, equal_var=False)
+    assert found.p == pytest.approx(scipys.pvalue)
+    interval = scipys.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_a_published_mean_without_a_deviation_is_taken_as_exact() -> None:
+    ours = [81.0, 81.5, 82.5]
+    found = published_difference(summarise(ours), Summary(5, 80.0, None))
+    scipys = stats.ttest_1samp(ours, 80.0)
+    assert found is not None
+    assert found.p == pytest.approx(scipys.pvalue)
+    assert found.low == pytest.approx(scipys.confidence_interval(0.95).low - 80.0)
+    assert published_difference(summarise(ours[:2]), Summary(5, 80.0, 0.1)).low is None  # type: ignore[union-attr]
+    assert published_difference(summarise(ours), Summary(0, None, None)) is None

@@ -131,7 +131,8 @@ def _tables(
 def _against(
     survey: Survey, against: str, folder: Path, accuracy: str | None, how: tuple[bool, bool]
 ) -> list[Table]:
-    from stillhouse.show.results import against_tables, join, once
+    from stillhouse.show.against import against_tables
+    from stillhouse.show.results import join, once
 
     data, notes = how
     tables = against_tables(survey, against, folder, accuracy, data)

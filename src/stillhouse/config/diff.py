@@ -78,6 +78,14 @@ def reasons_that_fit(a: Round, b: Round) -> dict[str, str]:
     return {key: reason for key, reason in b.changes.items() if key in names}
 
 
+def recipe_differences(a: Round, b: Round) -> list[tuple[str, str, str]]:
+    """Return the settings of the recipe in which two rounds differ: name, in A, in B.
+
+    The recipe is the training and the distillation settings with their overrides, not the matrix.
+    """
+    return [(row.label, row.a, row.b) for row in _rows(a, b) if row.field not in MATRIX]
+
+
 def changeable(round_: Round) -> list[str]:
     """Return the possible keys of `changes`, without the `(name)` of an override."""
     files = round_.files

@@ -6,19 +6,23 @@ import csv
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from stillhouse.config.renamed import canonical
 from stillhouse.errors import ConfigError, DataError
 from stillhouse.fields import first_fault
 
+ADDED = ("n", "sd", "teacher", "source")  # columns that older files lack
 Kind = Literal["best_epoch", "final_epoch"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class PublishedResult(BaseModel):
-    """One run: `accuracy` in percent of the test images, None if unknown.
+    """One run, or the mean of several: `accuracy` in percent of the test images, None if unknown.
 
-    `epoch` is the last trained one, None if unknown.
+    `epoch` is the last trained one, None if unknown. A mean has no `seed`; `n` is how many runs it
+    is of and `sd` their standard deviation in points, None if they were not published. `teacher`
+    is the network distilled from, where the file has several; `source` says where it was published.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,11 +30,20 @@ class PublishedResult(BaseModel):
     dataset: str
     method: str
     model: str
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0)] | None
     accuracy: Percent | None
     kind: Kind
     status: Literal["completed", "failed", "in_progress"]
     epoch: Annotated[int, Field(gt=0)] | None
+    n: Annotated[int, Field(gt=0)] | None = None
+    sd: Annotated[float, Field(ge=0)] | None = None
+    teacher: str | None = None
+    source: str | None = None
+
+    @field_validator("model", "teacher")
+    @classmethod
+    def _todays_name(cls, name: str | None) -> str | None:
+        return canonical("model", name) if name else None
 
 
 def results_file(round_file: Path) -> Path:
@@ -60,6 +73,7 @@ def find_results(named: str, folder: Path) -> Path:
 def read_results(path: Path) -> list[PublishedResult]:
     """Return the rows of a results file. Raises DataError with file and line."""
     columns = list(PublishedResult.model_fields)
+    older = columns[: -len(ADDED)]
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block
         raise DataError(f"cannot read {path}: not a plain file")
     try:
@@ -71,13 +85,16 @@ def read_results(path: Path) -> list[PublishedResult]:
     reader = csv.DictReader(text.splitlines(), restkey="extra")
     rows = []
     try:
-        if reader.fieldnames != columns:
+        if reader.fieldnames not in (columns, older):
             raise DataError(f"{path}:1: unexpected columns", f"expected {','.join(columns)}")
         lines = [(reader.line_num, line) for line in reader]
     except csv.Error as error:
         raise DataError(f"{path}: not a CSV file ({error})", "restore it") from None
     for number, line in lines:
         fields: dict[str, Any] = {key: value or None for key, value in line.items()}
+        if reader.fieldnames == older and fields["seed"] is None:
+            what = "the field 'seed': given nothing, expected a whole number"
+            raise DataError(f"{path}:{number}: {what}", f"columns: {','.join(older)}")
         try:
             rows.append(PublishedResult.model_validate(fields))
         except ValidationError as error:

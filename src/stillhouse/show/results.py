@@ -1,23 +1,19 @@
-"""The document's result tables: accuracies by method and seed, and two rounds side by side."""
+"""The document's result tables: accuracies by method and seed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from stillhouse import data
-from stillhouse.errors import ConfigError
-from stillhouse.exchange.published import Kind, PublishedResult, find_results, read_results
 from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.arms import COLUMN, SHOWN, Arm, Which, arms
 from stillhouse.stats.frame import FAILED as TRIED
-from stillhouse.stats.summary import Summary, summarise, which_epoch
+from stillhouse.stats.summary import which_epoch
 from stillhouse.tables import Table, from_rows
 
-KINDS: dict[str, Kind] = {"final": "final_epoch", "best": "best_epoch"}
 FAILED = "FAILED"
 NOTHING = "no run is done"
 DDOF = "The standard deviation divides by n - 1 and is shown from three seeds on."
@@ -45,7 +41,7 @@ def _seed_table(survey: Survey, dataset: str, which: Which) -> Table:
         rows.append((arm.label, *shown, arm.summary.text(), planned))
     mean = "Mean ± Std" if _varied(found) else "Mean"
     names = [f"Seed {seed}" for seed in seeds]
-    notes, details = _notes(survey, found)
+    notes, details = results_notes(survey, found)
     return Table(
         _title(survey, dataset, which),
         ("Model / Method", *names, mean, "n"),
@@ -77,13 +73,13 @@ def best(found: Sequence[Arm]) -> list[int]:
 def _seed_numbers(survey: Survey, dataset: str, which: Which) -> Table:
     found = arms(survey, dataset, which)
     rows = [{**arm.numbers(survey), "why": arm.why} for arm in found]
-    notes, details = _notes(survey, found)
+    notes, details = results_notes(survey, found)
     return from_rows(_title(survey, dataset, which), rows, (*notes, *details))
 
 
 def _title(survey: Survey, dataset: str, which: Which) -> str:
     return (
-        f"round {survey.round.round}, {_label(survey, dataset)}: test accuracy (%), {SHOWN[which]}"
+        f"round {survey.round.round}, {label(survey, dataset)}: test accuracy (%), {SHOWN[which]}"
     )
 
 
@@ -91,7 +87,7 @@ def _varied(found: Sequence[Arm]) -> bool:
     return any(arm.summary.std is not None for arm in found)
 
 
-def _notes(survey: Survey, found: Sequence[Arm]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def results_notes(survey: Survey, found: Sequence[Arm]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What stands below a table, and what is shown with `--notes`."""
     std = "±: sample standard deviation over seeds. " if _varied(found) else ""
     notes = [f"{std}n: valid runs, of those planned."]
@@ -145,34 +141,6 @@ def once(tables: Sequence[Table], explained: bool) -> list[Table]:
     ]
 
 
-def against_tables(
-    survey: Survey, other: str, folder: Path, which: str | None, numbers: bool = False
-) -> list[Table]:
-    """The round beside published results, which `other` names (see `find_results`).
-
-    `numbers`: for programs, one number per cell. Both sides show the same kind of accuracy; asking
-    for another kind than was published raises ConfigError, for best-epoch and final-epoch
-    accuracies must not be compared.
-    """
-    file = find_results(other, folder)
-    other, published = file.stem.removesuffix("_results"), read_results(file)
-    kinds = {row.kind for row in published}
-    if which is None and len(kinds) == 1:
-        which = next(name for name, kind in KINDS.items() if kind in kinds)
-    kind = which_epoch(which)
-    if kinds != {KINDS.get(kind)}:
-        found = ", ".join(sorted(kinds))
-        raise ConfigError(
-            f"round {other} has {found} accuracies, which cannot be compared with {SHOWN[kind]}",
-            "leave --accuracy out to show the same kind on both sides",
-        )
-    tables = []
-    for dataset in survey.round.datasets:
-        theirs = [row for row in published if row.dataset == dataset]
-        tables.append(_against(survey, other, theirs, arms(survey, dataset, kind), numbers))
-    return tables
-
-
 def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
     """The tables of some datasets as one, for programs: dataset and title stand in each row."""
     columns = ("Dataset", "Title", *tables[0].columns)
@@ -186,60 +154,9 @@ def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
     return Table(title, columns, tuple(rows), tuple(notes))
 
 
-def _against(
-    survey: Survey,
-    other: str,
-    published: list[PublishedResult],
-    found: Sequence[Arm],
-    numbers: bool,
-) -> Table:
-    theirs: dict[tuple[str, str], list[PublishedResult]] = {}
-    for result in published:
-        theirs.setdefault((result.method, result.model), []).append(result)
-    rows, records = [], []
-    for arm in found:
-        before, now = theirs.get((arm.method, arm.model), []), arm.summary
-        earlier, gap = summarise(_counted(before)), None
-        if now.mean is not None and earlier.mean is not None:
-            gap = now.mean - earlier.mean
-        difference = None if gap is None else f"{gap:+.2f}"
-        shown = _published(before, earlier)
-        rows.append((arm.label, shown, earlier.n, now.text(), now.n, difference))
-        records.append(
-            {
-                **arm.numbers(survey),
-                "published_n": earlier.n,
-                "published_mean": earlier.mean,
-                "published_sd": earlier.std,
-                "published_status": before[0].status if before else None,
-                "difference": gap,
-                "why": arm.why,
-            }
-        )
-    mine, dataset = survey.round.round, found[0].cells[0].config.dataset
-    columns = ("Model / Method", other, f"n {other}", mine, f"n {mine}", "Difference")
-    title = f"{_label(survey, dataset)}: test accuracy (%), {SHOWN[found[0].which]} on both sides"
-    notes, details = _notes(survey, found)
-    if numbers:
-        return from_rows(title, records, (*notes, *details))
-    spare = (f"n {other}", f"n {mine}")
-    return Table(title, columns, tuple(rows), notes, 1, spare, details=details)
-
-
-def _label(survey: Survey, dataset: str) -> str:
+def label(survey: Survey, dataset: str) -> str:
+    """A dataset's name for readers."""
     return data.spec(dataset, survey.round.files).label
-
-
-def _published(results: list[PublishedResult], summary: Summary) -> str | None:
-    if summary.n or not results:
-        return summary.text()
-    found = results[0]
-    word = FAILED if found.status == "failed" else found.status.replace("_", " ")
-    return word if found.accuracy is None else f"{word} ({found.accuracy:.2f})"
-
-
-def _counted(results: list[PublishedResult]) -> list[float]:
-    return [r.accuracy for r in results if r.status == "completed" and r.accuracy is not None]
 
 
 def _shown(run: Mapping[str, Any], which: Which) -> str | None:

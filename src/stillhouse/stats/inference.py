@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from scipy import special, stats
 
-from stillhouse.stats.summary import MIN_SEEDS
+from stillhouse.stats.summary import MIN_SEEDS, Summary, summarise
 
 Test = Literal["paired", "welch"]
 LEVEL = 0.95
@@ -85,17 +85,43 @@ def _paired(gaps: list[float], level: float) -> Difference:
     )
 
 
+def published_difference(ours: Summary, theirs: Summary) -> Difference | None:
+    """The difference of an arm's mean to a published one; None without both means.
+
+    Welch's interval where the published mean has a standard deviation; else the interval of the
+    arm's own mean (Student's t), as if the published one were exact.
+    """
+    if ours.mean is None or theirs.mean is None:
+        return None
+    centre = ours.mean - theirs.mean
+    if ours.std is None:
+        return Difference("welch", ours.n, centre)
+    if theirs.std is not None and theirs.n >= MIN_SEEDS:
+        return _welch_of(ours, theirs, LEVEL)
+    error = ours.std / sqrt(ours.n)
+    return Difference(
+        "welch", ours.n, centre, ours.std, *_student(centre, error, ours.n - 1, LEVEL)
+    )
+
+
 def _welch(a: list[float], b: list[float], level: float) -> Difference:
-    n, centre = min(len(a), len(b)), mean(a) - mean(b)
-    if n < MIN_SEEDS:
-        return Difference("welch", n, centre)
-    parts = [stdev(side) ** 2 / len(side) for side in (a, b)]
-    error = sqrt(sum(parts))
-    pairs = zip(parts, (a, b), strict=True)
-    below = sum(part**2 / (len(side) - 1) for part, side in pairs)
-    freedom = sum(parts) ** 2 / below if below else float(len(a) + len(b) - 2)
-    spread = sqrt((stdev(a) ** 2 + stdev(b) ** 2) / 2)
-    return Difference("welch", n, centre, spread, *_student(centre, error, freedom, level))
+    if min(len(a), len(b)) < MIN_SEEDS:
+        return Difference("welch", min(len(a), len(b)), mean(a) - mean(b))
+    return _welch_of(summarise(a), summarise(b), level)
+
+
+def _welch_of(a: Summary, b: Summary, level: float) -> Difference:
+    """Welch's test from means and standard deviations, which both have."""
+    assert a.mean is not None and b.mean is not None
+    assert a.std is not None and b.std is not None
+    parts = [side**2 / n for side, n in ((a.std, a.n), (b.std, b.n))]
+    error, centre = sqrt(sum(parts)), a.mean - b.mean
+    below = sum(part**2 / (n - 1) for part, n in zip(parts, (a.n, b.n), strict=True))
+    freedom = sum(parts) ** 2 / below if below else float(a.n + b.n - 2)
+    spread = sqrt((a.std**2 + b.std**2) / 2)
+    return Difference(
+        "welch", min(a.n, b.n), centre, spread, *_student(centre, error, freedom, level)
+    )
 
 
 def _student(centre: float, error: float, freedom: float, level: float) -> tuple[float, ...]:
