@@ -8,9 +8,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import own_pictures
+from stillhouse import data
 from stillhouse.cli.main import app
 from stillhouse.config.load import check_parameters, load_round
-from stillhouse.errors import ConfigError, RunError
+from stillhouse.errors import ConfigError, DataError, RunError
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.new import TEMPLATE, new_round
 from stillhouse.rounds.survey import survey_round
@@ -80,3 +82,55 @@ def test_a_name_that_no_round_can_have_is_refused(
     with pytest.raises(ConfigError, match="--new"):
         new_round(name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore::stillhouse.errors.Notice")
+class TestFolder:
+    @pytest.fixture(autouse=True)
+    def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("STILLHOUSE_DATA", str(tmp_path / "data"))
+        monkeypatch.chdir(tmp_path)
+
+    def test_a_folder_of_images_is_a_round_that_can_be_run(self, tmp_path: Path) -> None:
+        own_pictures.folder(tmp_path, {"train": 20, "val": 4, "test": 6})
+        Path("r").mkdir()
+        done = CliRunner().invoke(app, ["plan", "--new", "r/mine", "--folder", "flowers"])
+        assert done.stdout.splitlines()[-1] == "next: stillhouse run r/mine.yaml"
+        round_ = load_round(Path("r/mine.yaml"))
+        check_parameters(round_, Path("r/mine.yaml"))
+        spec = data.spec("flowers", round_.files)
+        assert (spec.size, spec.train_images, spec.validation_images) == (8, 48, 8)
+        assert round_.training.batch_size <= 40
+        assert (
+            "2 classes; 40 training, 8 validation and 12 test images"
+            in Path("r/mine.yaml").read_text()
+        )
+
+    def test_an_npz_file_too_and_a_name_that_yaml_would_not_take(self, tmp_path: Path) -> None:
+        own_pictures.npz(tmp_path).rename(tmp_path / "2 # big.npz")
+        file = new_round("mine", Path("2 # big.npz"))
+        round_ = load_round(file)
+        assert (round_.datasets, round_.files[0].name) == (("images_2___big",), "images_2___big")
+
+    @pytest.mark.parametrize(
+        ("width", "height", "size"), [(100, 80, 64), (50, 40, 32), (40, 40, 40), (20, 16, 16)]
+    )
+    def test_the_size_suits_the_images(
+        self, tmp_path: Path, width: int, height: int, size: int
+    ) -> None:
+        for number, path in enumerate(sorted(own_pictures.folder(tmp_path).rglob("*.png"))):
+            own_pictures.save(path, own_pictures.colour(number), size=(width, height))
+        round_ = load_round(new_round("mine", Path("flowers")))
+        assert data.spec("flowers", round_.files).size == size
+
+    def test_images_that_cannot_be_used_leave_no_file(self, tmp_path: Path) -> None:
+        (own_pictures.folder(tmp_path) / "train" / "a" / "x.png").write_bytes(b"no image")
+        with pytest.raises(DataError, match=r"x\.png"):
+            new_round("mine", Path("flowers"))
+        with pytest.raises(ConfigError, match="nowhere"):
+            new_round("mine", Path("nowhere"))
+        assert not Path("mine.yaml").exists()
+
+    def test_folder_needs_new(self) -> None:
+        done = CliRunner().invoke(app, ["plan", "--folder", "flowers"])
+        assert done.exit_code != 0

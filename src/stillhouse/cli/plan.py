@@ -60,6 +60,12 @@ def plan(
         str | None,
         typer.Option(metavar="NAME", help="Write a first round file NAME.yaml, which can be run."),
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="With --new: a folder of images, or an .npz file, as its dataset."
+        ),
+    ] = None,
     try_: Annotated[
         bool, typer.Option("--try", help="Train two batches of every distinct cell here.")
     ] = False,
@@ -78,14 +84,18 @@ def plan(
 
     With --try the exit code is 1 if a cell cannot be trained on this machine.
 
-    Example: stillhouse plan --new mine
+    Example: stillhouse plan --new mine --folder ./flowers
 
     Example: stillhouse plan rounds/digits.yaml
     """
     if sum((new is not None, try_, time, power)) > 1:
         raise ConfigError("choose one of --new, --try, --time and --power")
+    if folder is not None and new is None:
+        raise ConfigError(
+            "--folder needs --new", f"as in: stillhouse plan --new mine --folder {folder}"
+        )
     if new is not None:
-        _plan_new(new, round_)
+        _plan_new(new, round_, folder)
     elif power:
         _plan_power(round_, root, only, (difference, sd, paired), format)
     elif not round_:
@@ -126,7 +136,7 @@ def _plan(
     show([*tables, replace(last, notes=tuple(notes))], format, next_command)
 
 
-def _plan_new(name: str, round_: str) -> None:
+def _plan_new(name: str, round_: str, folder: Path | None) -> None:
     from stillhouse.rounds.new import new_round
 
     if round_:
@@ -134,9 +144,9 @@ def _plan_new(name: str, round_: str) -> None:
             f"--new writes a first round file and takes no ROUND, given {round_}",
             f"to copy a round: stillhouse reset {round_} --as {name}",
         )
-    file = new_round(name)
+    file = new_round(name, folder)
     say(f"{file} can be run as it stands; its comments say what to change")
-    follow(again("plan", str(file), HERE))
+    follow(again("run" if folder else "plan", str(file), HERE))
 
 
 def _plan_try(

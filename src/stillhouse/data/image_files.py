@@ -132,7 +132,7 @@ def _walk(folder: Path, below: str, met: _Walk, above: tuple[tuple[int, int], ..
                     met.broken.append(path)
                 else:
                     _walk(Path(entry.path), f"{path}/", met, (*above, here))
-            elif entry.is_file() and Path(entry.name).suffix.lower() in SUFFIXES:
+            elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in SUFFIXES:
                 met.images.append((path, facts.st_size, facts.st_mtime_ns))
             else:
                 met.others.append(path)

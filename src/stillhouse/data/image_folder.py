@@ -36,18 +36,23 @@ def pixels(found: Listing, size: int | None, channels: int | None) -> Pixels:
     Looks at the head of every file now. Raises DataError that names all broken and animated files,
     or for images of several sizes if no size is given.
     """
-    sizes, modes = _heads(found)
+    shapes, modes = _heads(found)
     if size is None:
-        size = _only_size(found.folder, sizes)
+        size = _only_size(found.folder, shapes)
     if channels is None:
         channels = 1 if all(mode in GREY for mode in modes) else 3
-    other = sum(count for shape, count in sizes.items() if shape != (size, size))
+    other = sum(count for shape, count in shapes.items() if shape != (size, size))
     labels = {
         part: np.array([label for _, label in files], np.int64)
         for part, files in found.files.items()
     }
     read = partial(_read, found, size, channels)
     return Pixels(found.classes, channels, size, labels, read, found.test_is, other)
+
+
+def sizes(found: Listing) -> Counter[tuple[int, int]]:
+    """Return how many images have each (width, height). Raises DataError for broken files."""
+    return _heads(found)[0]
 
 
 def _read(found: Listing, size: int, channels: int, part: Part) -> Iterator[Bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -34,19 +35,7 @@ def pixels(path: Path, size: int | None, channels: int | None) -> Pixels:
     Raises DataError for other arrays, for several labels per image, for volumes, and for images
     that are no squares if no size is given.
     """
-    labels: dict[Part, NDArray[np.int64]] = {}
-    shapes: set[tuple[int, ...]] = set()
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            keys = _keys(path, set(arrays.files))
-            for part, key in keys.items():
-                labels[part] = _labels(path, f"{key}_labels", arrays[f"{key}_labels"])
-                shapes.add(_shape(path, f"{key}_images", arrays, len(labels[part])))
-    except DAMAGED as error:
-        raise DataError(f"{path} cannot be read ({one_line(error)})", FORM) from error
-    if len(shapes) > 1:
-        raise DataError(f"{path}: the parts have images of {len(shapes)} shapes: {shapes}", FORM)
-    height, width, depth = next(iter(shapes))
+    keys, labels, (height, width, depth) = _arrays(path)
     if size is None and height != width:
         raise DataError(
             f"the images of {path} have {width} x {height} pixels",
@@ -60,6 +49,31 @@ def pixels(path: Path, size: int | None, channels: int | None) -> Pixels:
     test_is = f"{keys['test']}_images"
     read = partial(_read, path, keys, side, kept)
     return Pixels(names, kept, side, labels, read, test_is, resized)
+
+
+def sizes(path: Path) -> Counter[tuple[int, int]]:
+    """Return how many images have each (width, height). Raises DataError as `pixels` does."""
+    _, labels, (height, width, _) = _arrays(path)
+    return Counter({(width, height): sum(map(len, labels.values()))})
+
+
+def _arrays(
+    path: Path,
+) -> tuple[dict[Part, str], dict[Part, NDArray[np.int64]], tuple[int, int, int]]:
+    """Return the keys and labels of each part, and height, width and channels of all images."""
+    labels: dict[Part, NDArray[np.int64]] = {}
+    shapes: set[tuple[int, int, int]] = set()
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            keys = _keys(path, set(arrays.files))
+            for part, key in keys.items():
+                labels[part] = _labels(path, f"{key}_labels", arrays[f"{key}_labels"])
+                shapes.add(_shape(path, f"{key}_images", arrays, len(labels[part])))
+    except DAMAGED as error:
+        raise DataError(f"{path} cannot be read ({one_line(error)})", FORM) from error
+    if len(shapes) > 1:
+        raise DataError(f"{path}: the parts have images of {len(shapes)} shapes: {shapes}", FORM)
+    return keys, labels, next(iter(shapes))
 
 
 def _read(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FORMAT, FACTS, IMAGES, VERIFIED = 1, ".json", "images.safetensors", "verified"
 FRACTION, SEED = 0.2, 0
 HASH_DIGITS = 16
+SMALL, LARGE = 32, 64  # pixels per side
 SHOWN = 5
 
 
@@ -132,6 +133,35 @@ def load(file: Plugin, root: Path) -> Dataset:
 def check(file: Plugin, root: Path) -> str:
     """Return where the decoded images are. Raises DataError if they are not on this machine."""
     return f"decoded in {_decoded(file, root)}"
+
+
+def sentence(spec: DatasetSpec) -> str:
+    """Say what a dataset holds: `10 classes; 1,442 training and 355 test images; grey`."""
+    own = spec.validation_images
+    counts = f"{spec.train_images - own:,} training"
+    counts += f", {own:,} validation" if own else ""
+    colour = "grey" if spec.channels == 1 else "colour"
+    return f"{spec.classes} classes; {counts} and {spec.test_images:,} test images; {colour}"
+
+
+def suggested_size(path: Path) -> int:
+    """Return the side of images that are squares of one size up to 64; else 32 or 64 by their size.
+
+    Raises DataError for images that cannot be used.
+    """
+    from stillhouse.data import image_folder, npz
+
+    if path.is_dir():
+        paths = [one for one, _, _ in image_files.walk(path)[0]]
+        sizes = image_folder.sizes(image_files.listing(path, paths, FRACTION, SEED))
+    else:
+        sizes = npz.sizes(path)
+    sides = sorted(min(one) for one in sizes.elements())
+    usual = sides[len(sides) // 2]
+    square = len(sizes) == 1 and len(set(*sizes)) == 1
+    if usual < SMALL or (square and usual <= LARGE):
+        return usual
+    return LARGE if usual >= LARGE else SMALL
 
 
 def _decoded(file: Plugin, root: Path) -> Path:

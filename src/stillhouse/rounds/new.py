@@ -1,10 +1,18 @@
-"""A first round file: it runs as it stands, and says in comments what to change."""
+"""A first round file: it runs as it stands, and says in comments what to change.
+
+For own images it has a size, a number of epochs and a batch size that suit them.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
+from stillhouse import data
+from stillhouse.data import own_images
 from stillhouse.errors import ConfigError, RunError
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
@@ -16,22 +24,22 @@ TEMPLATE = """\
 round: {name}
 motivation: Which question does this round answer?
 
-datasets: [Digits]          # `stillhouse list datasets`; Digits needs no download
+datasets:{datasets}
 teacher: ResNet20           # `stillhouse list models`
 students: [ResNetBaby]
 methods: [pure, logit, rkd] # `stillhouse list methods`; pure: the student without a teacher
 seeds: [0, 1, 2]            # one run of every cell per seed; intervals need three
 
 training:                   # one recipe for teachers and students
-  epochs: 10
-  batch_size: 64
+  epochs: {epochs}
+  batch_size: {batch_size}
   learning_rate: 0.05       # SGD
   momentum: 0.9
   weight_decay: 5e-4
   schedule: cosine          # or constant, or step with milestones: [5, 8]
   augmentation: [pad_crop]  # any of pad_crop, flip, random_resized_crop
-  crop_padding: 1           # pixels per side; 4 is usual for images of 32 x 32
-  # validation: 200         # images held out to choose the best epoch; else it is the test images
+  crop_padding: {padding}           # pixels per side; 4 is usual for images of 32 x 32
+  # validation: {validation}         # images held out to choose the best epoch; else test images
 
 distillation:
   total: reference          # each method's published loss; or convex or additive with alpha: 0.9
@@ -46,10 +54,28 @@ distillation:
 """
 
 
-def new_round(name: str) -> Path:
+DIGITS = {
+    "datasets": " [Digits]          # `stillhouse list datasets`; Digits needs no download",
+    "epochs": 10,
+    "batch_size": 64,
+    "padding": 1,
+    "validation": 200,
+}
+OWN = """
+  - name: {name}
+    {kind}: {path}
+    size: {size}                # pixels per side: the centred square of each image, resized
+    # {facts}"""
+PLAIN = re.compile(r"[\w./-]+")  # a path that YAML needs no quotes for
+MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS, MAX_BATCH = 600, 10, 60, 64
+
+
+def new_round(name: str, images: Path | None = None) -> Path:
     """Write a round file for a name (`mine`) or a path (`rounds/mine.yaml`); return its path.
 
-    Raises ConfigError for a name that no round can have, and RunError if the file exists.
+    `images` is a folder of images or an .npz file, which is measured, instead of the digits. Raises
+    ConfigError for a name that no round can have, RunError if the file exists, and DataError for
+    images that cannot be used.
     """
     file = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if not re.fullmatch(NAME, file.stem):
@@ -57,9 +83,41 @@ def new_round(name: str) -> Path:
             f"--new {name}: '{file.stem}' cannot be a round's name",
             "letters, digits, '.', '_' and '-', beginning with a letter or digit",
         )
+    if file.exists():
+        raise RunError(f"{file} exists", "choose another name, or edit it")
+    values = _of_images(images, file.parent) if images else DIGITS
     try:
         with file.open("x", encoding="utf-8") as out:
-            out.write(TEMPLATE.format(name=file.stem, file=file))
+            out.write(TEMPLATE.format(name=file.stem, file=file, **values))
     except FileExistsError:
         raise RunError(f"{file} exists", "choose another name, or edit it") from None
     return file
+
+
+def _of_images(path: Path, beside: Path) -> dict[str, Any]:
+    """Return what the template needs to know of a folder of images or an .npz file."""
+    if not path.exists():
+        raise ConfigError(f"--folder {path}: there is no such folder", "give a folder of images")
+    name = re.sub(r"\W", "_", path.resolve().stem, flags=re.ASCII)
+    name = name if name[:1].isalpha() else f"images_{name}"
+    name = f"{name}_images" if name in data.names() else name
+    size = own_images.suggested_size(path)
+    facts = own_images.measured(own_images.OwnImages(name, path.absolute(), size), beside)
+    spec = data.spec(name, (facts,))
+    train = spec.train_images - spec.validation_images
+    batch = min(MAX_BATCH, 1 << max(train.bit_length() - 3, 1))
+    shown = os.path.relpath(path.absolute(), beside.absolute())
+    shown = shown if shown.startswith(".") else f"./{shown}"
+    return {
+        "datasets": OWN.format(
+            name=name,
+            kind="folder" if path.is_dir() else "npz",
+            path=shown if PLAIN.fullmatch(shown) else json.dumps(shown, ensure_ascii=False),
+            size=size,
+            facts=own_images.sentence(spec),
+        ),
+        "epochs": min(max(MIN_STEPS * batch // train, MIN_EPOCHS), MAX_EPOCHS),
+        "batch_size": batch,
+        "padding": max(size // 8, 1),
+        "validation": max(train // 10, spec.classes),
+    }
