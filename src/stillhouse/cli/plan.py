@@ -42,6 +42,17 @@ PairedOption = Annotated[
     typer.Option("--paired", help="--sd is that of the paired differences.", rich_help_panel=POWER),
 ]
 
+NewOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Write a first round file NAME.yaml, which can be run."),
+]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="With --new: a folder of images, or an .npz file, as its dataset."
+    ),
+]
+
 
 def plan(
     round_: Annotated[
@@ -56,16 +67,8 @@ def plan(
     only: OnlyOption = None,
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
-    new: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Write a first round file NAME.yaml, which can be run."),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="With --new: a folder of images, or an .npz file, as its dataset."
-        ),
-    ] = None,
+    new: NewOption = None,
+    folder: FolderOption = None,
     try_: Annotated[
         bool, typer.Option("--try", help="Train two batches of every distinct cell here.")
     ] = False,
