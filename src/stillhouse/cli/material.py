@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +20,12 @@ from stillhouse.cli.options import (
     again,
 )
 from stillhouse.cli.output import Format, follow, say, show
-from stillhouse.errors import DataError
+from stillhouse.errors import ConfigError, DataError
 from stillhouse.tables import Table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from stillhouse.plugin import Files
     from stillhouse.training.contract.verdict import Bug
 
@@ -123,28 +127,57 @@ def list_datasets(
     show(Table("Datasets", columns, rows), format, _next("data check", round_, root))
 
 
+class RunsFormat(StrEnum):
+    """How the list of runs is written."""
+
+    rich = "rich"
+    md = "md"
+    csv = "csv"
+    latex = "latex"
+    json = "json"
+    parquet = "parquet"
+
+
 def list_runs(
     round_: RoundArgument,
     root: RootOption = HERE,
     only: OnlyOption = None,
-    format: FormatOption = Format.rich,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Which columns, in this order: run,accuracy,why (docs/tables.md lists them)."
+        ),
+    ] = None,
+    format: Annotated[RunsFormat, typer.Option(help="How tables are written.")] = RunsFormat.rich,
 ) -> None:
     """List a round's runs, one row per run: its settings, its state and its accuracies.
 
-    Example: stillhouse list runs rounds/digits.yaml --format csv
+    Parquet is binary: write it into a file (> runs.parquet).
+
+    Example: stillhouse list runs rounds/digits.yaml --columns run,accuracy
     """
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import choose_cells, survey_round
-    from stillhouse.show.runs import runs_table
+    from stillhouse.show.runs import chosen_runs, runs_table
 
     workspace, loaded, _ = open_round(root, round_)
     survey = survey_round(workspace, loaded)
-    numbers = format in (Format.csv, Format.json)
-    show(
-        runs_table(survey, choose_cells(survey, only), numbers),
-        format,
-        again("status", round_, root),
-    )
+    cells = choose_cells(survey, only)
+    if format is RunsFormat.parquet:
+        _write_parquet(chosen_runs(survey, cells, columns))
+        return
+    written = Format(format)
+    numbers = written in (Format.csv, Format.json)
+    show(runs_table(survey, cells, numbers, columns), written, again("status", round_, root))
+
+
+def _write_parquet(table: pd.DataFrame) -> None:
+    from stillhouse.stats.written import parquet
+
+    if sys.stdout.isatty():
+        raise ConfigError("parquet is no text", "write it into a file: ... > runs.parquet")
+    sys.stdout.buffer.write(parquet(table))
+    sys.stdout.buffer.flush()
 
 
 def _files(round_: str | None, root: Path) -> Files:

@@ -217,7 +217,7 @@ class _Pass:
                 "it was trained on other images, or on the same in another order",
                 "name the folder of those images with --data-root",
             )
-        self.opened = open_network(self.target, images.data, place)
+        self.opened = open_network(self.target, images.data.spec, place)
         layers = self.opened.layers
         self.evaluators = {name: Evaluator(self.opened.network, layers) for name in images.splits}
 

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from stillhouse import methods, models
 from stillhouse.config import renamed
 from stillhouse.config.schema import RunConfig
-from stillhouse.data.base import Dataset
+from stillhouse.data.specs import DatasetSpec
 from stillhouse.errors import RunError
 from stillhouse.methods.base import Method
 from stillhouse.models.base import Network
@@ -39,7 +39,7 @@ class Opened:
     multiply_adds: int
 
 
-def open_network(target: Target, data: Dataset, place: Place) -> Opened:
+def open_network(target: Target, spec: DatasetSpec, place: Place) -> Opened:
     """Build a run's inference network and give it its weights.
 
     Custom components are those that the run was trained with. Raises StillhouseError if the
@@ -47,7 +47,7 @@ def open_network(target: Target, data: Dataset, place: Place) -> Opened:
     """
     config = target.config.model_copy(update={"files": kept(target.config.files, target.kept)})
     reseed("init", config.seed, renamed.first("model", config.model))
-    network, groups = _build(config, data, place, target.kept)
+    network, groups = _build(config, spec, place, target.kept)
     if taken := [name for name in groups if name in BESIDE]:
         raise RunError(
             f"the model {config.model} calls a group {taken[0]}, which is the name of what stands "
@@ -61,22 +61,22 @@ def open_network(target: Target, data: Dataset, place: Place) -> Opened:
     network.requires_grad_(False).eval()
     to_device(network, place.device)
     parameters = sum(one.numel() for one in network.parameters())
-    return Opened(network, groups, parameters, multiply_adds(network, data, place.device))
+    return Opened(network, groups, parameters, multiply_adds(network, spec, place.device))
 
 
-def multiply_adds(network: nn.Module, data: Dataset, device: torch.device) -> int:
+def multiply_adds(network: nn.Module, spec: DatasetSpec, device: torch.device) -> int:
     """Multiply-adds of convolutions and matrix products for one image, as torch counts them.
 
     Half of what `FlopCounterMode` counts, which takes a multiply-add for two operations.
     """
-    image = torch.zeros(1, data.spec.channels, data.spec.size, data.spec.size, device=device)
+    image = torch.zeros(1, spec.channels, spec.size, spec.size, device=device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(image)
     return int(counter.get_total_flops()) // 2
 
 
 def _build(
-    config: RunConfig, data: Dataset, place: Place, experiments: Path
+    config: RunConfig, spec: DatasetSpec, place: Place, experiments: Path
 ) -> tuple[nn.Module, tuple[str, ...]]:
     """The network without its weights, and its groups.
 
@@ -85,7 +85,7 @@ def _build(
     """
     kind = methods.load(config.method, config.files)
     if kind.inference_model is Method.inference_model:
-        network = models.build(config.model, data.spec, config.files, config.networks)
+        network = models.build(config.model, spec, config.files, config.networks)
         return network, network.groups
     trainer = reopen([config], replace(place, experiments=experiments)).trainer(config)
     model = trainer.method.inference_model(trainer.network)

@@ -118,7 +118,7 @@ def targets(workspace: Workspace, survey: Survey, weights: str) -> list[Target |
     for cell in survey.cells:
         for name, one in _borrowed(workspace, cell, weights):
             found.setdefault(name, one)
-        found[cell.config.path] = _own(workspace, cell, weights)
+        found[cell.config.path] = own_target(workspace, cell, weights)
     for cell in survey.cells:
         if cell.config.teacher and not isinstance(found[cell.config.path], Skipped):
             one = _untrained(workspace, cell.config)
@@ -182,7 +182,8 @@ def _check_weights(weights: str, imported: bool) -> None:
         raise ConfigError(f"--weights: {error}") from error
 
 
-def _own(workspace: Workspace, cell: Cell, weights: str) -> Target | Skipped:
+def own_target(workspace: Workspace, cell: Cell, weights: str) -> Target | Skipped:
+    """Return a run of a round with its weights: `final`, `best` or a pattern of files."""
     path, folder = cell.config.path, cell.folder
     if cell.state.result is None:
         return Skipped(path, f"not completed ({cell.shown})")

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from stillhouse.show.progress import ShareProgress
 from stillhouse.stats.columns import EPOCHS, MEASURES, PAIRS, RUNS, TRANSFER, Column, records
 from stillhouse.stats.runs import epochs_frame, runs_frame
 from stillhouse.stats.transfer import transfer_frame
+from stillhouse.stats.written import parquet, read_table
 from stillhouse.tables import Table
 
 HEADLINES = (
@@ -75,6 +77,10 @@ def analyze_table(
     for name, rows, columns in contents:
         write_atomic(home / f"{name}.csv", _csv([*rows], columns))
         files.append(home / f"{name}.csv")
+        if find_spec("pyarrow"):
+            content = parquet(read_table(home, name, survey.round.round))
+            write_atomic(home / f"{name}.parquet", content)
+            files.append(home / f"{name}.parquet")
     notes = [EXCESS] if transfer else []
     notes += [f"{run}: its epochs are left out ({why})." for run, why in damaged.items()]
     if skipped:

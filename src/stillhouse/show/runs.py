@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pandas as pd
+
+from stillhouse.errors import unknown_name
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.columns import RUNS, records
 from stillhouse.stats.runs import runs_frame
@@ -17,14 +20,38 @@ SPARE = (
 )
 
 
-def runs_table(survey: Survey, cells: Iterable[Cell], numbers: bool = False) -> Table:
+def runs_table(
+    survey: Survey, cells: Iterable[Cell], numbers: bool = False, columns: str | None = None
+) -> Table:
     """Some runs of a round as they are in the long table of runs (docs/tables.md).
 
     `numbers`: for programs, with every column; for readers those up to `loss` and `why`.
+    `columns` names others in their order, separated by commas. Raises ConfigError for one that
+    there is not.
     """
-    rows = records(runs_frame(Survey(survey.round, list(cells))))
     title = f"round {survey.round.round}: test accuracy (%) of every run"
-    return from_rows(title, rows) if numbers else _for_readers(title, rows)
+    rows = records(chosen_runs(survey, cells, columns))
+    if numbers:
+        return from_rows(title, rows)
+    if columns is None:
+        return _for_readers(title, rows)
+    cells_ = (tuple(_short(name, value) for name, value in row.items()) for row in rows)
+    return Table(f"round {survey.round.round}: its runs", tuple(rows[0]), tuple(cells_), keys=1)
+
+
+def chosen_runs(survey: Survey, cells: Iterable[Cell], columns: str | None) -> pd.DataFrame:
+    """Return the long table of some runs, with the named columns only.
+
+    Raises ConfigError for a column that there is not.
+    """
+    found = runs_frame(Survey(survey.round, list(cells)))
+    if columns is None:
+        return found
+    names = [name.strip() for name in columns.split(",")]
+    for name in names:
+        if name not in found:
+            raise unknown_name("column", name, map(str, found.columns))
+    return found[list(dict.fromkeys(names))]
 
 
 def _for_readers(title: str, rows: list[dict[str, Value]]) -> Table:

@@ -190,7 +190,8 @@ def page() -> str:
         "This page is written from the list in `stillhouse.stats.columns`. `run` is the key of\n"
         "all tables. Accuracies are in percent, losses in nats. A missing value is empty; the\n"
         "column `why` gives the reason. A sweep adds a column `axis_NAME` per axis to `runs`.",
-        'From Python: `stillhouse.load_round("rounds/digits.yaml").runs` and `.epochs`. As text:\n'
+        'From Python: `stillhouse.load_round("rounds/digits.yaml").runs`, `.epochs`, `.measures`,\n'
+        "`.pairs` and `.transfer` ([python.md](python.md)). As text:\n"
         "`stillhouse list runs rounds/digits.yaml --format csv`.",
     ]
     for name, (key, columns) in TABLES.items():

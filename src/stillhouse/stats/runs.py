@@ -6,37 +6,83 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from stillhouse import methods
 from stillhouse.config.schema import PURE, Round, RunConfig
-from stillhouse.errors import RunError
+from stillhouse.errors import RunError, unknown_name
+from stillhouse.exchange.archive import archive_of
 from stillhouse.represent.classes import worst_class
 from stillhouse.represent.facts import FACTS, FILE
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.survey import Cell, Survey, survey_round
+from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Epoch, Result
 from stillhouse.stats.columns import AXIS, EPOCHS, RUNS, frame
+from stillhouse.stats.written import read_table
+
+if TYPE_CHECKING:
+    from stillhouse.represent.trained import TrainedNetwork
 
 Role = Literal["teacher", "pure", "method"]
 
 
 @dataclass(frozen=True)
+class LoadedRun:
+    """One run of a loaded round."""
+
+    cell: Cell
+    workspace: Workspace
+
+    @property
+    def path(self) -> str:
+        """The run's path, by which the tables name it."""
+        return self.cell.config.path
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's settings."""
+        return self.cell.config
+
+    def network(
+        self, weights: str = "final", device: str = "cpu", data_root: Path | str | None = None
+    ) -> TrainedNetwork:
+        """Open the trained network, in eval mode with its normalisation. Imports torch.
+
+        `weights` are `final` or `best`. `data_root` is needed only for a method whose inference
+        model holds a part of the teacher (simkd). Raises RunError if the run is not completed.
+        """
+        from stillhouse.represent.trained import open_trained
+
+        source = self.config.teacher.source if self.config.teacher else None
+        root = Path(data_root) if data_root is not None else None
+        return open_trained(self.workspace, self.cell, source, weights, device, root)
+
+
+@dataclass(frozen=True)
 class LoadedRound:
-    """The tables of a round (see `stats.columns` for their columns).
+    """The tables of a round (see `stats.columns` for their columns), and its runs.
 
     Reading them reads the run folders as they are at that time; later calls return the same table.
     """
 
     survey: Survey
+    workspace: Workspace
 
     @property
     def round(self) -> Round:
         """The round file."""
         return self.survey.round
+
+    def run(self, path: str) -> LoadedRun:
+        """Return the run of a path, as in the column `run`. Raises ConfigError for another one."""
+        cells = {cell.config.path: cell for cell in self.survey.cells}
+        if path not in cells:
+            raise unknown_name("run", path, cells)
+        return LoadedRun(cells[path], self.workspace)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -52,6 +98,30 @@ class LoadedRound:
             raise RunError(f"{run}: {why}", "see: stillhouse doctor")
         return found
 
+    @cached_property
+    def measures(self) -> pd.DataFrame:
+        """One row per run, layer and measure. Raises RunError before `stillhouse analyze`."""
+        return self._written("measures")
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """One row per pair of layers and measure. Raises RunError before `stillhouse analyze`."""
+        return self._written("pairs")
+
+    @cached_property
+    def transfer(self) -> pd.DataFrame:
+        """Excess and specificity per arm and layer. Raises RunError before `stillhouse analyze`."""
+        return self._written("transfer")
+
+    def _written(self, name: str) -> pd.DataFrame:
+        folder = archive_of(self.workspace, self.round.round).path / "tables"
+        if not (folder / f"{name}.csv").is_file():
+            raise RunError(
+                f"{folder / name}.csv is not there",
+                f"stillhouse extract {self.round.round}, then stillhouse analyze",
+            )
+        return read_table(folder, name, self.round.round)
+
 
 def load_round(path: Path | str, root: Path | str = ".") -> LoadedRound:
     """Open a round by its file, its name in the workspace `root`, or a folder that holds one.
@@ -59,7 +129,7 @@ def load_round(path: Path | str, root: Path | str = ".") -> LoadedRound:
     Raises ConfigError if there is no such round or its file is not valid.
     """
     workspace, round_, _ = open_round(Path(root), str(path))
-    return LoadedRound(survey_round(workspace, round_))
+    return LoadedRound(survey_round(workspace, round_), workspace)
 
 
 def runs_frame(survey: Survey) -> pd.DataFrame:

@@ -1,12 +1,14 @@
-"""Reading the tables of `analyze`, with the columns and types of `stats.columns`."""
+"""Tables as files: those of `analyze` read back with the types of `stats.columns`, and Parquet."""
 
 from __future__ import annotations
 
+import io
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
-from stillhouse.errors import RunError
+from stillhouse.errors import ConfigError, RunError
 from stillhouse.stats.columns import DTYPES, TABLES, frame
 
 
@@ -19,13 +21,23 @@ def read_table(folder: Path, name: str, round_: str) -> pd.DataFrame:
     if not path.exists():
         return frame([], columns)
     types = {column.name: DTYPES[column.type] for column in columns}
+    flags = {"true_values": ["yes"], "false_values": ["no"]}
     try:
-        found = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
+        found = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], **flags)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise _damaged(path, str(error), round_) from None
     if missing := [one for one in types if one not in found]:
         raise _damaged(path, f"the column '{missing[0]}' is missing", round_)
     return found
+
+
+def parquet(table: pd.DataFrame) -> bytes:
+    """Return a table as a Parquet file. Raises ConfigError if pyarrow is not installed."""
+    if find_spec("pyarrow") is None:
+        raise ConfigError("writing parquet needs pyarrow", "pip install 'stillhouse[parquet]'")
+    content = io.BytesIO()
+    table.to_parquet(content, index=False, engine="pyarrow")
+    return content.getvalue()
 
 
 def _damaged(path: Path, why: str, round_: str) -> RunError:
