@@ -21,9 +21,8 @@ def read_table(folder: Path, name: str, round_: str) -> pd.DataFrame:
     if not path.exists():
         return frame([], columns)
     types = {column.name: DTYPES[column.type] for column in columns}
-    flags = {"true_values": ["yes"], "false_values": ["no"]}
     try:
-        found = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], **flags)
+        found = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise _damaged(path, str(error), round_) from None
     if missing := [one for one in types if one not in found]:
