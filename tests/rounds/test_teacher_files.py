@@ -204,3 +204,37 @@ def test_an_unknown_field_of_the_pattern_is_refused(tmp_path: Path) -> None:
     bench.file.write_text(text)
     with pytest.raises(ConfigError, match=r"\{method\}: expected \{dataset\}, \{model\}"):
         load_round(bench.file)
+
+
+def test_a_teacher_with_weights_and_options_teaches_untrained(
+    tmp_path: Path, trained: dict[str, torch.Tensor]
+) -> None:
+    spec = SPECS["Digits"]
+    plain = {"name": "ResNetBaby", "as": "theirs", "weights": "theirs.pth", "train": False}
+    both = {f"module.student.{name}": value for name, value in trained.items()}
+    (tmp_path / "rounds").mkdir()
+    torch.save({"model": both, "best_acc": 71.0}, tmp_path / "rounds" / "theirs.pth")
+    network = plain | {"key": "module.student", "normalise": [list(spec.mean), list(spec.std)]}
+    bench = Bench(tmp_path, teacher=network, methods=["logit"], seeds=[0, 1])
+    said: list[str] = []
+    import_teachers(bench.workspace, bench.runs.values(), tmp_path, "cpu", said.append)
+    (record,) = (bench.workspace.experiments / "adopted").rglob("result.json")
+    result = RunFolder(record.parent).completed()
+    assert result is not None and len(said) == 1
+    assert result["adopted"]["normalised"] == [list(spec.mean), list(spec.std)]
+    assert [cell.shown for cell in bench.look().cells] == ["queued", "queued"]
+    bench = Bench(tmp_path, teacher=network | {"normalise": [[0.9], [0.1]]}, methods=["logit"])
+    with pytest.raises(RunError, match="other options"):
+        import_teachers(bench.workspace, bench.runs.values(), tmp_path, "cpu", said.append)
+
+
+def test_at_chance_the_normalisation_and_the_order_of_the_classes_are_suspected(
+    tmp_path: Path,
+) -> None:
+    torch.manual_seed(0)
+    shelf = Shelf(tmp_path)
+    torch.save(models.build("ResNetBaby", SPECS["Digits"]).state_dict(), shelf.file)
+    with pytest.raises(RunError) as caught:
+        shelf.adopt()
+    assert "0.3052" in caught.value.message
+    assert "normalise:" in caught.value.hint and "order" in caught.value.hint

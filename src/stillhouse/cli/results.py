@@ -168,7 +168,7 @@ def observe(
     def compute() -> list[Finding]:
         from stillhouse.diagnosis.observations.rules import observe as find
 
-        cases = read_cases(survey, workspace.teachers(loaded))
+        cases = read_cases(survey, workspace.teachers_of)
         return [*find(survey, which, cases), *beside_earlier(survey, file, which)]
 
     beside = [
@@ -281,7 +281,7 @@ def doctor(
     paths = {run} if run else {cell.config.path for cell in choose_cells(survey, only)}
 
     def compute() -> tuple[Table, Listing, bool, bool]:
-        every = read_cases(survey, workspace.teachers(round_))
+        every = read_cases(survey, workspace.teachers_of)
         cases = [case for case in every if case.path in paths]
         found = report(run or f"round {round_.round}", cases, workspace.root)
         bad = any(

@@ -23,6 +23,7 @@ from stillhouse.cluster.script import OUTPUT, Workplace, body
 from stillhouse.cluster.store import Store
 from stillhouse.cluster.view import Operations, epoch_costs, teachers_ready
 from stillhouse.config.renamed import folder_of
+from stillhouse.config.teacher_file import ADOPTED, FROZEN
 from stillhouse.rounds.survey import Survey
 
 
@@ -90,9 +91,10 @@ class Submitter:
     def _decide(
         self, survey: Survey, jobs: list[Job], queue: list[QueuedJob], ledger: Ledger
     ) -> Decision:
-        home = {True: self.teachers, False: self.store.path.parent}
+        own = self.store.path.parent
+        homes = {None: own, FROZEN: own / ADOPTED}
         folders = {
-            c.config.path: folder_of(home[c.config.teacher.source is not None], path)
+            c.config.path: folder_of(homes.get(c.config.teacher.source, self.teachers), path)
             for c in survey.cells
             if c.config.teacher and (path := c.config.teacher_path)
         }

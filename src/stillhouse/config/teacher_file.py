@@ -6,7 +6,8 @@ import re
 from pathlib import PurePath
 from string import Formatter
 
-SUFFIXES = (".safetensors", ".pth", ".pt")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
+ADOPTED = "adopted"  # the folder of imported teachers below `experiments/`
 FROZEN = "weights"  # the source of a teacher whose network has `weights` and `train: false`
 SEED_FORM = r"(0?[1-9])?d?"  # up to nine digits
 MAX_CHARACTERS, MAX_BYTES = 1000, 255  # what file systems take

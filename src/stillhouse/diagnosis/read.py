@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,23 +27,23 @@ LOGS = {".log", ".out", ".err", ".txt"}
 NAMED = {"logs", "errors", "stdout", "stderr"}
 LAST_LINES = 2000
 LONGEST = 300
+Homes = Callable[[str | None], Path]
 
 
 def read_round(workspace: Workspace, round_: Round) -> list[Case]:
     """A case for every run of a round, in the order of its matrix, with teacher and peers."""
-    return read_cases(survey_round(workspace, round_), workspace.teachers(round_))
+    return read_cases(survey_round(workspace, round_), workspace.teachers_of)
 
 
-def read_cases(survey: Survey, teachers: Path | None = None) -> list[Case]:
+def read_cases(survey: Survey, homes: Homes | None = None) -> list[Case]:
     """A case for every run of a survey, with teacher and peers.
 
-    `teachers` is the experiments folder with the round's teachers, of another round if it
-    borrows them.
+    `homes` gives the experiments folder with the teachers of a source.
     """
     bare = {
         cell.config.path: read_run(cell.config, cell.folder, cell.state) for cell in survey.cells
     }
-    taught_by = bare | _borrowed(survey, teachers) if teachers else bare
+    taught_by = bare | _borrowed(survey, homes) if homes else bare
     by_dataset: dict[str, list[Case]] = {}
     for case in bare.values():
         by_dataset.setdefault(case.config.dataset, []).append(case)
@@ -59,13 +59,13 @@ def read_cases(survey: Survey, teachers: Path | None = None) -> list[Case]:
     ]
 
 
-def _borrowed(survey: Survey, home: Path) -> dict[str, Case]:
+def _borrowed(survey: Survey, homes: Homes) -> dict[str, Case]:
     """The cases of another round's teachers by path."""
     found: dict[str, Case] = {}
     for run in (cell.config for cell in survey.cells):
         path = run.teacher_path
         if run.teacher and path and run.teacher.source and path not in found:
-            folder = folder_of(home, path)
+            folder = folder_of(homes(run.teacher.source), path)
             if own := recorded(folder):
                 found[path] = read_run(own, folder, state_of(folder))
     return found

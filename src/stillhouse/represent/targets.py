@@ -169,7 +169,7 @@ def _check_weights(weights: str, imported: bool) -> None:
     if not is_pattern(weights):
         raise ConfigError(
             f"--weights {weights}: expected final, best or a pattern of files",
-            "a pattern ends in .safetensors, .pth or .pt, as in old/{run}/best.pth",
+            "a pattern ends in .safetensors, .pth, .pt or .tar, as in old/{run}/best.pth",
         )
     if not imported:
         raise ConfigError(

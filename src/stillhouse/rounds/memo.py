@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,8 +98,11 @@ def _of_run(cell: Cell) -> Iterator[tuple[str, Stamp | None]]:
 
 def borrowed(workspace: Workspace, survey: Survey) -> list[Path]:
     """The files of teachers that another round trained, as `beside` takes them."""
-    if survey.round.teachers_from is None:
-        return []
-    home = workspace.teachers(survey.round)
-    paths = sorted({str(c.config.teacher_path) for c in survey.cells if c.config.teacher})
-    return [folder_of(home, path).path / name for path in paths for name in READ]
+    sources = {
+        (teacher.source, str(cell.config.teacher_path))
+        for cell in survey.cells
+        if (teacher := cell.config.teacher) and teacher.source
+    }
+    homes = cache(workspace.teachers_of)
+    folders = [folder_of(homes(source), path).path for source, path in sorted(sources)]
+    return [folder / name for folder in folders for name in READ]

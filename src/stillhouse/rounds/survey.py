@@ -136,22 +136,24 @@ def survey_round(
     that looks often gives the survey `before`: what was done there is not looked at again. Raises
     ConfigError for a filter that selects nothing.
     """
-    teachers = workspace.teachers(round_)
+    homes = cache(workspace.teachers_of)
     active = workspace.active()
     foreign = active is not None and active["round"] != round_.round
-    indexes = {home: Index(home) for home in {workspace.experiments, teachers}}
+    indexes: dict[Path, Index] = {}
 
     @cache
     def state(home: Path, path: str) -> tuple[RunFolder, RunState, RunConfig | None]:
         folder = folder_of(home, path)
         if foreign and folder.path.is_relative_to(workspace.experiments):
             return folder, RunState("missing"), None
+        if home not in indexes:
+            indexes[home] = Index(home)
         return folder, *_state(folder, now, indexes[home])
 
     def cell(run: RunConfig) -> Cell:
         taught_by = run.teacher_path
-        home = teachers if run.teacher and run.teacher.source else workspace.experiments
-        teacher = state(home, taught_by)[1] if taught_by else None
+        source = run.teacher.source if run.teacher else None
+        teacher = state(homes(source), taught_by)[1] if taught_by else None
         folder, found, was = state(workspace.experiments, run.path)
         return Cell(run, folder, found, teacher, round_.imported is not None, was)
 

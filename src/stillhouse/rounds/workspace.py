@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stillhouse.config.expand import expand
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import Round, RunConfig
-from stillhouse.config.teacher_file import from_file
+from stillhouse.config.teacher_file import ADOPTED, from_file
 from stillhouse.errors import ConfigError, RunError, unknown_name
 from stillhouse.runs.complete import tidy
 from stillhouse.runs.files import sweep, write_atomic, write_once
@@ -163,7 +163,7 @@ class Workspace:
         if source is None:
             return self.experiments
         if from_file(source):
-            return self.experiments / "adopted"
+            return self.experiments / ADOPTED
         archive = f"analysis/experiment_{source}/experiments"
         tried = [*self.near(f"{source}/experiments"), *self.near(source), *self.near(archive)]
         for path in tried:

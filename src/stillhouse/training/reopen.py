@@ -12,6 +12,7 @@ from stillhouse import data, methods, models
 from stillhouse.config import renamed
 from stillhouse.config.renamed import folder_of
 from stillhouse.config.schema import RunConfig
+from stillhouse.config.teacher_file import ADOPTED, FROZEN
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import hold_out, stratified
@@ -55,9 +56,8 @@ class Place:
     def teacher(self, run: RunConfig) -> RunFolder:
         """Return the folder of the teacher of a run that has one."""
         assert run.teacher is not None and run.teacher_path is not None
-        return folder_of(
-            self.teachers if run.teacher.source else self.experiments, run.teacher_path
-        )
+        homes = {None: self.experiments, FROZEN: self.experiments / ADOPTED}
+        return folder_of(homes.get(run.teacher.source, self.teachers), run.teacher_path)
 
 
 @dataclass(frozen=True)

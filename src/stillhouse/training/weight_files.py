@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,9 @@ def _reason(file: Path, error: Exception) -> str:
         code = [name for name in unsafe if name not in known and not name.startswith("numpy.")]
         if code:
             return f"it refers to {some(code, SHOWN)}, which may execute code"
-    text = one_line(error).split(". ")[0]
-    return "".join(letter for letter in text if letter.isprintable())
+    if isinstance(error, UnpicklingError):  # its text is advice to load the file unsafely
+        return "it holds something else than tensors and plain values, or is damaged"
+    return one_line(error)
 
 
 def _chosen(loaded: dict[Any, Any], key: str) -> dict[str, Tensor]:
@@ -172,7 +174,7 @@ def _cure(named: NamedNetwork) -> str:
     if library == "timm" and "snapshots" in file.parts:
         code = f"import timm; timm.create_model('{name}', pretrained=True)"
         return f'download them once: python -c "{code}"'
-    return "put the file there, or mend `weights:`"
+    return "put the file there, or correct `weights:`"
 
 
 def _mismatch(found: dict[str, Tensor], expected: dict[str, Tensor]) -> str:
