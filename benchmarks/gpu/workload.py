@@ -22,7 +22,7 @@ from stillhouse.seeding import reseed
 from stillhouse.training.evaluate import Evaluation
 from stillhouse.training.graphs import Inputs, graphed
 from stillhouse.training.precision import configure, to_device
-from stillhouse.training.reopen import Place, Shared
+from stillhouse.training.reopen import Place, Shared, augmentation
 from stillhouse.training.teacher import TrainedTeacher
 from stillhouse.training.trainer import Trainer
 
@@ -192,9 +192,7 @@ def make_cohort(
     """The students of a setting, or `only` some of them, before their first step."""
     recipe = setting.config("pure", {}).training
     configure(recipe)
-    batches = TrainBatches(
-        images.train, images.spec, 0, setting.batch_size, recipe.augmentation, recipe.crop_padding
-    )
+    batches = TrainBatches(images.train, images.spec, 0, setting.batch_size, augmentation(recipe))
     teacher = make_teacher(setting.teacher, recipe.precision, images, device)
     place = Place(Path(), Path(), Path(), device)
     chosen = range(len(setting.students)) if only is None else only

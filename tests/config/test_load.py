@@ -5,12 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from stillhouse import methods, models
 from stillhouse.config.load import check_parameters, load_round
-from stillhouse.config.schema import Training
+from stillhouse.config.schema import Augmentation, Training
 from stillhouse.errors import ConfigError
 
 Write = Callable[[str], Path]
@@ -30,6 +31,7 @@ DATASETS = "Cifar10, Cifar100, SVHN, TinyImageNet, FashionMNIST, Digits"
 MODELS = ", ".join(models.names())
 METHODS = ", ".join(methods.names())
 OWN = "; or a custom component, whose file stands under `files:` (docs/custom-components.md)"
+AUGMENTATIONS = ", ".join(get_args(Augmentation))
 TRAINING = ", ".join(Training.model_fields)
 AXES = ", ".join(
     ["alpha", *methods.declared("logit").parameters, *methods.declared("rkd").parameters]
@@ -59,7 +61,7 @@ MISTAKES = {
     "augmentation misspelt": (
         ("epochs: 4", "augmentation:\n    - flip\n    - padcrop"),
         "round.yaml:10: training.augmentation[1]: given 'padcrop'\n"
-        "  hint: did you mean 'pad_crop'? allowed: pad_crop, flip, random_resized_crop",
+        f"  hint: did you mean 'pad_crop'? allowed: {AUGMENTATIONS}",
     ),
     "no list": (
         ("epochs: 4", "augmentation: none"),
@@ -148,7 +150,7 @@ MISTAKES = {
     "override list item": (
         ("training:", "overrides:\n  datasets:\n    SVHN: {augmentation: [crop]}\ntraining:"),
         "round.yaml:9: overrides.datasets.SVHN.augmentation[0]: given 'crop'\n"
-        "  hint: did you mean 'pad_crop'? allowed: pad_crop, flip, random_resized_crop",
+        f"  hint: did you mean 'pad_crop'? allowed: {AUGMENTATIONS}",
     ),
     "override against the rest": (
         ("training:", "overrides:\n  models:\n    ResNet20: {warmup_epochs: 4}\ntraining:"),

@@ -42,6 +42,7 @@ def write(folder: Path, text: str) -> Path:
         ({}, {"step_factor": 0.5}),
         (ADAM, ADAM | {"momentum": 0.5}),
         (ADAM, ADAM | {"nesterov": True}),
+        ({"augmentation": ("flip",)}, {"augmentation": ("flip",), "erasing_probability": 0.2}),
     ],
 )
 def test_a_field_without_effect_is_no_part_of_the_identity(
@@ -58,6 +59,10 @@ def test_a_field_without_effect_is_no_part_of_the_identity(
         ({}, {"decay_norms_and_biases": False}),
         ({}, {"clip_grad_norm": 1.0}),
         ({}, {"ema_decay": 0.9}),
+        ({"augmentation": ("random_erasing",)}, {"erasing_probability": 0.2}),
+        ({"augmentation": ("color_jitter",)}, {"jitter_strength": 0.2}),
+        ({"augmentation": ("rand_augment",)}, {"rand_augment_operations": 1}),
+        ({"augmentation": ("rand_augment",)}, {"rand_augment_magnitude": 5}),
         ({"schedule": "step", "milestones": (3,)}, {"step_factor": 0.5}),
     ],
 )

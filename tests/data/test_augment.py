@@ -9,12 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare, ks_2samp
 from torch import Generator, Tensor
-from torchvision.transforms import RandomCrop, RandomHorizontalFlip, RandomResizedCrop
+from torchvision.transforms import (
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+)
 from torchvision.transforms import functional as reference
 from torchvision.transforms.functional import to_pil_image
 
 from stillhouse.data import augment
-from stillhouse.errors import ConfigError
 
 # Seeds are fixed, so these tests are no lottery: below this the distributions differ.
 SIGNIFICANT = 1e-3
@@ -145,38 +149,41 @@ def test_the_whole_image_is_left_as_it_is() -> None:
     assert torch.equal(augment.resize(images, whole), images)
 
 
-def test_each_image_has_its_own_draw() -> None:
-    images = noise(1, 3, 16, 16).expand(32, -1, -1, -1)
-    for name in augment.NAMES:
-        changed = augment.augment(images, (name,), 4, seeded(0))
-        assert len({image.numpy().tobytes() for image in changed}) > (1 if name == "flip" else 16)
-
-
-def test_augmentations_apply_in_their_order() -> None:
-    images = noise(8, 1, 6, 6)
-    draws = seeded(5)
-    expected = augment.flip(augment.pad_crop(images, 2, draws), draws)
-    assert torch.equal(augment.augment(images, ("pad_crop", "flip"), 2, seeded(5)), expected)
-    assert not torch.equal(augment.augment(images, ("flip", "pad_crop"), 2, seeded(5)), expected)
-    assert augment.augment(images, (), 2, seeded(5)) is images
-
-
-def test_an_unknown_augmentation_is_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown augmentation 'flop'") as caught:
-        augment.augment(noise(1, 1, 4, 4), ("flop",), 2, seeded(0))
-    assert "did you mean 'flip'?" in caught.value.hint
-
-
-def test_names_are_those_of_the_round_file() -> None:
-    from typing import get_args
-
-    from stillhouse.config.schema import Augmentation
-
-    assert set(get_args(Augmentation)) == set(augment.NAMES)
-
-
 def test_box_areas_span_the_scale() -> None:
     box = augment.boxes(5000, (64, 64), seeded(1), (0.08, 1.0), (3 / 4, 4 / 3)).double()
     area = box[:, 2] * box[:, 3] / 64**2
     assert math.isclose(area.min().item(), 0.08, abs_tol=0.01)
     assert area.max().item() > 0.95
+
+
+def test_erased_boxes_are_distributed_as_torchvisions() -> None:
+    """Heights, widths and areas of what is erased from white images, and how many stay whole."""
+    white = torch.full((3000, 1, 24, 24), 255, dtype=torch.uint8)
+    ours = augment.random_erasing(white, 0.5, [0], seeded(0))
+    transform = RandomErasing(p=0.5, value=0)
+    torch.manual_seed(0)
+    theirs = torch.stack([transform(image) for image in white])
+
+    def sides(images: Tensor) -> tuple[Tensor, Tensor]:
+        gone = (images == 0)[:, 0]
+        return gone.any(2).sum(1), gone.any(1).sum(1)
+
+    for found, expected in zip(sides(ours), sides(theirs), strict=True):
+        assert ks_2samp(found.numpy(), expected.numpy()).pvalue > SIGNIFICANT
+    assert abs((ours == 0).double().mean() - (theirs == 0).double().mean()) < 0.01
+    whole = (ours != 0).all(dim=(1, 2, 3)).double().mean().item()
+    assert 0.45 < whole < 0.55
+
+
+def test_erasing_fills_a_box_with_the_given_colour_and_leaves_the_rest() -> None:
+    images = noise(50, 3, 16, 16).clamp(min=10)
+    erased = augment.random_erasing(images, 1.0, [1, 2, 3], seeded(1))
+    gone = (erased == torch.tensor([1, 2, 3])[:, None, None]).all(dim=1)
+    assert torch.equal(
+        erased[~gone[:, None].expand_as(erased)], images[~gone[:, None].expand_as(erased)]
+    )
+    areas = gone.sum(dim=(1, 2))
+    rows, columns = gone.any(2).sum(1), gone.any(1).sum(1)
+    assert torch.equal(areas, rows * columns)
+    assert areas.min() >= 1 and areas.max() <= 0.4 * 256
+    assert torch.equal(augment.random_erasing(images, 1e-9, [1, 2, 3], seeded(1)), images)

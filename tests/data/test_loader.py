@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import normalize
 
-from stillhouse.data.augment import NAMES
+from stillhouse.data.augmentation import Augmentation
 from stillhouse.data.base import Batch, Split
 from stillhouse.data.loader import TrainBatches, normalise, plain_batches
 from stillhouse.data.specs import SPECS
@@ -23,10 +23,13 @@ def make(count: int) -> Split:
 
 
 SPLIT = make(50)
+NAMES = ("pad_crop", "flip", "random_resized_crop")
+PLAIN = Augmentation()
+ALL = Augmentation(NAMES)
 
 
-def batches(seed: int = 0, augmentation: tuple[str, ...] = NAMES, size: int = 16) -> TrainBatches:
-    return TrainBatches(SPLIT, SPEC, seed, size, augmentation, padding=4)
+def batches(seed: int = 0, augmentation: Augmentation = ALL, size: int = 16) -> TrainBatches:
+    return TrainBatches(SPLIT, SPEC, seed, size, augmentation)
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -50,17 +53,17 @@ def test_seed_epoch_and_step_each_change_order_and_augmentation(other: tuple[int
     assert not torch.equal(first.ids, second.ids)
     # The same image everywhere: what differs is augmentation.
     flat = Split(SPLIT.images[:1].expand(50, -1, -1, -1), SPLIT.labels, SPLIT.ids)
-    one = TrainBatches(flat, SPEC, 0, 16, NAMES, 4).batch(0, 0)
-    two = TrainBatches(flat, SPEC, seed, 16, NAMES, 4).batch(epoch, step)
+    one = TrainBatches(flat, SPEC, 0, 16, ALL).batch(0, 0)
+    two = TrainBatches(flat, SPEC, seed, 16, ALL).batch(epoch, step)
     assert not torch.equal(one.images, two.images)
 
 
 def test_order_does_not_depend_on_augmentation() -> None:
-    assert torch.equal(batches().batch(2, 1).ids, batches(augmentation=()).batch(2, 1).ids)
+    assert torch.equal(batches().batch(2, 1).ids, batches(augmentation=PLAIN).batch(2, 1).ids)
 
 
 def test_an_epoch_sees_each_image_at_most_once_and_drops_the_rest() -> None:
-    source = batches(augmentation=())
+    source = batches(augmentation=PLAIN)
     assert source.steps == 3
     seen = [source.batch(0, step) for step in range(source.steps)]
     assert [len(batch.ids) for batch in seen] == [16, 16, 16]
@@ -71,7 +74,7 @@ def test_an_epoch_sees_each_image_at_most_once_and_drops_the_rest() -> None:
 
 
 def test_rows_stay_together_without_augmentation() -> None:
-    batch = batches(augmentation=()).batch(4, 2)
+    batch = batches(augmentation=PLAIN).batch(4, 2)
     rows = batch.ids - 1000
     assert torch.equal(batch.labels, SPLIT.labels[rows])
     assert torch.equal(batch.images, normalise(SPLIT.images[rows], SPEC))
@@ -111,11 +114,11 @@ def test_facts_tell_what_the_batches_follow_from() -> None:
     darker = Split(SPLIT.images // 2, SPLIT.labels, SPLIT.ids)
     others = [
         batches(seed=1),
-        batches(augmentation=("flip",)),
+        batches(augmentation=Augmentation(("flip",))),
         batches(size=8),
-        TrainBatches(SPLIT, SPEC, 0, 16, NAMES, padding=2),
-        TrainBatches(darker, SPEC, 0, 16, NAMES, padding=4),
-        TrainBatches(SPLIT, replace(SPEC, mean=(0.5, 0.5, 0.5)), 0, 16, NAMES, padding=4),
+        TrainBatches(SPLIT, SPEC, 0, 16, replace(ALL, crop_padding=2)),
+        TrainBatches(darker, SPEC, 0, 16, ALL),
+        TrainBatches(SPLIT, replace(SPEC, mean=(0.5, 0.5, 0.5)), 0, 16, ALL),
     ]
     for other in others:
         assert other.facts() != facts
@@ -123,7 +126,7 @@ def test_facts_tell_what_the_batches_follow_from() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_sees_what_a_cpu_sees() -> None:
-    moved = TrainBatches(SPLIT.to(torch.device("cuda")), SPEC, 0, 16, NAMES, 4).batch(1, 1)
+    moved = TrainBatches(SPLIT.to(torch.device("cuda")), SPEC, 0, 16, ALL).batch(1, 1)
     assert moved.images.is_cuda
     here = batches().batch(1, 1)
     assert torch.equal(moved.ids.cpu(), here.ids)

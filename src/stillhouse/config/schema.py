@@ -24,11 +24,20 @@ from stillhouse.models.named import Networks, find
 from stillhouse.plugin import Plugin, read_plugin
 
 PURE = "pure"
-Augmentation = Literal["pad_crop", "flip", "random_resized_crop"]
+Augmentation = Literal[
+    "pad_crop",
+    "flip",
+    "random_resized_crop",
+    "random_erasing",
+    "color_jitter",
+    "trivial_augment",
+    "rand_augment",
+]
 Precision = Literal["fp32", "bf16", "fp16"]
 Total = Literal["reference", "convex", "additive"]
 # Far above practical values, and below values that exhaust memory or threads, or overflow.
 MAX_EPOCHS, MAX_IMAGES, MAX_PADDING, MAX_THREADS = 10**6, 10**9, 256, 1024
+MAX_OPERATIONS, MAX_MAGNITUDE = 14, 30  # RandAugment's operations and steps of strength
 MAX_REAL = 1e30  # float32 ends at 3e38
 Count = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[int, Field(gt=0, strict=True)]
@@ -38,10 +47,15 @@ Real = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_REAL, le
 Rate = Annotated[Real, Field(gt=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
 OpenFraction = Annotated[Real, Field(gt=0, lt=1)]
+Probability = Annotated[Real, Field(gt=0, le=1)]
 SGD_RATE = 0.1
 # A field of `Training` that has an effect only where another field has, or contains, one of these.
 ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "crop_padding": ("augmentation", ("pad_crop",)),
+    "erasing_probability": ("augmentation", ("random_erasing",)),
+    "jitter_strength": ("augmentation", ("color_jitter",)),
+    "rand_augment_operations": ("augmentation", ("rand_augment",)),
+    "rand_augment_magnitude": ("augmentation", ("rand_augment",)),
     "momentum": ("optimizer", ("sgd",)),
     "nesterov": ("optimizer", ("sgd",)),
     "betas": ("optimizer", ("adam", "adamw")),
@@ -89,6 +103,10 @@ class Training(Strict):
     label_smoothing: Fraction = 0.0
     augmentation: tuple[Augmentation, ...] = ()
     crop_padding: Annotated[Positive, Field(le=MAX_PADDING)] = 4
+    erasing_probability: Probability = 0.5
+    jitter_strength: OpenFraction = 0.4
+    rand_augment_operations: Annotated[Positive, Field(le=MAX_OPERATIONS)] = 2
+    rand_augment_magnitude: Annotated[Count, Field(le=MAX_MAGNITUDE)] = 9
     train_images: Annotated[Positive, Field(le=MAX_IMAGES)] | None = None
     validation: Annotated[Count, Field(le=MAX_IMAGES)] = 0
     precision: Precision = "fp32"

@@ -1,8 +1,9 @@
-"""Augmentation of whole batches, each image with its own random numbers.
+"""Augmentations of whole batches, each image with its own random numbers.
 
 Images are uint8 (batch, channels, height, width), before and after. Random numbers are drawn on the
 CPU from the given generator and moved to the images' device, so CPU and GPU get the same numbers.
-The distributions are torchvision's (RandomCrop, RandomHorizontalFlip, RandomResizedCrop).
+The distributions are torchvision's (RandomCrop, RandomHorizontalFlip, RandomResizedCrop,
+RandomErasing).
 """
 
 from __future__ import annotations
@@ -14,25 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from stillhouse.errors import unknown_name
-
-NAMES = ("pad_crop", "flip", "random_resized_crop")
 ATTEMPTS = 10
-
-
-def augment(images: Tensor, names: Sequence[str], padding: int, generator: Generator) -> Tensor:
-    """Apply the named augmentations in order. Raises ConfigError for an unknown name."""
-    for name in names:
-        match name:
-            case "pad_crop":
-                images = pad_crop(images, padding, generator)
-            case "flip":
-                images = flip(images, generator)
-            case "random_resized_crop":
-                images = random_resized_crop(images, generator)
-            case _:
-                raise unknown_name("augmentation", name, NAMES)
-    return images
 
 
 def pad_crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
@@ -95,6 +78,21 @@ def boxes(
     The area is uniform in `scale` times the image's, the aspect ratio log-uniform in `ratio`. The
     first of ten draws that fits is used, else the whole image, as in torchvision for square images.
     """
+    return _boxes(count, size, size, generator, scale, ratio)[1]
+
+
+def _boxes(
+    count: int,
+    size: tuple[int, int],
+    largest: tuple[int, int],
+    generator: Generator,
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+) -> tuple[Tensor, Tensor]:
+    """Return whether one of ten draws was at most `largest` high and wide, and the first such box.
+
+    Without one the box is the whole image.
+    """
     height, width = size
     draws = torch.rand(4, ATTEMPTS, count, generator=generator, dtype=torch.float64)
     area = height * width * (scale[0] + (scale[1] - scale[0]) * draws[0])
@@ -102,14 +100,47 @@ def boxes(
     aspect = torch.exp(low + (high - low) * draws[1])
     heights = (area / aspect).sqrt().round()
     widths = (area * aspect).sqrt().round()
-    fits = (heights >= 1) & (heights <= height) & (widths >= 1) & (widths <= width)
+    fits = (heights >= 1) & (heights <= largest[0]) & (widths >= 1) & (widths <= largest[1])
     first = fits.to(torch.uint8).argmax(0, keepdim=True)
     found = fits.any(0)
     heights = torch.where(found, heights.gather(0, first)[0], float(height))
     widths = torch.where(found, widths.gather(0, first)[0], float(width))
     top = (draws[2, 0] * (height - heights + 1)).floor()
     left = (draws[3, 0] * (width - widths + 1)).floor()
-    return torch.stack([top, left, heights, widths], dim=1).to(torch.int64)
+    return found, torch.stack([top, left, heights, widths], dim=1).to(torch.int64)
+
+
+def random_erasing(
+    images: Tensor,
+    probability: float,
+    fill: Sequence[int],
+    generator: Generator,
+    scale: tuple[float, float] = (0.02, 0.33),
+    ratio: tuple[float, float] = (0.3, 3.3),
+) -> Tensor:
+    """Fill a random box of each image, with a probability (Zhong et al. 2020, arXiv:1708.04896).
+
+    Areas, ratios of height to width, and places are distributed as in torchvision's RandomErasing;
+    an image of which no box in ten draws fits stays whole. `fill` is a value per channel: the mean
+    colour is torchvision's 0 after normalisation.
+    """
+    size = (images.shape[2], images.shape[3])
+    drawn = torch.rand(len(images), generator=generator) < probability
+    largest = (size[0] - 1, size[1] - 1)
+    wide = (1 / ratio[1], 1 / ratio[0])  # `_boxes` takes width to height
+    found, boxes_ = _boxes(len(images), size, largest, generator, scale, wide)
+    erased = inside(boxes_, size) & (drawn & found)[:, None, None]
+    colour = torch.tensor(fill, dtype=images.dtype)[:, None, None]
+    return torch.where(send(erased, images.device)[:, None], send(colour, images.device), images)
+
+
+def inside(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return which pixels (batch, height, width) lie in each image's box."""
+    top, left, heights, widths = boxes[:, :, None].unbind(1)
+    rows, columns = torch.arange(size[0]), torch.arange(size[1])
+    in_rows = (rows >= top) & (rows < top + heights)
+    in_columns = (columns >= left) & (columns < left + widths)
+    return in_rows[:, :, None] & in_columns[:, None, :]
 
 
 def resize(images: Tensor, boxes: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stillhouse.data.augment import augment
+from stillhouse.data.augmentation import Augmentation
 from stillhouse.data.base import Batch, Split
 from stillhouse.data.specs import DatasetSpec
 from stillhouse.errors import ConfigError
 from stillhouse.seeding import generator
+
+PLAIN = Augmentation()
 
 
 class TrainBatches:
@@ -32,8 +34,7 @@ class TrainBatches:
         spec: DatasetSpec,
         seed: int,
         batch_size: int,
-        augmentation: Sequence[str] = (),
-        padding: int = 4,
+        augmentation: Augmentation = PLAIN,
     ) -> None:
         if len(split) < batch_size:
             raise ConfigError(
@@ -45,8 +46,7 @@ class TrainBatches:
         self.spec = spec
         self.seed = seed
         self.batch_size = batch_size
-        self.augmentation = tuple(augmentation)
-        self.padding = padding
+        self.augmentation = augmentation
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)
 
@@ -59,8 +59,7 @@ class TrainBatches:
         """Return the batch of a step, on the split's device."""
         start = step * self.batch_size
         part = self.split.rows(self._order_of(epoch)[start : start + self.batch_size])
-        draws = generator("augment", self.seed, epoch, step)
-        images = augment(part.pixels, self.augmentation, self.padding, draws)
+        images = self.augmentation.change(part, self.spec.mean, self.seed, epoch, step)
         return Batch(normalise(images, self.spec), part.labels, part.ids)
 
     def facts(self) -> dict[str, Any]:
@@ -75,8 +74,7 @@ class TrainBatches:
             "sha256": digest.hexdigest(),
             "seed": self.seed,
             "batch_size": self.batch_size,
-            "augmentation": self.augmentation,
-            "padding": self.padding,
+            **self.augmentation.facts(),
         }
 
     def _order_of(self, epoch: int) -> Tensor:

@@ -37,7 +37,7 @@ training:                   # one recipe for teachers and students
   momentum: 0.9
   weight_decay: 5e-4
   schedule: cosine          # or constant, or step with milestones: [5, 8]
-  augmentation: [pad_crop]  # any of pad_crop, flip, random_resized_crop
+  augmentation: [pad_crop]  # docs/recipe.md lists all
   crop_padding: {padding}           # pixels per side; 4 is usual for images of 32 x 32
   # validation: {validation}         # images held out to choose the best epoch; else test images
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import ceil, gcd
 
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.schema import ONLY_WITH, RunConfig
 from stillhouse.rounds.survey import Cell, own_teacher
 
 SHARED_RECIPE = (
     "batch_size",
     "augmentation",
-    "crop_padding",
+    *(name for name, (other, _) in ONLY_WITH.items() if other == "augmentation"),
     "train_images",
     "validation",
     "precision",

@@ -11,8 +11,9 @@ import torch
 from stillhouse import data, methods, models
 from stillhouse.config import renamed
 from stillhouse.config.renamed import folder_of
-from stillhouse.config.schema import RunConfig
+from stillhouse.config.schema import RunConfig, Training
 from stillhouse.config.teacher_file import ADOPTED, FROZEN
+from stillhouse.data.augmentation import SETTINGS, Augmentation
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import hold_out, stratified
@@ -177,6 +178,11 @@ def train_batches(dataset: Dataset, config: RunConfig) -> TrainBatches:
         dataset.spec,
         seed=config.seed,
         batch_size=recipe.batch_size,
-        augmentation=recipe.augmentation,
-        padding=recipe.crop_padding,
+        augmentation=augmentation(recipe),
     )
+
+
+def augmentation(recipe: Training) -> Augmentation:
+    """Return the augmentation of a recipe."""
+    given = {name: getattr(recipe, name) for names in SETTINGS.values() for name in names}
+    return Augmentation(recipe.augmentation, **given)
