@@ -24,9 +24,8 @@ from stillhouse.cli.options import (
 )
 from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import unknown_name
-from stillhouse.show.figures import FIGURES as FROM_TABLES
+from stillhouse.show.figures import FIGURES
 
-FIGURES = ("accuracy", *FROM_TABLES)
 FigureOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help=f"A figure (default: all): {', '.join(FIGURES)}."),
@@ -117,7 +116,7 @@ def analyze(
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.survey import part, survey_round
     from stillhouse.show.analyze import analyze_table
-    from stillhouse.show.figures.from_tables import read_tables, write_accuracy, write_figures
+    from stillhouse.show.figures.from_tables import read_tables, write_figures
     from stillhouse.stats.summary import which_epoch
 
     for name in figure or ():
@@ -138,13 +137,10 @@ def analyze(
     home = workspace.root / "analysis" / f"experiment_{loaded.round}"
     folder, kinds = out or home / "figures", [format] if format else list(Picture)
     folder.mkdir(parents=True, exist_ok=True)
-    if "accuracy" in (figure or FIGURES):
-        for picture in write_accuracy(survey, which, folder, kinds):
-            say(str(picture))
-    if names := [name for name in FROM_TABLES if name in (figure or FIGURES)]:
-        tables = read_tables(home / "tables", loaded)
-        for written in write_figures(tables, survey.round.datasets, names, folder, kinds):
-            say(str(written))
+    names = [name for name in FIGURES if name in (figure or FIGURES)]
+    tables = read_tables(home / "tables", workspace, survey, names, which)
+    for written in write_figures(tables, survey.round.datasets, names, folder, kinds):
+        say(str(written))
     follow(again("table", round_, root))
 
 

@@ -17,8 +17,7 @@ from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.analyze import analyze_table
 from stillhouse.show.extract import extract_table, reasons
 from stillhouse.show.figures import FIGURES
-from stillhouse.show.figures.drawn import PICTURES
-from stillhouse.show.figures.from_tables import read_tables, write_accuracy, write_figures
+from stillhouse.show.figures.from_tables import read_tables, write_figures
 from stillhouse.show.report.build import read_material, write_report
 from stillhouse.show.report.content import document
 
@@ -60,9 +59,9 @@ def analyze_round(workspace: Workspace, survey: Survey, jobs: int | None, log: L
     """
     _, files = analyze_table(workspace, survey, jobs, log)
     home = archive_of(workspace, survey.round.round).path
-    tables = read_tables(home / "tables", survey.round)
+    tables = read_tables(home / "tables", workspace, survey, [*FIGURES])
     (home / "figures").mkdir(parents=True, exist_ok=True)
-    pictures: list[Path] = write_accuracy(survey, "final", home / "figures", PICTURES)
+    pictures: list[Path] = []
     for one in write_figures(tables, survey.round.datasets, [*FIGURES], home / "figures"):
         if isinstance(one, Path):
             pictures.append(one)

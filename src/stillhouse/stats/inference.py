@@ -124,6 +124,15 @@ def _welch_of(a: Summary, b: Summary, level: float) -> Difference:
     )
 
 
+def mean_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:
+    """Return the t-interval of the mean of some runs; None below three."""
+    n = len(values)
+    if n < MIN_SEEDS:
+        return None
+    low, high, _ = _student(mean(values), stdev(values) / sqrt(n), n - 1, level)
+    return low, high
+
+
 def _student(centre: float, error: float, freedom: float, level: float) -> tuple[float, ...]:
     """Low, high and two-sided p of a mean with a standard error."""
     half = float(stats.t.ppf((1 + level) / 2, freedom)) * error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib import import_module
 from itertools import combinations
 from pathlib import Path
@@ -14,18 +15,42 @@ import pytest
 from matplotlib.axis import Axis, Tick
 from matplotlib.text import Text
 
-from show.figures.made_tables import made
+from show.figures.made_tables import ALPHAS, made
 from stillhouse.show.figures import FIGURES
 from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, spread, write
-from stillhouse.show.figures.style import DOUBLE, PRINT, PURE, SINGLE, SMALLEST, TEACHER, looks
+from stillhouse.show.figures.style import (
+    DOUBLE,
+    PRINT,
+    PURE,
+    SINGLE,
+    SMALLEST,
+    STATES,
+    TEACHER,
+    looks,
+)
 
 each = pytest.mark.parametrize("name", FIGURES)
+MIXED = ("at chance", "failed", "running", "lost", "queued")
 ROUNDS = {
     "three seeds": made(),
-    "one seed": made(seeds=1),
-    "a failed method": made(failed=("rkd",)),
-    "one method": made(methods=1),
+    "one seed of one method": made(seeds=1, methods=1),
+    "all states": made(states=MIXED),
+    "a sweep": made(methods=3, alphas=ALPHAS),
+    "many methods and classes": made(methods=14, seeds=2, classes=40),
 }
+OF_SWEEPS = ("sweep", "heatmap")
+EVERY_RUN = ("status", "curves")  # the figures that show failed runs, as such
+
+
+def fitting(name: str) -> Drawn:
+    """The figure of a round of three seeds that has what it shows."""
+    return of_round(name, "a sweep" if name in OF_SWEEPS else "three seeds")
+
+
+@cache
+def of_round(name: str, kind: str) -> Drawn:
+    """A figure of one of the rounds, drawn once for all tests."""
+    return drawn(name, ROUNDS[kind])
 
 
 def drawn(name: str, tables: Tables) -> Drawn:
@@ -57,7 +82,12 @@ def texts(figure: matplotlib.figure.Figure) -> list[Text]:
 @each
 @pytest.mark.parametrize("kind", ROUNDS)
 def test_text_is_legible_inside_the_figure_and_apart(name: str, kind: str) -> None:
-    figure = drawn(name, ROUNDS[kind]).figure
+    tables = ROUNDS[kind]
+    if name in OF_SWEEPS and "sweep" not in kind:
+        with pytest.raises(NothingToDraw, match="sweeps no parameter"):
+            drawn(name, tables)
+        return
+    figure = of_round(name, kind).figure
     frame = figure.bbox
     boxes = []
     for text in texts(figure):
@@ -74,15 +104,17 @@ def test_text_is_legible_inside_the_figure_and_apart(name: str, kind: str) -> No
 
 @each
 def test_width_is_that_of_a_column_or_of_two(name: str) -> None:
-    assert drawn(name, ROUNDS["three seeds"]).figure.get_size_inches()[0] in (SINGLE, DOUBLE)
+    assert fitting(name).figure.get_size_inches()[0] in (SINGLE, DOUBLE)
 
 
 @each
 def test_a_method_has_one_colour_and_marker_everywhere(name: str) -> None:
-    tables = ROUNDS["three seeds"]
-    allowed = {(look.colour, look.marker) for look in tables.looks().values()}
+    kind = "a sweep" if name in OF_SWEEPS else "all states"
+    allowed = {(look.colour, look.marker) for look in ROUNDS[kind].looks().values()}
+    if name in EVERY_RUN:
+        allowed |= {(state.colour, state.marker) for state in STATES.values()}
     others = {PURE, TEACHER}  # reference lines
-    for axes in drawn(name, tables).figure.axes:
+    for axes in of_round(name, kind).figure.axes:
         for line in axes.lines:
             if line.get_marker() not in ("None", None, ""):
                 assert (line.get_color(), line.get_marker()) in allowed
@@ -98,22 +130,26 @@ def test_looks_differ_by_colour_or_marker_beyond_six_methods() -> None:
 
 @each
 def test_failed_runs_are_named_and_not_drawn(name: str) -> None:
-    found = drawn(name, ROUNDS["a failed method"])
-    assert "Excluded: 3 of 24 runs: Cifar10/rkd/" in found.caption
-    if "arm" in found.data:
-        assert "RKD" not in set(found.data["arm"])
+    alphas = ALPHAS[:1] if name in OF_SWEEPS else ()
+    found = drawn(name, made(failed=("rkd",), alphas=alphas))
+    assert "Excluded: 3 of 24 runs: Cifar10/rkd" in found.caption
+    if "arm" in found.data and name not in EVERY_RUN:
+        own = found.data[found.data["arm"].str.startswith("RKD")]
+        numbers = own.select_dtypes("number").drop(columns="n", errors="ignore")
+        assert numbers.isna().all(axis=None)
 
 
 @each
 def test_captions_tell_images_seeds_and_how_to_read(name: str) -> None:
-    caption = drawn(name, ROUNDS["three seeds"]).caption
-    for part in ("10,000 test images", "3 seeds", "No run is excluded", "How to read it:"):
+    caption = fitting(name).caption
+    seeds = "seed 0" if name == "centroids" else "3 seeds"
+    for part in ("10,000 test images", seeds, "No run is excluded", "How to read it:"):
         assert part in caption
 
 
 @each
 def test_a_figure_is_written_in_five_files(name: str, tmp_path: Path) -> None:
-    found = drawn(name, ROUNDS["three seeds"])
+    found = fitting(name)
     paths = write(found, tmp_path, name)
     assert [path.suffix for path in paths] == [".png", ".svg", ".pdf", ".csv", ".md"]
     assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(found.data)
@@ -122,8 +158,9 @@ def test_a_figure_is_written_in_five_files(name: str, tmp_path: Path) -> None:
 
 @each
 def test_a_figure_is_drawn_alike_twice(name: str, tmp_path: Path) -> None:
+    tables = made(methods=3, alphas=ALPHAS[:2] if name in OF_SWEEPS else ())
     for folder in ("a", "b"):
-        write(drawn(name, ROUNDS["three seeds"]), tmp_path / folder, name, ["svg"])
+        write(drawn(name, tables), tmp_path / folder, name, ["svg"])
     one, other = ((tmp_path / folder / f"{name}.svg").read_bytes() for folder in ("a", "b"))
     assert one == other
 
@@ -131,13 +168,10 @@ def test_a_figure_is_drawn_alike_twice(name: str, tmp_path: Path) -> None:
 @each
 def test_without_rows_there_is_a_reason(name: str) -> None:
     tables = made()
-    empty = Tables(
-        **{
-            **vars(tables),
-            "runs": tables.runs.assign(valid=False),
-            "transfer": tables.transfer[:0],
-        }
-    )
+    none = {"runs": tables.runs.assign(valid=False), "transfer": tables.transfer[:0]}
+    if name in EVERY_RUN:
+        none = {"runs": tables.runs[:0]}
+    empty = Tables(**{**vars(tables), **none})
     with pytest.raises(NothingToDraw) as caught:
         drawn(name, empty)
     assert caught.value.reason
@@ -163,24 +197,24 @@ def test_the_forest_plot_is_in_order_and_its_intervals_are_those_of_the_tables()
 
 
 def test_the_title_of_the_forest_plot_counts_the_intervals() -> None:
-    found = drawn("forest", ROUNDS["three seeds"])
+    found = of_round("forest", "three seeds")
     data = found.data
     above, below = int((data["low"] > 0).sum()), int((data["high"] < 0).sum())
-    title = found.figure.axes[0].get_title(loc="left")
+    title = found.figure.get_suptitle()
     assert f"{above} of 6" in title and f"{below} below" in title
 
 
 def test_cross_layer_maps_are_differences_to_the_pure_student() -> None:
-    data = drawn("cross_layer", ROUNDS["three seeds"]).data.set_index(
-        ["arm", "layer", "teacher_layer"]
-    )["difference"]
+    data = of_round("cross_layer", "three seeds").data.set_index(["arm", "layer", "teacher_layer"])[
+        "difference"
+    ]
     assert len(data) == 6 * 9
     assert data["FitNets", "layer3", "layer3"] == pytest.approx(0.15, abs=0.05)
     assert data["FitNets", "layer1", "layer3"] == pytest.approx(0, abs=0.05)
 
 
 def test_the_maps_share_one_scale_around_zero() -> None:
-    figure = drawn("cross_layer", ROUNDS["three seeds"]).figure
+    figure = of_round("cross_layer", "three seeds").figure
     limits = {image.get_clim() for axes in figure.axes for image in axes.images}
     assert len(limits) == 1
     low, high = limits.pop()
@@ -188,7 +222,7 @@ def test_the_maps_share_one_scale_around_zero() -> None:
 
 
 def test_the_curve_of_independent_errors() -> None:
-    found = drawn("fidelity", ROUNDS["three seeds"])
+    found = of_round("fidelity", "three seeds")
     curve = next(line for line in found.figure.axes[0].lines if line.get_linestyle() == ":")
     x, y = (np.asarray(values) for values in curve.get_data())
     teacher = found.data["teacher_accuracy"].mean() / 100
@@ -220,5 +254,5 @@ def test_labels_move_apart_and_keep_their_order() -> None:
 
 def test_data_is_plain(tmp_path: Path) -> None:
     for name in FIGURES:
-        write(drawn(name, ROUNDS["three seeds"]), tmp_path, name, [])
+        write(fitting(name), tmp_path, name, [])
         json.dumps(pd.read_csv(tmp_path / f"{name}.csv").to_dict("records"))

@@ -1,72 +1,104 @@
-"""Figures of a round, drawn from the tables in its folder."""
+"""Figures of a round, drawn from its runs and the tables in its folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pandas as pd
 import pytest
 
-from show.figures.made_tables import made
 from stillhouse.errors import RunError
+from stillhouse.rounds.survey import part
 from stillhouse.show.figures import FIGURES
-from stillhouse.show.figures.from_tables import COLUMNS, read_tables, write_figures
+from stillhouse.show.figures.from_tables import OF_LAYERS, read_tables, write_figures
+from stillhouse.stats.arms import Which
+from stillhouse.stats.columns import TABLES
+from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
-ROUND: Any = SimpleNamespace(round="made", datasets=["Cifar10"], files=(), imported=False)
-
-
-def saved(folder: Path, *names: str) -> Path:
-    """The tables of the made round as CSV, with all listed columns."""
-    tables = made()
-    for name in names:
-        frame = getattr(tables, name)
-        columns = [column.name for column in COLUMNS[name]]
-        more = [column for column in frame if column not in columns]
-        frame = frame.reindex(columns=[*columns, *more])
-        if name == "runs":
-            frame["valid"] = frame["valid"].map({True: "yes", False: "no"})
-        frame.to_csv(folder / f"{name}.csv", index=False)
-    return folder
+OF_RUNS = ("status", "accuracy", "forest", "curves")
+NAMES = ("accuracy", "curves")
 
 
-def test_all_figures_from_files(tmp_path: Path) -> None:
-    tables = read_tables(saved(tmp_path, *COLUMNS), ROUND)
-    written = [*write_figures(tables, ["Cifar10"], [*FIGURES], tmp_path / "figures", ["svg"])]
-    names = {path.name for path in (tmp_path / "figures").iterdir()}
+@pytest.fixture
+def finished(bench: Bench) -> Bench:
+    """A round of two seeds with a failed run and one that learned nothing."""
+    for path, accuracy in ((TEACHER, 95.0), (PURE, 90.0), (LOGIT, 91.0)):
+        for seed in (0, 1):
+            bench.finish(f"{path}/{seed}", accuracy + 0.3 * seed, accuracy + 1)
+    bench.finish(f"{RKD}/0", 10.0)
+    bench.end(f"{RKD}/1", "failed", "a reason")
+    return bench
+
+
+def drawn(bench: Bench, folder: Path, *names: str, which: Which = "final") -> list[str]:
+    tables = read_tables(folder, bench.workspace, bench.look(), names, which)
+    return [str(one) for one in write_figures(tables, ["Digits"], names, folder, ["svg"])]
+
+
+def values(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / f"tiny-Digits-{name}.csv")
+
+
+def test_figures_of_runs_need_no_table_and_others_say_what_is_missing(
+    finished: Bench, tmp_path: Path
+) -> None:
+    written = drawn(finished, tmp_path, *FIGURES)
+    names = {path.name for path in tmp_path.glob("tiny-*")}
     assert names == {
-        f"made-Cifar10-{name}.{kind}" for name in FIGURES for kind in ("svg", "csv", "md")
+        f"tiny-Digits-{name}.{kind}" for name in OF_RUNS for kind in ("svg", "csv", "md")
     }
-    assert {Path(path).name for path in written} == names
+    missing = [text for text in written if "not drawn: " in text]
+    assert [text.split(":")[0].split(", ")[1] for text in missing] == [
+        name for name in FIGURES if name not in OF_RUNS
+    ]
 
 
-def test_figures_from_files_are_those_from_frames(tmp_path: Path) -> None:
-    read = read_tables(saved(tmp_path, *COLUMNS), ROUND)
-    for tables, folder in ((read, "files"), (made(), "frames")):
-        assert [*write_figures(tables, ["Cifar10"], ["forest"], tmp_path / folder, [])]
-    one, other = (
-        (tmp_path / folder / "made-Cifar10-forest.md").read_text() for folder in ("files", "frames")
+def test_runs_that_do_not_count_are_shown_as_what_they_are(finished: Bench, tmp_path: Path) -> None:
+    drawn(finished, tmp_path, "status", "accuracy")
+    states = values(tmp_path, "status").set_index("run")["shown"]
+    assert (states[f"{RKD}/0"], states[f"{RKD}/1"]) == ("not valid", "failed")
+    row = values(tmp_path, "accuracy").set_index("arm").loc["RKD"]
+    assert (
+        row["n"] == 0
+        and "not valid (10.00 %)" in row["not_drawn"]
+        and "1 failed" in row["not_drawn"]
     )
-    assert one == other
 
 
-def test_without_extracted_layers_the_reason_is_reported(tmp_path: Path) -> None:
-    tables = read_tables(saved(tmp_path, "runs"), ROUND)
-    written = [*write_figures(tables, ["Cifar10"], [*FIGURES], tmp_path / "figures", ["svg"])]
-    reasons = [text for text in written if isinstance(text, str)]
-    assert len(reasons) == len(FIGURES) - 1
-    assert all("not drawn" in text for text in reasons)
+def test_a_figure_can_show_the_best_epoch(finished: Bench, tmp_path: Path) -> None:
+    drawn(finished, tmp_path, "accuracy", which="best")
+    assert values(tmp_path, "accuracy").set_index("arm")["mean"]["Logit KD"] == 92.0
+    assert "best epoch" in (tmp_path / "tiny-Digits-accuracy.md").read_text()
 
 
-def test_missing_and_damaged_tables_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"runs\.csv"):
-        read_tables(tmp_path, ROUND)
-    saved(tmp_path, *COLUMNS)
+def test_a_part_of_a_round_is_drawn_with_what_it_is_compared_with(
+    finished: Bench, tmp_path: Path
+) -> None:
+    seen = part(finished.look(), "method=logit,seed=0")
+    tables = read_tables(tmp_path, finished.workspace, seen, ["accuracy"])
+    assert [*write_figures(tables, ["Digits"], ["accuracy"], tmp_path, [])]
+    found = values(tmp_path, "accuracy")
+    assert {*found["role"]} == {"teacher", "pure", "method"} and {*found["n"]} == {1}
+    assert "RKD" not in {*found["arm"]}
+
+
+def test_curves_are_marked_where_the_doctor_found_something(
+    finished: Bench, tmp_path: Path
+) -> None:
+    drawn(finished, tmp_path, "curves")
+    codes = values(tmp_path, "curves").set_index("run")["codes"]
+    assert isinstance(codes[f"{RKD}/0"], str) and pd.isna(codes[f"{PURE}/0"])
+
+
+def test_damaged_tables_are_named(finished: Bench, tmp_path: Path) -> None:
+    for name in OF_LAYERS:
+        columns = [column.name for column in TABLES[name][1]]
+        pd.DataFrame(columns=columns).to_csv(tmp_path / f"{name}.csv", index=False)
+    assert drawn(finished, tmp_path, "forest")
     (tmp_path / "pairs.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RunError, match=r"pairs\.csv") as caught:
-        read_tables(tmp_path, ROUND)
-    assert "analyze made" in caught.value.hint
+        drawn(finished, tmp_path, "forest")
+    assert "analyze tiny" in caught.value.hint
     pd.DataFrame({"dataset": []}).to_csv(tmp_path / "pairs.csv", index=False)
     with pytest.raises(RunError, match="run_a"):
-        read_tables(tmp_path, ROUND)
+        drawn(finished, tmp_path, "forest")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
@@ -14,8 +15,8 @@ BINS = 15
 LOG_TEMPERATURES = (-5.0, 5.0)
 
 
-def calibration_error(logits: Floats, labels: Integers) -> float:
-    """Return sum_b n_b / N |accuracy_b - confidence_b|, in 0 to 1.
+def binned(logits: Floats, labels: Integers) -> tuple[Integers, Floats, NDArray[np.bool_]]:
+    """Return each row's bin (from 0), its confidence in 0 to 1, and whether it is right.
 
     15 bins of equal width over the confidence (the largest probability), open to the left; 1.0
     lies in the last.
@@ -24,7 +25,16 @@ def calibration_error(logits: Floats, labels: Integers) -> float:
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, BINS + 1)
-    index = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
+    return (
+        np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1),
+        confidence,
+        right,
+    )
+
+
+def calibration_error(logits: Floats, labels: Integers) -> float:
+    """Return sum_b n_b / N |accuracy_b - confidence_b| over the bins of `binned`, in 0 to 1."""
+    index, confidence, right = binned(logits, labels)
     gaps = np.bincount(index, weights=right - confidence, minlength=BINS)
     return float(np.abs(gaps).sum() / len(labels))
 

@@ -1,109 +1,124 @@
-"""Test accuracy by method: every seed a dot, mean and sample standard deviation as a bar."""
+"""Test accuracy by method: every seed a mark, mean and sample standard deviation as a bar."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stillhouse.show.figures.style import COLOURS, MARKERS, PURE, SETTINGS, TEACHER
-from stillhouse.stats.arms import SHOWN, Arm
+from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, caption, headline, settled
+from stillhouse.show.figures.panels import in_order
+from stillhouse.show.figures.style import DOUBLE, PRINT, PURE, Look
+from stillhouse.stats.summary import Summary, summarise
+
+READING = (
+    "each small mark is a run, the vertical stroke the mean over seeds, the bar one sample "
+    "standard deviation to each side (from three seeds on; it is no interval of the mean). The "
+    "dashed line is the mean of the pure student. The axis is zoomed to the data: look at the "
+    "numbers beside it before you call a gap large, and at the forest plot for differences."
+)
 
 
-@dataclass(frozen=True)
-class Look:
-    """Colour and marker of an arm."""
-
-    colour: str
-    marker: str
-
-
-def accuracy_figure(title: str, arms: Sequence[Arm]) -> Figure:
-    """One row per arm, in the order of the table; the axis is zoomed to the data and says so."""
-    with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(6.4, 0.42 * len(arms) + 1.4))
-        axes = figure.add_subplot()
-        for row, (arm, look) in enumerate(zip(arms, _looks(arms), strict=True)):
-            if arm.values:
-                _draw(axes, row, arm, look)
-            else:
-                _draw_missing(axes, row, arm)
-        pure = next((arm.summary.mean for arm in arms if arm.role == "pure"), None)
-        if pure is not None:
-            axes.axvline(pure, color=PURE, linewidth=0.8, linestyle="--", zorder=0)
-        if not any(arm.values for arm in arms):
-            axes.set_xlim(0, 100)
-        axes.set_yticks(range(len(arms)), [arm.label for arm in arms])
-        axes.set_ylim(len(arms) - 0.4, -0.6)
-        axes.set_xlabel(_axis_label(arms))
-        axes.set_title(title, fontsize=10)
-        return figure
-
-
-def _draw(axes: Axes, row: int, arm: Arm, look: Look) -> None:
-    """Every seed a dot, the mean a line, from three seeds on the standard deviation a bar."""
-    offsets = [row + 0.12 * (i - (len(arm.values) - 1) / 2) for i in range(len(arm.values))]
-    axes.plot(
-        arm.values,
-        offsets,
-        look.marker,
-        color=look.colour,
-        markersize=5,
-        alpha=0.55,
-        markeredgewidth=0,
-        linestyle="none",
+def draw(tables: Tables, dataset: str) -> Drawn:
+    """Draw the arms of a dataset, teachers first. Raises NothingToDraw."""
+    runs = tables.of(dataset)
+    valid = runs[runs["valid"]]
+    if valid.empty:
+        raise NothingToDraw("no run is completed and valid")
+    data = pd.DataFrame([_row(runs, arm) for arm in in_order(runs["arm"])])
+    return Drawn(
+        _figure(data, valid, tables, dataset),
+        data.drop(columns="summary"),
+        caption(
+            "Test accuracy, one row per method.",
+            tables,
+            dataset,
+            [int(n) for n in data["n"] if n],
+            READING,
+        ),
     )
-    mean, deviation = arm.summary.mean, arm.summary.std
-    assert mean is not None
-    axes.plot([mean], [row], "|", color=look.colour, markersize=11, markeredgewidth=1.4)
-    if deviation is not None:
-        axes.errorbar(mean, row, xerr=deviation, color=look.colour, capsize=3, linewidth=1.4)
-    others = f"\n{arm.others}" if arm.others else ""
+
+
+def _row(runs: pd.DataFrame, arm: str) -> dict[str, object]:
+    own = runs[runs["arm"] == arm]
+    valid = own[own["valid"]]
+    found = summarise([float(value) for value in valid["accuracy"]])
+    return {
+        "arm": arm,
+        "role": own["role"].iloc[0],
+        "n": found.n,
+        "mean": found.mean,
+        "sd": found.std,
+        "seeds": " ".join(f"{value:.6g}" for value in valid["accuracy"]),
+        "not_drawn": _others(own[~own["valid"]]),
+        "summary": found,
+    }
+
+
+def _others(left: pd.DataFrame) -> str:
+    """What became of the runs that do not count: `2 failed, 1 not valid (10.00 %)`."""
+    states = [
+        f"not valid ({accuracy:.2f} %)" if state == "done" else str(state)
+        for state, accuracy in zip(left["state"], left["accuracy"], strict=True)
+    ]
+    return ", ".join(f"{count} {state}" for state, count in Counter(states).items())
+
+
+def _title(data: pd.DataFrame, dataset: str) -> str:
+    methods = data[(data["role"] == "method") & (data["n"] > 0)]
+    pure = data[(data["role"] == "pure") & (data["n"] > 0)]
+    if methods.empty or len(pure) != 1:
+        best = data.iloc[int(data["mean"].astype(float).argmax())]
+        return f"{dataset}: {best['arm']} has the highest mean, {best['mean']:.2f} %"
+    best = methods.iloc[int(methods["mean"].astype(float).argmax())]
+    return (
+        f"{dataset}: the highest mean of a method is {best['mean']:.2f} %, {best['arm']}; "
+        f"pure {pure['mean'].iloc[0]:.2f} %"
+    )
+
+
+def _figure(data: pd.DataFrame, valid: pd.DataFrame, tables: Tables, dataset: str) -> Figure:
+    looks: Mapping[str, Look] = tables.looks()
+    with matplotlib.rc_context(PRINT):
+        figure = Figure(figsize=(DOUBLE, 0.24 * len(data) + 0.8))
+        axes = figure.add_subplot()
+        pure = valid[valid["role"] == "pure"]
+        if len(set(pure["arm"])) == 1:
+            mean = float(pure["accuracy"].mean())
+            axes.axvline(mean, color=PURE, linewidth=0.8, linestyle="--", zorder=0)
+        for row, one in enumerate(data.to_dict("records")):
+            values = valid[valid["arm"] == one["arm"]]["accuracy"]
+            _draw(axes, row, [*values], one["summary"], looks[one["arm"]], one["not_drawn"])
+        axes.set_yticks(range(len(data)), [*data["arm"]])
+        axes.set_ylim(len(data) - 0.4, -0.6)
+        dashed = "; dashed: pure student" if len(set(pure["arm"])) == 1 else ""
+        axes.set_xlabel(f"test accuracy, {tables.which} epoch (%); axis zoomed{dashed}")
+        headline(figure, _title(data, dataset))
+        return settled(figure)
+
+
+def _draw(
+    axes: Axes, row: int, values: list[float], found: Summary, look: Look, others: str
+) -> None:
+    """A row: seeds a little apart, the mean, from three seeds on the standard deviation."""
+    if values:
+        offsets = [row + 0.14 * (i - (len(values) - 1) / 2) for i in range(len(values))]
+        axes.plot(values, offsets, look.marker, color=look.colour, ms=3.5, alpha=0.55, mew=0)
+        assert found.mean is not None
+        axes.vlines(found.mean, row - 0.3, row + 0.3, color=look.colour, linewidth=1.4)
+        if found.std is not None:
+            ends = [found.mean - found.std, found.mean + found.std]
+            axes.plot(ends, [row, row], color=look.colour, linewidth=1.2)
+    text = f"{found.text()} (n = {found.n})" if values else "no valid run"
     axes.annotate(
-        f"{arm.summary.text()} (n = {len(arm.values)}){others}",
-        (1.01, row),
+        f"{text}; {others}" if others else text,
+        (1.02, row),
         xycoords=("axes fraction", "data"),
         va="center",
-        fontsize=8,
+        fontsize=7.5,
         annotation_clip=False,
     )
-
-
-def _draw_missing(axes: Axes, row: int, arm: Arm) -> None:
-    """What became of the runs of an arm that has no accuracy, over any line that crosses it."""
-    axes.text(
-        0.02,
-        row,
-        f"no valid run: {arm.others}",
-        transform=axes.get_yaxis_transform(),
-        va="center",
-        fontsize=8,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-    )
-
-
-def _axis_label(arms: Sequence[Arm]) -> str:
-    """What the axis shows, and how to read the marks that are drawn."""
-    label = f"test accuracy, {SHOWN[arms[0].which]} (%)"
-    if not any(arm.values for arm in arms):
-        return label
-    marks = ["dot: a seed", "line: mean"]
-    if any(arm.summary.std is not None for arm in arms):
-        marks.append("bar: sample standard deviation")
-    if any(arm.role == "pure" and arm.values for arm in arms):
-        marks.append("dashed: pure student's mean")
-    return f"{label}; axis zoomed\n{'; '.join(marks)}"
-
-
-def _looks(arms: Sequence[Arm]) -> list[Look]:
-    looks, methods = [], 0
-    for arm in arms:
-        if arm.role == "method":
-            looks.append(Look(COLOURS[methods % len(COLOURS)], MARKERS[methods % len(MARKERS)]))
-            methods += 1
-        else:
-            looks.append(Look(TEACHER if arm.role == "teacher" else PURE, "o"))
-    return looks

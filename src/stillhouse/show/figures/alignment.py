@@ -15,9 +15,11 @@ from stillhouse.show.figures.drawn import (
     NothingToDraw,
     Tables,
     caption,
+    headline,
     label_ends,
     settled,
 )
+from stillhouse.show.figures.panels import by_layer
 from stillhouse.show.figures.style import DOUBLE, PRINT, Look
 from stillhouse.stats.inference import correlation
 
@@ -47,7 +49,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     found = found[(found["role"] != "teacher") & found["accuracy"].notna()]
     if found.empty:
         raise NothingToDraw(f"no valid student has {CKA} with a teacher")
-    last = sorted(set(found["layer_a"]))[-1]
+    last = by_layer(found["layer_a"])[-1]
     found = found[found["layer_a"] == last]
     found = found[["run", "arm", "role", "seed", "run_b", "accuracy", "value"]]
     return Drawn(
@@ -104,7 +106,7 @@ def _figure(found: pd.DataFrame, last: str, looks: Mapping[str, Look], dataset: 
             ends.append((float(y.mean()), arm, look.colour))
         axes.set_xlabel(f"{CKA} with the teacher, {last}; axes zoomed")
         axes.set_ylabel("test accuracy (%)")
-        axes.set_title(_title(found, last, dataset))
+        headline(figure, _title(found, last, dataset))
         figure.draw_without_rendering()  # so that the panel has its place
         label_ends(axes, ends)
         return settled(figure)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from numpy.typing import NDArray
 
 from stillhouse.show.figures.drawn import (
     CKA,
@@ -17,13 +16,15 @@ from stillhouse.show.figures.drawn import (
     NothingToDraw,
     Tables,
     caption,
+    headline,
     settled,
     signed,
 )
-from stillhouse.show.figures.style import DOUBLE, PRINT
+from stillhouse.show.figures.panels import LARGE, by_layer, in_order, narrow, panels
+from stillhouse.show.figures.style import PRINT
 
 MEASURE = "linear_cka"
-COLUMNS = 4
+Floats = NDArray[np.float64]
 READING = (
     "each panel is one method: rows are layers of the student, columns layers of its teacher. A "
     "cell is the similarity of the two less that of the pure student and the same teacher, mean "
@@ -83,55 +84,42 @@ def _title(found: pd.DataFrame, dataset: str) -> str:
 
 
 def _figure(found: pd.DataFrame, dataset: str) -> Figure:
-    arms = list(dict.fromkeys(found["arm"]))
-    layers = sorted(set(found["layer"]))
-    teachers = sorted(set(found["teacher_layer"]))
+    arms = in_order(found["arm"])
+    layers, teachers = by_layer(found["layer"]), by_layer(found["teacher_layer"])
     limit = max(float(found["difference"].abs().max()), 1e-6)
-    columns = min(COLUMNS, len(arms))
-    rows = ceil(len(arms) / columns)
-    side = (DOUBLE - 1.1) / COLUMNS
     with matplotlib.rc_context(PRINT):
-        figure = Figure(figsize=(DOUBLE, rows * (side + 0.35) + 0.7))
-        grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-        image: AxesImage | None = None
-        for i, axes in enumerate(grid.flat):
-            if i >= len(arms):
-                axes.set_axis_off()
-                continue
-            some = found[found["arm"] == arms[i]]
+        figure, grid = panels(len(arms), beside=0.7)
+        for axes, arm in zip(grid, arms, strict=True):
+            some = found[found["arm"] == arm]
             table = some.pivot(index="layer", columns="teacher_layer", values="difference")
-            image = _map(axes, table.reindex(index=layers, columns=teachers), limit)
-            axes.set_title(arms[i])
-            if i + columns >= len(arms):
-                axes.tick_params(labelbottom=True)
+            values = table.reindex(index=layers, columns=teachers).to_numpy(dtype=float)
+            image = _map(axes, values, limit)
+            if len(arms) <= LARGE:
+                _numbers(axes, values, limit)
+            axes.set_title(narrow(arm, len(arms)))
         names = [layer.removeprefix("layer") for layer in teachers]
-        grid[0][0].set_xticks(range(len(teachers)), names)
-        grid[0][0].set_yticks(range(len(layers)), [layer.removeprefix("layer") for layer in layers])
-        assert image is not None
+        grid[0].set_xticks(range(len(teachers)), names)
+        grid[0].set_yticks(range(len(layers)), [layer.removeprefix("layer") for layer in layers])
         bar = figure.colorbar(image, ax=grid, fraction=0.03, pad=0.02)
         bar.set_label(f"{CKA} less that of pure")
         figure.supxlabel("layer of the teacher", fontsize=8)
         figure.supylabel("layer of the student", fontsize=8)
-        figure.suptitle(_title(found, dataset), x=0.01, ha="left")
+        headline(figure, _title(found, dataset))
         return settled(figure)
 
 
-def _map(axes: Axes, table: pd.DataFrame, limit: float) -> AxesImage:
-    values = table.to_numpy(dtype=float)
+def _map(axes: Axes, values: Floats, limit: float) -> AxesImage:
     image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            dark = abs(value) > 0.6 * limit
-            axes.text(
-                column,
-                row,
-                signed(value),
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="white" if dark else "black",
-            )
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
     return image
+
+
+def _numbers(axes: Axes, values: Floats, limit: float) -> None:
+    """The values in their cells, where a panel has room for them."""
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if abs(value) > 0.6 * limit else "black"
+            text = signed(value)
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)

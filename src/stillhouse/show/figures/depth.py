@@ -10,7 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, caption, label_ends, settled
+from stillhouse.show.figures.drawn import (
+    Drawn,
+    NothingToDraw,
+    Tables,
+    caption,
+    headline,
+    label_ends,
+    settled,
+)
+from stillhouse.show.figures.panels import by_layer
 from stillhouse.show.figures.style import DOUBLE, PRINT, Look
 
 MEASURES = {
@@ -59,7 +68,7 @@ def values(tables: Tables, dataset: str, names: Mapping[str, str]) -> pd.DataFra
 
 
 def _title(found: pd.DataFrame, dataset: str) -> str:
-    last = sorted(set(found["layer"]))[-1]
+    last = by_layer(found["layer"])[-1]
     some = found[(found["layer"] == last) & (found["measure"] == "effective_rank")]
     means = some.groupby("role")["value"].mean()
     if not {"teacher", "pure"} <= set(means.index):
@@ -75,7 +84,7 @@ def lines_over_depth(
     found: pd.DataFrame, measures: Mapping[str, str], looks: Mapping[str, Look], title: str
 ) -> Figure:
     """Draw one panel per measure (by name: its title), two in a row, one line per arm."""
-    layers = sorted(set(found["layer"]))
+    layers = by_layer(found["layer"])
     arms = list(dict.fromkeys(found.sort_values("role", key=_order, kind="stable")["arm"]))
     rows = ceil(len(measures) / 2)
     height = rows * max(1.9, 0.16 * len(arms) + 0.6) + 0.6
@@ -88,7 +97,7 @@ def lines_over_depth(
         for axes in grid[-1]:
             axes.set_xticks(range(len(layers)), layers)
             axes.set_xlim(-0.15, len(layers) - 0.85)
-        figure.suptitle(title, x=0.01, ha="left")
+        headline(figure, title)
         figure.draw_without_rendering()  # so that panels have their place
         for axes, name in zip(grid[:, 1], [*measures][1::2], strict=True):
             label_ends(axes, _ends(found[found["measure"] == name], arms, layers[-1], looks))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -14,20 +15,30 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, MaxNLocator
 from scipy.optimize import isotonic_regression
 
+from stillhouse.represent.store import Representations
 from stillhouse.runs.files import write_atomic
 from stillhouse.show.figures.style import PRINT, TEACHER, Look, looks
+from stillhouse.stats.arms import COLUMN, Which
 
 PICTURES = ("png", "svg", "pdf")
 CKA = "Linear CKA"
 INTERVAL = "Intervals are 95 % intervals of Student's t over seeds"
+ORDER = {"teacher": 0, "pure": 1, "method": 2}
+
+
+def _nothing(run: str) -> Representations | None:
+    """Nothing is extracted."""
+    return None
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a round (docs/tables.md), and facts of its datasets.
+    """The tables of a round (docs/tables.md), and what else figures are drawn from.
 
     `test_images` and `classes` are by dataset. `paired` says whether runs of equal seed belong
-    together, as in rounds trained here.
+    together, as in rounds trained here. `marks` are what the doctor found (columns run, epoch,
+    code), `extracted` opens a run's extracted layers (None if there are none), `controls`
+    are the methods that are controls, and `which` is the epoch whose accuracies are drawn.
     """
 
     round: str
@@ -38,12 +49,18 @@ class Tables:
     test_images: Mapping[str, int]
     classes: Mapping[str, int]
     paired: bool = True
+    epochs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    marks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    extracted: Callable[[str], Representations | None] = _nothing
+    controls: frozenset[str] = frozenset()
+    which: Which = "final"
 
     def of(self, dataset: str) -> pd.DataFrame:
         """The runs of a dataset, `valid` as a truth value."""
         runs = self.runs[self.runs["dataset"] == dataset].copy()
         runs["valid"] = runs["valid"].isin([True, "yes"]) & (runs["state"] == "done")
-        return runs
+        runs["accuracy"] = runs[COLUMN[self.which]].astype(float)
+        return runs.sort_values("role", key=lambda role: role.map(ORDER), kind="stable")
 
     def valid(self, dataset: str) -> pd.DataFrame:
         """The runs of a dataset that count: completed, and learned more than guessing reaches."""
@@ -115,14 +132,23 @@ def headline_of(figure: Figure) -> str:
 def caption(what: str, tables: Tables, dataset: str, seeds: Sequence[int], reading: str) -> str:
     """Return a caption: what is shown, N, seeds, exclusions, and how to read it."""
     few = f"{min(seeds)} to {max(seeds)}" if min(seeds) < max(seeds) else f"{max(seeds)}"
+    plural = "" if few == "1" else "s"
     images = f"{tables.test_images[dataset]:,} test images"
+    best = " Accuracies are those of the best epoch." if tables.which == "best" else ""
     return "\n\n".join(
         [
-            f"{what} {dataset}, round {tables.round}: {images}, {few} seeds per method.",
+            f"{what} {dataset}, round {tables.round}: {images}, {few} seed{plural} per method."
+            f"{best}",
             tables.excluded(dataset),
             f"How to read it: {reading}",
         ]
     )
+
+
+def headline(figure: Figure, text: str) -> None:
+    """Put a title above a figure, from its left edge, in as many lines as it needs."""
+    letters = int(14.3 * figure.get_size_inches()[0])
+    figure.suptitle(fill(text, letters), x=0.01, ha="left")
 
 
 def settled(figure: Figure) -> Figure:

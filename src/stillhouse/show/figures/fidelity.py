@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, caption, label_ends, settled
+from stillhouse.show.figures.drawn import (
+    Drawn,
+    NothingToDraw,
+    Tables,
+    caption,
+    headline,
+    label_ends,
+    settled,
+)
 from stillhouse.show.figures.style import DOUBLE, PRINT, PURE, Look
 
 READING = (
@@ -84,7 +92,7 @@ def _figure(found: pd.DataFrame, classes: int, looks: Mapping[str, Look], datase
             axes.plot(x, by_chance, color=PURE, linestyle=":")
         axes.set_xlabel("test accuracy (%); axes zoomed")
         axes.set_ylabel("agreement with the teacher (%)")
-        axes.set_title(_title(found, dataset))
+        headline(figure, _title(found, dataset))
         figure.draw_without_rendering()  # so that the panel has its place
         ends = [
             (float(row["agreement"]), str(arm), looks[str(arm)].colour)

@@ -14,6 +14,7 @@ from stillhouse.show.figures.drawn import (
     NothingToDraw,
     Tables,
     caption,
+    headline,
     settled,
     signed,
 )
@@ -127,7 +128,7 @@ def _figure(
         axes.set_ylim(len(found) - 0.5, -0.5)
         teacher_text = "" if teacher is None else "; dashed: teacher"
         axes.set_xlabel(f"difference to pure in points of test accuracy{teacher_text}")
-        axes.set_title(_title(found, dataset))
+        headline(figure, _title(found, dataset))
         return settled(figure)
 
 

@@ -1,69 +1,88 @@
-"""The figures of a round from the tables that `analyze` has written."""
+"""The figures of a round: from its runs, its extracted layers and the tables of `analyze`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 
-from stillhouse import data
-from stillhouse.config.schema import Round
-from stillhouse.errors import RunError
+from stillhouse import data, methods
+from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.diagnose import diagnose
+from stillhouse.diagnosis.finding import Finding
+from stillhouse.diagnosis.read import read_cases
+from stillhouse.represent.store import Representations, read
+from stillhouse.represent.targets import Skipped, as_stored
 from stillhouse.rounds.survey import Survey
-from stillhouse.show.figures.accuracy import accuracy_figure
+from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.figures.drawn import PICTURES, NothingToDraw, Tables, write
-from stillhouse.show.figures.style import save
-from stillhouse.stats.arms import Which, arms
-from stillhouse.stats.columns import MEASURES, PAIRS, RUNS, TRANSFER
+from stillhouse.stats.arms import Which
+from stillhouse.stats.runs import epochs_frame, runs_frame
+from stillhouse.stats.written import read_table
 
-COLUMNS = {"runs": RUNS, "measures": MEASURES, "pairs": PAIRS, "transfer": TRANSFER}
+OF_LAYERS = ("measures", "pairs", "transfer")
 
 
-def read_tables(folder: Path, round_: Round) -> Tables:
-    """Read the tables of a round; those that need extracted layers may be missing.
+def read_tables(
+    folder: Path, workspace: Workspace, survey: Survey, names: Sequence[str], which: Which = "final"
+) -> Tables:
+    """Read what the named figures are drawn from.
 
-    Raises RunError if there is no table of runs, or a file is no table.
+    Runs and epochs are read as they are now; the tables of layers, from `folder`, and the
+    extracted layers may be missing. Raises RunError if a table of `analyze` is damaged.
     """
-    if not (folder / "runs.csv").exists():
-        raise RunError(f"{folder / 'runs.csv'} is not there", f"stillhouse analyze {round_.round}")
-    found = {}
-    for name, columns in COLUMNS.items():
-        path = folder / f"{name}.csv"
-        names = [column.name for column in columns]
-        if not path.exists():
-            found[name] = pd.DataFrame(columns=names)
-            continue
-        try:
-            found[name] = pd.read_csv(path, low_memory=False)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
-            found[name] = pd.DataFrame()
-        if missing := [one for one in names if one not in found[name]]:
-            raise RunError(
-                f"{path}: the column '{missing[0]}' is missing",
-                f"write it again with `stillhouse analyze {round_.round}`",
-            )
+    round_ = survey.round
+    found = {name: read_table(folder, name, round_.round) for name in OF_LAYERS}
     specs = {dataset: data.spec(dataset, round_.files) for dataset in round_.datasets}
+    families = {name: methods.declared(name, round_.files).family for name in round_.methods}
     return Tables(
         round=round_.round,
+        runs=runs_frame(survey),
         **found,
         test_images={name: spec.test_images for name, spec in specs.items()},
         classes={name: spec.classes for name, spec in specs.items()},
         paired=not round_.imported,
+        epochs=epochs_frame(survey.cells)[0] if "curves" in names else pd.DataFrame(),
+        marks=_marks(survey) if "curves" in names else pd.DataFrame(),
+        extracted=_opener(workspace, survey),
+        controls=frozenset(name for name, family in families.items() if family == "control"),
+        which=which,
     )
 
 
-def write_accuracy(survey: Survey, which: Which, folder: Path, kinds: Sequence[str]) -> list[Path]:
-    """Draw the accuracies of each dataset, of a round or of a part of it; return the pictures."""
-    paths = []
-    for dataset in survey.round.datasets:
-        title = f"{data.spec(dataset, survey.round.files).label}, round {survey.round.round}"
-        figure = accuracy_figure(title, arms(survey, dataset, which))
-        for kind in kinds:
-            paths.append(folder / f"{survey.round.round}-{dataset}-accuracy.{kind}")
-            save(figure, paths[-1])
-    return paths
+def _opener(workspace: Workspace, survey: Survey) -> Callable[[str], Representations | None]:
+    """A function that opens a run's extracted layers; files are looked for at its first call."""
+
+    @cache
+    def stores() -> dict[str, Path]:
+        found = (one for one in as_stored(workspace, survey) if not isinstance(one, Skipped))
+        return {target.name: target.store for target, _ in found}
+
+    def extracted(run: str) -> Representations | None:
+        path = stores().get(run)
+        return None if path is None else read(path)
+
+    return extracted
+
+
+def _marks(survey: Survey) -> pd.DataFrame:
+    """What the doctor finds; where its evidence is no epoch, at the run's last one."""
+    rows = [
+        {"run": case.path, "epoch": _epoch(case, one), "code": one.code}
+        for case in read_cases(survey)
+        if case.records
+        for one in diagnose(case)
+    ]
+    return pd.DataFrame(rows, columns=["run", "epoch", "code"])
+
+
+def _epoch(case: Case, found: Finding) -> int:
+    lines = [line.number for line in found.evidence if line.file == case.metrics]
+    epochs = [int(record["epoch"]) for record in case.records]
+    return epochs[min(lines[0], len(epochs)) - 1] if lines else epochs[-1]
 
 
 def write_figures(

@@ -6,6 +6,7 @@ import pandas as pd
 
 from stillhouse.show.figures.depth import lines_over_depth, values
 from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, caption
+from stillhouse.show.figures.panels import by_layer
 
 MEASURES = {"linear_probe": "linear probe (%)", "knn_probe": "nearest-neighbour probe (%)"}
 READING = (
@@ -37,7 +38,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
 
 
 def _title(found: pd.DataFrame, dataset: str) -> str:
-    last = sorted(set(found["layer"]))[-1]
+    last = by_layer(found["layer"])[-1]
     some = found[(found["layer"] == last) & (found["measure"] == "linear_probe")]
     means = some[some["role"] != "teacher"].groupby("arm")["value"].mean()
     if means.empty:

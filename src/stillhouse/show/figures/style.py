@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import matplotlib
-from matplotlib.figure import Figure
 
 # Okabe and Ito's palette; black and grey are kept for the teacher and the pure student.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 TEACHER, PURE = "#000000", "#777777"
-SETTINGS: Any = {  # matplotlib types its keys one by one, by version
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 160,
-    "svg.hashsalt": "stillhouse",
-}
-
-
 SINGLE, DOUBLE = 3.3, 6.9  # widths of one and of two columns of a paper, in inches
 SMALLEST = 7  # points
 # For print: nothing below `SMALLEST`, everything a little smaller than on a screen.
 PRINT: Any = {
-    **SETTINGS,
     "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "stillhouse",
     "axes.titlesize": 8,
     "axes.labelsize": 8,
     "figure.titlesize": 9,
@@ -57,6 +46,16 @@ class Look:
     marker: str
 
 
+# Runs that do not count, by the words of the report's grid; open marks, in no method's colour.
+STATES = {
+    "running": Look(TEACHER, "o"),
+    "interrupted": Look(TEACHER, "|"),
+    "not started": Look(PURE, "."),
+    "not valid": Look(TEACHER, "$!$"),
+    "failed": Look(TEACHER, "x"),
+}
+
+
 def looks(methods: Iterable[str]) -> dict[str, Look]:
     """The look of each method by its name, the same in all figures of a round.
 
@@ -69,9 +68,3 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
         for i, name in enumerate(others)
     }
     return {**found, "pure": Look(PURE, "o")}
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the path's suffix; a PNG has 160 dpi."""
-    with matplotlib.rc_context(SETTINGS):  # resolution and salt are read when it is written
-        figure.savefig(path)

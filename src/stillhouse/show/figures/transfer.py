@@ -17,6 +17,7 @@ from stillhouse.show.figures.drawn import (
     NothingToDraw,
     Tables,
     caption,
+    headline,
     settled,
 )
 from stillhouse.show.figures.style import DOUBLE, PRINT, PURE, TEACHER, Look
@@ -110,7 +111,7 @@ def _figure(
         grid[0][0].set_yticks(range(len(arms)), arms)
         grid[0][0].set_ylim(len(arms) - 0.5, -0.5)
         figure.supxlabel(f"{CKA}, difference; dashed: ceiling", fontsize=8)
-        figure.suptitle(_title(known, layers[-1], dataset), x=0.01, ha="left")
+        headline(figure, _title(known, layers[-1], dataset))
         return settled(figure)
 
 

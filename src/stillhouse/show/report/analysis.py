@@ -25,7 +25,6 @@ from stillhouse.tables import Table
 MOST_BYTES = 1_800_000  # of all figures of a page; as text they take a third more
 WIDTHS = (1400, 1000, 700)  # pixels; the first at which all figures fit is taken
 COLOURS = 128
-SHOWN_FIGURES = {"accuracy": "test accuracy of every run, by method", **FIGURES}
 # Measure, layer (empty: the last group), heading, decimals.
 SHOWN = (
     ("linear_cka", "", "CKA to own teacher", 3),
@@ -99,7 +98,7 @@ def _figures(folder: Path, survey: Survey) -> Iterable[Section]:
     files = {
         (dataset, name): folder / f"{round_.round}-{dataset}-{name}.png"
         for dataset in round_.datasets
-        for name in SHOWN_FIGURES
+        for name in FIGURES
     }
     there = {key: path for key, path in files.items() if path.is_file()}
     if not there:
@@ -108,9 +107,7 @@ def _figures(folder: Path, survey: Survey) -> Iterable[Section]:
     yield Section("figures", "Figures", ())
     for dataset in round_.datasets:
         images = [
-            _image(there[key], small[key], SHOWN_FIGURES[key[1]])
-            for key in there
-            if key[0] == dataset
+            _image(there[key], small[key], FIGURES[key[1]]) for key in there if key[0] == dataset
         ]
         if images:
             title = f"Figures of {_label(survey, dataset)}"
