@@ -22,6 +22,8 @@ from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stillhouse.rounds.survey import Survey
+    from stillhouse.rounds.workspace import Workspace
     from stillhouse.show.power import Design
 
 POWER = "Number of seeds (with --power)"
@@ -135,8 +137,22 @@ def _plan(
         return
     *tables, last = make_plan(survey, seconds, again("plan", round_, root))
     *notes, summary = last.notes
+    if not loaded.imported:
+        notes.append(_disk(workspace, survey))
     notes += [*plan_notes(survey), *differing, summary]
     show([*tables, replace(last, notes=tuple(notes))], format, next_command)
+
+
+def _disk(workspace: Workspace, survey: Survey) -> str:
+    from stillhouse.rounds.disk import predicted
+    from stillhouse.rounds.schedule import cohorts
+    from stillhouse.runs.disk import free
+    from stillhouse.show.disk import disk_note
+
+    sizes = predicted((cell.config for cell in survey.cells), survey.round.keep)
+    left = [cell for cell in survey.cells if cell.state.name != "done"]
+    groups = [[cell.config.path for cell in group] for group in cohorts(left)]
+    return disk_note(sizes, groups, free(workspace.root))
 
 
 def _plan_new(name: str, round_: str, folder: Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,9 @@ def status(
     round_: RoundArgument,
     root: RootOption = HERE,
     only: OnlyOption = None,
+    disk: Annotated[
+        bool, typer.Option("--disk", help="Show what the workspace holds on disk, by kind.")
+    ] = False,
     format: FormatOption = Format.rich,
 ) -> None:
     """Show the state of every run, and the reason of every failure.
@@ -52,6 +56,8 @@ def status(
     from stillhouse.show.status import status_table
 
     workspace, loaded, _ = open_round(root, round_)
+    if disk:
+        return _disk(workspace, format, again("status", round_, root))
     store = Store(workspace.jobs)
     made, age = copy_note(store)
     survey = survey_round(workspace, loaded, only, made)
@@ -64,6 +70,15 @@ def status(
     differing = disagreements(workspace, survey, again("reset --changed", round_, root))
     notes = [*joined.notes, *([age] if age else []), *differing]
     show(status_table(survey, joined.words, notes), format, again(following, round_, root))
+
+
+def _disk(workspace: Workspace, format: Format, next_command: str) -> None:
+    from stillhouse.runs.disk import free, held
+    from stillhouse.show.disk import disk_table
+
+    numbers = format in (Format.csv, Format.json)
+    found = disk_table(held(workspace.root), free(workspace.root), numbers)
+    show(found, format, next_command)
 
 
 def run(
@@ -196,6 +211,7 @@ def train(
     if len({shared(one) for one in configs}) > 1 or len(taught_by) > 1:
         raise ConfigError("these runs do not share dataset, seed, recipe and teacher")
     place = workspace.place(loaded.teachers_from, data_root, device, keep_going)
+    place = replace(place, keep=loaded.keep)
     complain = partial(say, err=True)
     raise typer.Exit(work(configs, place, parent, until, log=say, on_error=complain))
 

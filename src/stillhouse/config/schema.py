@@ -163,6 +163,31 @@ class Overrides(Strict):
     methods: dict[str, dict[str, Any]] = {}
 
 
+class Keep(Strict):
+    """Which weights stay when a run is finished; no number depends on it.
+
+    With `students: final` a distilled student keeps its final weights alone; with `best: false` no
+    run keeps those of its best epoch, except one that can teach with them.
+    """
+
+    students: Literal["all", "final"] = "all"
+    best: StrictBool = True
+
+    def drops(self, method: str, validated: bool) -> frozenset[str]:
+        """Return which of `best`, `ema` and `method` a run does not keep.
+
+        A pure run teaches with its best weights if validation images chose them.
+        """
+        teaches_with_best = method == PURE and validated
+        dropped = {"best"} if not self.best and not teaches_with_best else set()
+        if self.students == "final" and method != PURE:
+            dropped = {"best", "ema", "method"}
+        return frozenset(dropped)
+
+
+KEEP_ALL = Keep()
+
+
 class Imported(Strict):
     """The source of an imported round, and its runs in the matrix, by path.
 
@@ -197,6 +222,7 @@ class Round(Strict):
     teachers_from: Annotated[str, AfterValidator(check_source)] | None = None
     training: Training = Training()
     distillation: Distillation = Distillation()
+    keep: Keep = KEEP_ALL
     overrides: Overrides = Overrides()
     sweep: dict[str, Annotated[tuple[Real, ...], Field(min_length=1)]] = {}
     legacy: dict[str, str] = {}

@@ -74,7 +74,7 @@ def _open_member(
         facts["identity"] = started["identity"]  # another version may compute another hash
     if folder.completed():
         return None
-    recorder = Recorder(folder, Claim.take(folder), checkpoint.mark(facts))
+    recorder = Recorder(folder, Claim.take(folder), checkpoint.mark(facts), shared.place.keep)
     if folder.completed():  # by the holder of the previous attempt, since the last check
         recorder.leave()
         return None

@@ -130,6 +130,11 @@ class _Group:
             load_into(saved, folder.final, result["weights"]["final"])
             self.networks[path] = trainer.network.requires_grad_(False).eval()
         trainer.network = self.networks[path]
+        if trainer.method.state_dict() and "method" not in own["weights"]:
+            raise RunError(
+                f"{home.path} keeps no modules of its method (`keep: {{students: final}}`)",
+                "verify the losses of a round that keeps all",
+            )
         if "method" in own["weights"]:
             trainer.method.load_state_dict(
                 load_weights(home.method, own["weights"]["method"])

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from stillhouse.causes import Cause
+from stillhouse.config.schema import KEEP_ALL, Keep
 from stillhouse.errors import RunError, code_of, describe, one_line
 from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.complete import complete, tidy
@@ -41,10 +42,11 @@ class _Log(logging.FileHandler):
 class Recorder:
     """Write the files of a run: metrics, log, checkpoints, weights and result.
 
-    `run` marks the run in its checkpoints (see `checkpoint.mark`).
+    `run` marks the run in its checkpoints (see `checkpoint.mark`), `keep` says which weights stay.
     """
 
-    def __init__(self, folder: RunFolder, claim: Claim, run: str) -> None:
+    def __init__(self, folder: RunFolder, claim: Claim, run: str, keep: Keep = KEEP_ALL) -> None:
+        self.keep = keep
         self.folder, self.claim, self.attempt, self.run = folder, claim, claim.attempt, run
         self.log = logging.getLogger(f"stillhouse.run.{folder.path}.{self.attempt.number}")
         self.log.setLevel(logging.INFO)
@@ -142,13 +144,18 @@ class Recorder:
         self.claim.check()
         network = trainer.method.inference_model(trainer.network)
         home = self.attempt.path
-        weights = {"final": write_weights(home / self.folder.final.name, network.state_dict())}
-        weights["best"] = write_weights(home / self.folder.best.name, trainer.best["weights"])
+        ends = {"final": network.state_dict(), "best": trainer.best["weights"]}
         if trainer.ema is not None:
-            averaged = trainer.ema.model.state_dict()
-            weights["ema"] = write_weights(home / self.folder.ema.name, averaged)
+            ends["ema"] = trainer.ema.model.state_dict()
         if own := trainer.method.state_dict():
-            weights["method"] = write_weights(home / self.folder.method.name, own)
+            ends["method"] = own
+        validated = trainer.best["chosen_on"] == "validation"
+        dropped = self.keep.drops(trainer.config.method, validated)
+        weights = {
+            name: write_weights(home / f"{name}.safetensors", tensors)
+            for name, tensors in ends.items()
+            if name not in dropped
+        }
         metrics = "".join(json.dumps(record) + "\n" for record in trainer.records).encode()
         write_atomic(self.attempt.metrics, metrics)
         predictions = write_weights(home / self.folder.predictions.name, trainer.predicted)

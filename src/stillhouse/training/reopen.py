@@ -11,7 +11,7 @@ import torch
 from stillhouse import data, methods, models
 from stillhouse.config import renamed
 from stillhouse.config.renamed import folder_of
-from stillhouse.config.schema import RunConfig, Training
+from stillhouse.config.schema import KEEP_ALL, Keep, RunConfig, Training
 from stillhouse.config.teacher_file import ADOPTED, FROZEN
 from stillhouse.data.augmentation import SETTINGS, Augmentation
 from stillhouse.data.base import Dataset, Split
@@ -36,7 +36,7 @@ SPLIT_SEED = 0
 class Place:
     """The folders of training: `experiments` takes the runs, `teachers` holds borrowed teachers.
 
-    With `keep_going` a run at chance level is trained further.
+    With `keep_going` a run at chance level is trained further. `keep` says which weights stay.
     """
 
     experiments: Path
@@ -44,6 +44,7 @@ class Place:
     data_root: Path
     device: torch.device
     keep_going: bool = False
+    keep: Keep = KEEP_ALL
 
     @property
     def pretrained(self) -> Path:
