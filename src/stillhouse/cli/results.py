@@ -155,6 +155,7 @@ def observe(
     from stillhouse.diagnosis.observations.earlier import beside_earlier
     from stillhouse.diagnosis.read import read_cases
     from stillhouse.diagnosis.report import observation_list, observation_records
+    from stillhouse.exchange.archive import archive_of
     from stillhouse.exchange.published import results_file
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.memo import borrowed, remembered
@@ -164,16 +165,18 @@ def observe(
     workspace, loaded, file = open_round(root, round_)
     survey = part(survey_round(workspace, loaded), only)
     which = which_epoch(accuracy)
+    tables = archive_of(workspace, loaded.round).path / "tables"
 
     def compute() -> list[Finding]:
         from stillhouse.diagnosis.observations.rules import observe as find
 
         cases = read_cases(survey, workspace.teachers_of)
-        return [*find(survey, which, cases), *beside_earlier(survey, file, which)]
+        return [*find(survey, which, cases, tables), *beside_earlier(survey, file, which)]
 
     beside = [
         *borrowed(workspace, survey),
         results_file(file.with_name(f"{loaded.compares_to}.yaml")),
+        tables / "transfer.csv",
     ]
     found = remembered("observe", survey, list[Finding], compute, [which], beside)
     next_command = again("table", round_, root)

@@ -326,6 +326,21 @@ OF_ROUNDS = (
         "the teachers were trained with label smoothing",
     ),
     Code(
+        "aligned-not-better",
+        "finding",
+        "a method is closer to its teacher than pure, and not shown to be more accurate",
+    ),
+    Code(
+        "alignment-generic",
+        "finding",
+        "a method is as close to other seeds' teachers as to its own",
+    ),
+    Code(
+        "copied-errors",
+        "finding",
+        "a method repeats its teacher's wrong answers more often than pure does",
+    ),
+    Code(
         "more-differentiated",
         "finding",
         "the spread between the arms beside that of an earlier round",

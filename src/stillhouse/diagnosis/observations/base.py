@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from stillhouse import data
 from stillhouse.config.schema import PURE
@@ -21,11 +22,15 @@ FEW = 4
 
 @dataclass(frozen=True)
 class Scene:
-    """A dataset of a round, with its statistics and its runs as the doctor sees them."""
+    """A dataset of a round, with its statistics and its runs as the doctor sees them.
+
+    `transfer` are its rows of the table of this name, if `analyze` has written it.
+    """
 
     survey: Survey
     frame: Frame
     cases: tuple[Case, ...]
+    transfer: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def dataset(self) -> str:
@@ -117,11 +122,16 @@ class Scene:
 
 
 def scene(
-    survey: Survey, dataset: str, which: Which = "final", cases: Iterable[Case] = ()
+    survey: Survey,
+    dataset: str,
+    which: Which = "final",
+    cases: Iterable[Case] = (),
+    transfer: Iterable[Mapping[str, Any]] = (),
 ) -> Scene:
-    """A dataset as the rules see it; `cases` are the runs of the round."""
+    """A dataset as the rules see it; `cases` and `transfer` are those of the whole round."""
     own = tuple(case for case in cases if case.config.dataset == dataset)
-    return Scene(survey, frame(survey, dataset, which), own)
+    rows = tuple(row for row in transfer if row["dataset"] == dataset)
+    return Scene(survey, frame(survey, dataset, which), own, rows)
 
 
 def shown(arm: Arm) -> str:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.codes import LEVELS
 from stillhouse.diagnosis.finding import Finding
-from stillhouse.diagnosis.observations import effects, process, teachers, validity
+from stillhouse.diagnosis.observations import (
+    effects,
+    process,
+    representations,
+    teachers,
+    validity,
+)
 from stillhouse.diagnosis.observations.base import Scene, scene
 from stillhouse.diagnosis.read import read_cases
 from stillhouse.rounds.survey import Survey
 from stillhouse.stats.arms import Which
+from stillhouse.stats.columns import records
+from stillhouse.stats.written import read_table
 
 Rule = Callable[[Scene], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
@@ -35,20 +44,29 @@ RULES: tuple[Rule, ...] = (
     effects.selection_bias,
     effects.calibration,
     effects.swept,
+    representations.aligned_not_better,
+    representations.generic,
+    representations.copied_errors,
     process.smoothed,
 )
 
 
 def observe(
-    survey: Survey, which: Which = "final", cases: Sequence[Case] | None = None
+    survey: Survey,
+    which: Which = "final",
+    cases: Sequence[Case] | None = None,
+    tables: Path | None = None,
 ) -> list[Finding]:
     """What the rules find in a round, dataset by dataset, the most severe first.
 
-    `cases` are the round's runs, where they have been read already.
+    `cases` are the round's runs, where they have been read already, `tables` is the folder of the
+    tables of `analyze`. Raises RunError if the table of transfer there is damaged.
     """
+    name = survey.round.round
+    transfer = [] if tables is None else records(read_table(tables, "transfer", name))
     found, known = [], read_cases(survey) if cases is None else cases
     for dataset in survey.round.datasets:
-        own = scene(survey, dataset, which, known)
+        own = scene(survey, dataset, which, known, transfer)
         own_findings = [finding for rule in RULES for finding in rule(own)]
         found += sorted(own_findings, key=lambda one: LEVELS.index(one.level))
     return found

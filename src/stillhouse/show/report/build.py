@@ -12,6 +12,7 @@ from stillhouse.diagnosis.observations.earlier import beside_earlier
 from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.diagnosis.read import read_round
 from stillhouse.errors import ConfigError
+from stillhouse.exchange.archive import archive_of
 from stillhouse.rounds.cost import recorded_seconds
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
@@ -29,12 +30,16 @@ def read_material(workspace: Workspace, round_: Round, file: Path) -> Material:
     """Everything that a report says, from the round's folders."""
     survey = survey_round(workspace, round_)
     cases = tuple(read_round(workspace, round_))
+    tables = archive_of(workspace, round_.round).path / "tables"
     return Material(
         workspace,
         survey,
         frames=tuple(frame(survey, dataset) for dataset in round_.datasets),
         cases=cases,
-        observations=(*observe(survey, cases=cases), *beside_earlier(survey, file, "final")),
+        observations=(
+            *observe(survey, cases=cases, tables=tables),
+            *beside_earlier(survey, file, "final"),
+        ),
         earlier=_earlier(round_, file),
         left=_left(survey),
     )
