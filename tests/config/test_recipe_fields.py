@@ -20,6 +20,7 @@ students: [ResNetBaby]
 methods: [pure, logit]
 seeds: [0]
 """
+EXAMPLES = Path(__file__).parents[2] / "examples"
 ADAM = {"optimizer": "adam", "learning_rate": 0.01}
 
 
@@ -63,6 +64,9 @@ def test_a_field_without_effect_is_no_part_of_the_identity(
         ({"augmentation": ("color_jitter",)}, {"jitter_strength": 0.2}),
         ({"augmentation": ("rand_augment",)}, {"rand_augment_operations": 1}),
         ({"augmentation": ("rand_augment",)}, {"rand_augment_magnitude": 5}),
+        ({"augmentation": ("mixup",)}, {"mixup_alpha": 0.2}),
+        ({"augmentation": ("cutmix",)}, {"cutmix_alpha": 0.2}),
+        ({"augmentation": ("cutmix",)}, {"mix_probability": 0.5}),
         ({"schedule": "step", "milestones": (3,)}, {"step_factor": 0.5}),
     ],
 )
@@ -112,3 +116,42 @@ def test_a_field_that_some_run_uses_is_accepted(tmp_path: Path) -> None:
 def test_adam_at_the_rate_of_sgd_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="learning_rate"):
         load_round(write(tmp_path, text))
+
+
+MIXED = "training: {augmentation: [flip, mixup]}\n"
+
+
+@pytest.mark.parametrize("method", ["dkd", "crd"])
+def test_a_method_that_needs_one_label_refuses_mixed_images(method: str, tmp_path: Path) -> None:
+    file = write(tmp_path, MIXED)
+    file.write_text(file.read_text().replace("logit]", f"logit, {method}]"))
+    with pytest.raises(ConfigError) as refused:
+        load_round(file)
+    assert "round.yaml:7: training.augmentation" in str(refused.value)
+    assert str(refused.value).rstrip().count(method) >= 1
+    apart = f"overrides:\n  methods:\n    {method}: {{augmentation: [flip]}}\n"
+    file.write_text(file.read_text() + apart)
+    assert method in load_round(file).methods
+
+
+def test_a_custom_method_must_say_that_it_takes_mixed_images(tmp_path: Path) -> None:
+    own = tmp_path / "own_loss.py"
+    text = (EXAMPLES / "own_method.py").read_text().replace("OwnMethod", "OwnLoss")
+    own.write_text(text)
+    file = write(tmp_path, MIXED)
+    custom = (
+        file.read_text()
+        .replace("logit]", "own_loss]")
+        .replace("seeds", "files: [own_loss.py]\nseeds")
+    )
+    file.write_text(custom)
+    with pytest.raises(ConfigError, match="own_loss") as refused:
+        load_round(file)
+    assert "mixed_images" in str(refused.value)
+    own.write_text(text.replace("    label =", "    mixed_images = True\n    label =", 1))
+    assert load_round(file).methods == ("pure", "own_loss")
+
+
+def test_mixing_comes_last(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="last"):
+        load_round(write(tmp_path, "training: {augmentation: [cutmix, flip]}\n"))

@@ -58,6 +58,19 @@ def test_seed_epoch_and_step_each_change_order_and_augmentation(other: tuple[int
     assert not torch.equal(one.images, two.images)
 
 
+def test_mixed_batches_follow_from_their_counters_and_mix_augmented_images() -> None:
+    mixing = batches(augmentation=Augmentation((*NAMES, "mixup", "cutmix")))
+    first = mixing.batch(1, 2)
+    again = batches(augmentation=Augmentation((*NAMES, "mixup", "cutmix"))).batch(1, 2)
+    assert len(first.tensors()) == 5
+    assert all(torch.equal(a, b) for a, b in zip(first.tensors(), again.tensors(), strict=True))
+    assert not torch.equal(first.images, mixing.batch(1, 1).images)
+    plain = batches().batch(1, 2)
+    assert len(plain.tensors()) == 3
+    never = Augmentation((*NAMES, "mixup"), mix_probability=1e-9)
+    assert same(batches(augmentation=never).batch(1, 2), plain)
+
+
 def test_order_does_not_depend_on_augmentation() -> None:
     assert torch.equal(batches().batch(2, 1).ids, batches(augmentation=PLAIN).batch(2, 1).ids)
 

@@ -21,12 +21,14 @@ RECIPES: dict[str, dict[str, Any]] = {
         "rand_augment_operations": 1,
         "rand_augment_magnitude": 12,
     },
+    "mixup": {"augmentation": ("pad_crop", "mixup"), "mixup_alpha": 0.4},
+    "cutmix": {"augmentation": ("cutmix",), "cutmix_alpha": 0.5, "mix_probability": 0.8},
     "all at once": {
         "optimizer": "adamw",
         "learning_rate": 1e-3,
         "decay_norms_and_biases": False,
         "clip_grad_norm": 0.5,
         "ema_decay": 0.9,
-        "augmentation": ("pad_crop", "trivial_augment", "random_erasing"),
+        "augmentation": ("pad_crop", "trivial_augment", "random_erasing", "mixup", "cutmix"),
     },
 }

@@ -31,6 +31,22 @@ def test_the_loop_smooths_labels_as_the_recipe_says(lab: Lab) -> None:
     assert trainer.epoch_metrics.means()["ce"] == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_the_loss_of_mixed_images_weighs_both_labels(lab: Lab) -> None:
+    cohort = lab.open(lab.run("pure", augmentation=("mixup",), label_smoothing=0.3))
+    trainer, batch = cohort.members[0].trainer, cohort.shared.batches.batch(0, 0)
+    before = copy.deepcopy(trainer.network)
+    step(cohort)
+    assert batch.partners is not None and batch.shares is not None
+    logits, share = before(batch.images).logits, batch.shares[:, None]
+    first, second = (F.one_hot(labels, 10) for labels in (batch.labels, batch.partners))
+    target = share * first + (1 - share) * second
+    expected = F.cross_entropy(logits, 0.7 * target + 0.3 / 10)
+    found = trainer.epoch_metrics.means()
+    assert found["ce"] == pytest.approx(expected.item(), rel=1e-5)
+    right = (target * F.one_hot(logits.argmax(1), 10)).sum(1).mean()
+    assert found["accuracy"] == pytest.approx(100 * right.item(), rel=1e-5)
+
+
 def test_the_total_is_the_weighted_sum_of_the_terms(lab: Lab) -> None:
     cohort = lab.open(lab.run("logit"))
     step(cohort)

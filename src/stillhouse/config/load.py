@@ -22,6 +22,7 @@ from stillhouse.config.renamed import modernise
 from stillhouse.config.schema import (
     FLAT,
     MAX_REAL,
+    MIXING,
     ONLY_WITH,
     PURE,
     Distillation,
@@ -71,7 +72,15 @@ def load_round(path: Path) -> Round:
         round_ = Round.model_validate(source.data, context={"folder": path.parent})
     except ValidationError as invalid:
         raise source.error(problems(invalid, FORM)) from None
-    for check in (_files, _names, _size, _override_fields, _combinations, _without_effect):
+    for check in (
+        _files,
+        _names,
+        _size,
+        _override_fields,
+        _combinations,
+        _mixed_labels,
+        _without_effect,
+    ):
         if found := list(check(round_)):
             raise source.error(found)
     return round_
@@ -275,6 +284,23 @@ def _combinations(round_: Round) -> Iterator[Problem]:
                 f"has no effect on {method}: its total is `reference`, the published one",
                 "set `total: convex` or `total: additive` under `distillation:`",
             )
+
+
+def _mixed_labels(round_: Round) -> Iterator[Problem]:
+    """Return methods that cannot be trained on images mixed of two, where the recipe mixes them."""
+    reach = round_.trained
+    refused = [m for m in reach["methods"] if not methods.declared(m, round_.files).mixed_images]
+    arms = product(reach["datasets"], reach["models"], refused)
+    mixing = {arm[2] for arm in arms if {*settings(round_, *arm)[0]["augmentation"]} & {*MIXING}}
+    if mixing:
+        names = ", ".join(method for method in refused if method in mixing)
+        custom = any(file.name in mixing for file in round_.files)
+        yield Problem(
+            ("training", "augmentation"),
+            f"mixup and cutmix give an image two labels, which cannot be used by {names}",
+            "leave these methods out, or set an augmentation without them under overrides.methods"
+            + ("; docs/custom-components.md says when `mixed_images = True` fits" * custom),
+        )
 
 
 def _without_effect(round_: Round) -> Iterator[Problem]:

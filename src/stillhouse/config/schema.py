@@ -32,7 +32,10 @@ Augmentation = Literal[
     "color_jitter",
     "trivial_augment",
     "rand_augment",
+    "mixup",
+    "cutmix",
 ]
+MIXING = ("mixup", "cutmix")
 Precision = Literal["fp32", "bf16", "fp16"]
 Total = Literal["reference", "convex", "additive"]
 # Far above practical values, and below values that exhaust memory or threads, or overflow.
@@ -56,6 +59,9 @@ ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "jitter_strength": ("augmentation", ("color_jitter",)),
     "rand_augment_operations": ("augmentation", ("rand_augment",)),
     "rand_augment_magnitude": ("augmentation", ("rand_augment",)),
+    "mixup_alpha": ("augmentation", ("mixup",)),
+    "cutmix_alpha": ("augmentation", ("cutmix",)),
+    "mix_probability": ("augmentation", MIXING),
     "momentum": ("optimizer", ("sgd",)),
     "nesterov": ("optimizer", ("sgd",)),
     "betas": ("optimizer", ("adam", "adamw")),
@@ -107,6 +113,9 @@ class Training(Strict):
     jitter_strength: OpenFraction = 0.4
     rand_augment_operations: Annotated[Positive, Field(le=MAX_OPERATIONS)] = 2
     rand_augment_magnitude: Annotated[Count, Field(le=MAX_MAGNITUDE)] = 9
+    mixup_alpha: Rate = 1.0
+    cutmix_alpha: Rate = 1.0
+    mix_probability: Probability = 1.0
     train_images: Annotated[Positive, Field(le=MAX_IMAGES)] | None = None
     validation: Annotated[Count, Field(le=MAX_IMAGES)] = 0
     precision: Precision = "fp32"
@@ -126,12 +135,20 @@ class Training(Strict):
             raise ValueError("milestones are only used by schedule 'step'")
         if self.warmup_epochs >= self.epochs:
             raise ValueError("warmup_epochs must be smaller than epochs")
+        first = next((i for i, name in enumerate(self.augmentation) if name in MIXING), None)
+        if first is not None and not {*self.augmentation[first:]} <= {*MIXING}:
+            raise ValueError("mixup and cutmix mix finished images: name them last in augmentation")
         if self.optimizer != "sgd" and self.learning_rate == SGD_RATE:
             raise ValueError(
                 f"optimizer '{self.optimizer}' needs its own learning_rate (1e-3 is usual): "
                 f"{SGD_RATE:g} is the default for sgd"
             )
         return self
+
+    @property
+    def mixes(self) -> bool:
+        """Return whether images are mixed of two, with two labels."""
+        return self.uses("mix_probability")
 
     def uses(self, field: str) -> bool:
         """Return whether a field can change a number, given the others (see `ONLY_WITH`)."""

@@ -12,7 +12,8 @@ from typing import Any
 from torch import Generator, Tensor
 
 from stillhouse.data import augment, per_image
-from stillhouse.data.base import Split
+from stillhouse.data.base import Batch, Split
+from stillhouse.data.mix import MIXING, mix
 from stillhouse.errors import unknown_name
 from stillhouse.seeding import derive, generator
 
@@ -24,6 +25,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "color_jitter": ("jitter_strength",),
     "trivial_augment": (),
     "rand_augment": ("rand_augment_operations", "rand_augment_magnitude"),
+    "mixup": ("mixup_alpha", "mix_probability"),
+    "cutmix": ("cutmix_alpha", "mix_probability"),
 }
 """Every augmentation, with the settings that it reads."""
 
@@ -41,6 +44,9 @@ class Augmentation:
     jitter_strength: float = 0.4
     rand_augment_operations: int = 2
     rand_augment_magnitude: int = 9
+    mixup_alpha: float = 1.0
+    cutmix_alpha: float = 1.0
+    mix_probability: float = 1.0
 
     def __post_init__(self) -> None:
         for name in self.names:
@@ -59,7 +65,7 @@ class Augmentation:
         """Return the images of a batch, uint8; `mean` is the mean colour, 0 to 1 per channel."""
         images, draws = part.pixels, generator("augment", seed, epoch, step)
         fill = [round(255 * value) for value in mean]
-        for place, name in enumerate(self.names):
+        for place, name in enumerate(name for name in self.names if name not in MIXING):
             if transform := self._per_image(name):
                 counters = (seed, epoch, name, place)
                 seeds = [derive("augment image", *counters, row) for row in part.ids.tolist()]
@@ -67,6 +73,14 @@ class Augmentation:
             else:
                 images = self._batch(name, images, fill, draws)
         return images
+
+    def mix(self, batch: Batch, seed: int, epoch: int, step: int) -> Batch:
+        """Return a normalised batch with its images mixed, if mixup or cutmix is among `names`."""
+        kinds = tuple(name for name in MIXING if name in self.names)
+        if not kinds:
+            return batch
+        alphas = tuple(float(getattr(self, f"{kind}_alpha")) for kind in kinds)
+        return mix(batch, kinds, alphas, self.mix_probability, derive("mix", seed, epoch, step))
 
     def _batch(self, name: str, images: Tensor, fill: list[int], draws: Generator) -> Tensor:
         match name:

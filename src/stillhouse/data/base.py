@@ -117,11 +117,22 @@ class Batch:
     `images` (batch, channels, size, size) float32, normalised and augmented; `labels` (batch,)
     int64; `ids` (batch,) int64, rows of the whole training set also if only a part is trained on
     (see `Split`).
+
+    With mixup or CutMix each image is mixed of two: `shares` (batch,) float32 is the part of the
+    first one, which `labels` and `ids` belong to; `partners` (batch,) int64 are the labels of the
+    other one.
     """
 
     images: Tensor
     labels: Tensor
     ids: Tensor
+    partners: Tensor | None = None
+    shares: Tensor | None = None
+
+    def tensors(self) -> list[Tensor]:
+        """Return the tensors that it has."""
+        every = (self.images, self.labels, self.ids, self.partners, self.shares)
+        return [value for value in every if value is not None]
 
 
 def make_dataset(

@@ -60,7 +60,8 @@ class TrainBatches:
         start = step * self.batch_size
         part = self.split.rows(self._order_of(epoch)[start : start + self.batch_size])
         images = self.augmentation.change(part, self.spec.mean, self.seed, epoch, step)
-        return Batch(normalise(images, self.spec), part.labels, part.ids)
+        batch = Batch(normalise(images, self.spec), part.labels, part.ids)
+        return self.augmentation.mix(batch, self.seed, epoch, step)
 
     def facts(self) -> dict[str, Any]:
         """Return everything that determines the batches, for JSON; the images as their SHA-256."""

@@ -46,7 +46,8 @@ class Declaration:
     `label` is its row name in tables (its own, or else its name), `taught_by` who teaches its
     students, `summary` what it is and which paper it follows. `parameters` are the names of its
     `Config`'s fields, `defaults` those defaults that are plain values. `pretrains`: it trains a
-    part once per teacher. `unread` is the first base class whose text cannot be followed.
+    part once per teacher. `mixed_images`: it takes images mixed of two. `unread` is the first base
+    class whose text cannot be followed.
     """
 
     label: str
@@ -56,6 +57,7 @@ class Declaration:
     parameters: tuple[str, ...]
     defaults: dict[str, Any]
     pretrains: bool
+    mixed_images: bool
     unread: str | None
 
     @property
@@ -80,6 +82,7 @@ def declared(name: str, files: Files = ()) -> Declaration:
         parameters=tuple(fields),
         defaults={field: value for field, value in fields.items() if value is not plugin.NOT_PLAIN},
         pretrains=kind.defines("pretraining"),
+        mixed_images=kind.text("mixed_images") == "True",
         unread=(config.unread() if config else None) or kind.unread(),
     )
 

@@ -46,6 +46,7 @@ class AttentionTransfer(Method):
 
     label = "Attention Transfer"
     family = "maps"
+    mixed_images = True
     capturable = True
     card = Card(
         formula="at_L = mean (unit(mean_c F_s^2) - unit(mean_c F_t^2))^2, summed over pairs L",

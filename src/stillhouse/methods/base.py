@@ -110,7 +110,8 @@ class Method(nn.Module):
     trained network of the student's own architecture, or nobody. `family` is what is compared and
     orders lists. These three are literals, read without torch. `capturable` states that `terms` can
     be recorded in a CUDA graph: it draws nothing on the CPU, reads no tensor's value and changes
-    only buffers.
+    only buffers. `mixed_images` states that it can be trained on images mixed of two (mixup,
+    CutMix): it uses no label, or both with their shares, and keeps nothing by id. It is a literal.
     """
 
     label: ClassVar[str]
@@ -119,6 +120,7 @@ class Method(nn.Module):
     taught_by: ClassVar[TaughtBy] = "teacher"
     needs: ClassVar[frozenset[Need]] = frozenset({"teacher"})
     capturable: ClassVar[bool] = False
+    mixed_images: ClassVar[bool] = False
 
     class Config(MethodConfig):
         """The method's parameters and their defaults."""
@@ -141,7 +143,7 @@ class Method(nn.Module):
 
     def task_loss(self, student: Outputs, batch: Batch, label_smoothing: float) -> Tensor:
         """Return the term `ce`; a method may replace it."""
-        return F.cross_entropy(student.logits, batch.labels, label_smoothing=label_smoothing)
+        return cross_entropy(student.logits, batch, label_smoothing)
 
     def weights(self, coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
         """Return the coefficients of `ce` and of each term in this epoch (0-based): phases,
@@ -182,3 +184,18 @@ class Method(nn.Module):
     def inference_model(self, student: Network) -> nn.Module:
         """Return the network that is evaluated and saved; the default is the student."""
         return student
+
+
+def cross_entropy(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+    """Return the mean cross entropy with a batch's labels; logits (batch, classes).
+
+    For images mixed of two it is share * CE(label) + (1 - share) * CE(partner's label), as in mixup
+    (Zhang et al. 2018, arXiv:1710.09412).
+    """
+    if batch.shares is None or batch.partners is None:
+        return F.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
+    own, other = (
+        F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
+        for labels in (batch.labels, batch.partners)
+    )
+    return (batch.shares * own + (1 - batch.shares) * other).mean()

@@ -31,6 +31,7 @@ class Cc(Method):
 
     label = "CC"
     family = "embeddings"
+    mixed_images = True
     capturable = True
     card = Card(
         formula="cc = mean_i sum_n |E(s_i) - E(t_i)| |E(s_(i+1)) - E(t_(i+1))|, i in batch order",

@@ -18,6 +18,7 @@ class CeScaled(Method):
 
     label = "Control: CE scaled"
     family = "control"
+    mixed_images = True
     capturable = True
     taught_by = "nobody"
     needs = frozenset()

@@ -46,6 +46,7 @@ class Dist(Method):
 
     label = "DIST"
     family = "logits"
+    mixed_images = True
     capturable = True
     card = Card(
         formula=(

@@ -116,6 +116,7 @@ class FactorTransfer(Method):
 
     label = "Factor Transfer"
     family = "maps"
+    mixed_images = True
     capturable = True
     card = Card(
         formula=(

@@ -59,6 +59,7 @@ class Fitnets(Method):
 
     label = "FitNets"
     family = "maps"
+    mixed_images = True
     capturable = True
     card = Card(
         formula=(

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from stillhouse.data.base import Batch
-from stillhouse.methods.base import Card, Method, MethodConfig, Reference
+from stillhouse.methods.base import Card, Method, MethodConfig, Reference, cross_entropy
 from stillhouse.models.base import Outputs
 
 
@@ -22,6 +21,7 @@ class LabelSmoothing(Method):
 
     label = "Control: label smoothing"
     family = "control"
+    mixed_images = True
     capturable = True
     taught_by = "nobody"
     needs = frozenset()
@@ -49,4 +49,4 @@ class LabelSmoothing(Method):
     def task_loss(self, student: Outputs, batch: Batch, label_smoothing: float) -> Tensor:
         """Return cross entropy with this method's smoothing."""
         smoothing = self.config.smoothing
-        return F.cross_entropy(student.logits, batch.labels, label_smoothing=smoothing)
+        return cross_entropy(student.logits, batch, smoothing)

@@ -45,6 +45,7 @@ class Logit(Method):
 
     label = "Logit KD"
     family = "logits"
+    mixed_images = True
     capturable = True
     card = Card(
         formula="kd = T^2 KL(softmax(z_t / T) || softmax(z_s / T)), mean over the batch",

@@ -69,6 +69,7 @@ class Nst(Method):
 
     label = "NST"
     family = "maps"
+    mixed_images = True
     capturable = True
     card = Card(
         formula="nst_L = MMD^2 of unit channel maps under (x . y)^2, summed over pairs L",

@@ -40,6 +40,7 @@ class Pkt(Method):
 
     label = "PKT"
     family = "embeddings"
+    mixed_images = True
     capturable = True
     card = Card(
         formula="pkt = mean over B x B of p_t log(p_t / p_s), p rows of (cosine + 1) / 2",

@@ -10,6 +10,7 @@ class Pure(Method):
 
     label = "Student pure"
     family = "baseline"
+    mixed_images = True
     capturable = True
     taught_by = "nobody"
     needs = frozenset()

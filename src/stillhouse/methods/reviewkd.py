@@ -80,6 +80,7 @@ class Reviewkd(Method):
 
     label = "ReviewKD"
     family = "maps"
+    mixed_images = True
     capturable = True
     needs = frozenset({"teacher", "preactivations"})
     card = Card(

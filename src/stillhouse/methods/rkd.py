@@ -122,6 +122,7 @@ class Rkd(Method):
 
     label = "RKD"
     family = "embeddings"
+    mixed_images = True
     capturable = True
     card = Card(
         formula=(

@@ -65,6 +65,7 @@ class Simkd(Method):
 
     label = "SimKD"
     family = "maps"
+    mixed_images = True
     capturable = True
     needs = frozenset({"teacher", "teacher_network"})
     card = Card(

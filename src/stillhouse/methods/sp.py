@@ -33,6 +33,7 @@ class Sp(Method):
 
     label = "SP"
     family = "maps"
+    mixed_images = True
     capturable = True
     card = Card(
         formula="sp = mean (unit rows of F_s F_s' - unit rows of F_t F_t')^2 over B x B entries",

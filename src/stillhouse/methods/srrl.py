@@ -35,6 +35,7 @@ class Srrl(Method):
 
     label = "SRRL"
     family = "embeddings"
+    mixed_images = True
     capturable = True
     needs = frozenset({"teacher", "teacher_network"})
     card = Card(

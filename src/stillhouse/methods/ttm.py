@@ -35,6 +35,7 @@ class Ttm(Method):
 
     label = "TTM"
     family = "logits"
+    mixed_images = True
     capturable = True
     card = Card(
         formula="ttm = KL(softmax(gamma z_t) || softmax(z_s)), mean over the batch, no T^2",

@@ -64,6 +64,7 @@ class Vid(Method):
 
     label = "VID"
     family = "maps"
+    mixed_images = True
     capturable = True
     card = Card(
         formula="vid_L = mean ((F_t - R(F_s))^2 / v + log v) / 2, v trained per channel, summed",

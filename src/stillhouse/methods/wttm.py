@@ -30,6 +30,7 @@ class Wttm(Method):
 
     label = "WTTM"
     family = "logits"
+    mixed_images = True
     capturable = True
     card = Card(
         formula=(

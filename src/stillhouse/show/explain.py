@@ -76,6 +76,7 @@ def _card(kind: type[Method], summary: str) -> Rows:
         ("formula", kind.card.formula),
         ("layers", kind.card.layers),
         ("taught by", TAUGHT_BY[kind.taught_by]),
+        ("mixup, cutmix", "yes" if kind.mixed_images else "no: it needs one label per image"),
         ("parameters", ", ".join(settings) or None),
         *(("hazard", hazard) for hazard in kind.card.hazards),
     ]

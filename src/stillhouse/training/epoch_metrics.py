@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stillhouse.data.base import Batch
+
 
 @dataclass
 class EpochMetrics:
@@ -67,6 +69,18 @@ class EpochMetrics:
 def weigh(values: Iterable[Tensor], images: int) -> Tensor:
     """Return one step's means over `images` images, times their number, as a float64 vector."""
     return torch.stack([value.detach().double() for value in values]) * images
+
+
+def hits(predicted: Tensor, batch: Batch) -> Tensor:
+    """Return how right each prediction is, 0 to 1, (batch,) float64.
+
+    For an image mixed of two it is the share of the one whose class is predicted.
+    """
+    right = (predicted == batch.labels).double()
+    if batch.shares is None or batch.partners is None:
+        return right
+    other = (predicted == batch.partners).double()
+    return batch.shares * right + (1 - batch.shares) * other
 
 
 class StepClock:

@@ -133,9 +133,8 @@ class Inputs:
         if self._batch is None:
             self._batch = batch
         else:
-            self._batch.images.copy_(batch.images)
-            self._batch.labels.copy_(batch.labels)
-            self._batch.ids.copy_(batch.ids)
+            for kept, new in zip(self._batch.tensors(), batch.tensors(), strict=True):
+                kept.copy_(new)
         return self._batch
 
     def teach(self, batch: Batch) -> Outputs | None:

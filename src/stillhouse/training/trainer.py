@@ -22,7 +22,7 @@ from stillhouse.models.base import Network, Outputs, fingerprint
 from stillhouse.seeding import reseed
 from stillhouse.training import health_checks, optim
 from stillhouse.training.ema import Ema
-from stillhouse.training.epoch_metrics import EpochMetrics, StepClock, weigh
+from stillhouse.training.epoch_metrics import EpochMetrics, StepClock, hits, weigh
 from stillhouse.training.graphs import Lane, StepGraph, graphed
 from stillhouse.training.health import LOOK_STEPS, DeviceHealth
 from stillhouse.training.precision import autocast, full_precision, make_scaler, waits_for
@@ -181,7 +181,7 @@ class Trainer:
             norm = self.health.apply(self.optimizer, self.scaler, self.parameters, given, limit)
         if self.ema is not None:
             self.ema.update()
-        right = (outputs.logits.argmax(dim=1) == batch.labels).double().mean() * 100
+        right = hits(outputs.logits.argmax(dim=1), batch).mean() * 100
         values = {**terms, "total": total, "accuracy": right, "gradient_norm": norm}
         if training.clip_grad_norm is not None:
             values["gradient_clipped"] = (norm > training.clip_grad_norm).double() * 100

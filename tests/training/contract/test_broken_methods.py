@@ -122,6 +122,18 @@ BROKEN: list[tuple[str, str, str]] = [
         term("(s - t).double().square().mean()"),
         "the term 'match' is float64 of shape ()",
     ),
+    (
+        "mixed images have no first label",
+        put("    card", "    mixed_images = bool(1)\n    card"),
+        "mixed_images is True, but the file's text says False",
+    ),
+    (
+        "mixed images have no first label",
+        put("    card", "    mixed_images = True\n    card").replace(
+            TERM, "(s - t)[range(len(s)), batch.labels].square().mean()"
+        ),
+        "the term 'match' changes where the two labels of a mixed image change places",
+    ),
     ("terms are finite float32 scalars", term("1.0"), "the term 'match' is a float"),
     ("terms are finite float32 scalars", term("(s - s).mean().log()"), "the term 'match' is -inf"),
     (

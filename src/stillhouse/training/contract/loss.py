@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from stillhouse import methods
 from stillhouse.config.schema import Precision
 from stillhouse.models.base import Outputs
 from stillhouse.training.contract.setup import EPOCHS, PAIRS, MethodCase, Setup, weights
@@ -154,6 +156,34 @@ def its_state_survives_a_file(case: MethodCase) -> None:
     )
 
 
+def mixed_images_have_no_first_label(case: MethodCase) -> None:
+    """With `mixed_images` no term changes if the two labels of an image change places."""
+    said = methods.declared(case.name, case.files).mixed_images
+    require(
+        case.kind.mixed_images == said,
+        f"mixed_images is {case.kind.mixed_images}, but the file's text says {said}",
+        "write mixed_images = True in the body of the class: it is read without running the file",
+    )
+    if not case.kind.mixed_images:
+        return
+    setup = case.setup()
+    shares = torch.full((len(setup.batch.labels),), 0.25)
+    labels, partners = setup.batch.labels, setup.batch.labels.roll(1)
+    outputs, found = setup.forward(setup.student), []
+    for batch in (
+        replace(setup.batch, partners=partners, shares=shares),
+        replace(setup.batch, labels=partners, partners=labels, shares=1 - shares),
+    ):
+        setup.batch = batch
+        found.append(_seeded(setup, outputs))
+    for name, value in found[0].items():
+        require(
+            torch.allclose(value, found[1][name]),
+            f"the term '{name}' changes where the two labels of a mixed image change places",
+            "leave out `mixed_images`, or weigh both labels: methods.base.cross_entropy does",
+        )
+
+
 def _seeded(setup: Setup, outputs: Outputs) -> dict[str, Tensor]:
     torch.manual_seed(5)
     return setup.terms(outputs)
@@ -188,4 +218,5 @@ CHECKS: dict[str, Callable[[MethodCase], None]] = {
     "a run trains every layer": a_run_trains_every_layer,
     "the same seed draws the same": the_same_seed_draws_the_same,
     "its state survives a file": its_state_survives_a_file,
+    "mixed images have no first label": mixed_images_have_no_first_label,
 }
