@@ -189,21 +189,28 @@ def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(write: Write
     assert "SPEC: its name is 'own_dataset'" in caught.value.message
     text = text.replace("own_dataset", "mine")
     checked = text + "\n\ndef check(spec, root):\n    raise ValueError(f'{spec.name} in {root}')\n"
-    with pytest.raises(ConfigError, match=r"mine\.py:30: ValueError: mine in there"):
+    with pytest.raises(ConfigError, match=r"mine\.py:19: ValueError: mine in there"):
         data.load("mine", Path("there"), (read_plugin(write("mine.py", checked)),))
     empty = text.split("    digits =")[0] + "    return None\n"
     with pytest.raises(StillhouseError, match="load returned a NoneType, not a dataset"):
         data.load("mine", Path(), (read_plugin(write("mine.py", empty)),))
 
 
+LABEL = 'label="Even or odd"'
+FACTS = (
+    "classes=2, channels=1, size=8, train_images=1442, test_images=355, commonest=179, "
+    "mean=(0.3, 0.3), std=(0.4,)"
+)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("classes=2", "classes=1 + 1", "py:8: SPEC: malformed node"),
-        ("classes=2,", "", "missing 1 required positional argument: 'classes'"),
-        ("classes=2", "klasses=2", "unexpected keyword argument 'klasses'"),
-        ("classes=2", "classes='two'", "SPEC: the field 'classes': given 'two'"),
-        ("mean=(0.3052,)", "mean=(0.3, 0.3)", "a mean and a std for each of 1 channels"),
+        (LABEL, f"{LABEL}, classes=1 + 1", "py:8: SPEC: malformed node"),
+        (f", {LABEL}", "", "missing 1 required positional argument: 'label'"),
+        (LABEL, f"{LABEL}, klasses=2", "unexpected keyword argument 'klasses'"),
+        (LABEL, f"{LABEL}, classes='two'", "SPEC: the field 'classes': given 'two'"),
+        (LABEL, f"{LABEL}, {FACTS}", "a mean and a std for each of 1 channels"),
     ],
 )
 def test_mistakes_in_a_spec_are_named(old: str, new: str, message: str, write: Write) -> None:

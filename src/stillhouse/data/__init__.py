@@ -110,7 +110,7 @@ def check(name: str, root: Path, files: Files = ()) -> str:
     if file := plugin.find("dataset", name, files):
         if own_images.is_facts(file):
             return own_images.check(file, root)
-        _check_own(file, root)
+        _check_own(file, facts, root)
         return f"read by {file.path}"
     _require_packages(name)
     family = _family(name)
@@ -143,7 +143,8 @@ def _require_packages(name: str) -> None:
 def _own_spec(file: Plugin) -> DatasetSpec:
     """Read a custom dataset's `SPEC` from the text: running the file would import torch.
 
-    Raises ConfigError unless it is a `DatasetSpec` of literal values with the file's name.
+    Facts that it leaves out are measured once, and kept in the data folder. Raises ConfigError
+    unless it is a `DatasetSpec` of literal values with the file's name.
     """
     if own_images.is_facts(file):
         return own_images.spec(file)
@@ -151,22 +152,31 @@ def _own_spec(file: Plugin) -> DatasetSpec:
     def fault(facts: DatasetSpec) -> str:
         if facts.name != file.name:
             return f"its name is '{facts.name}', but the file is '{file.name}'"
+        if facts.missing:
+            return ""
         if not len(facts.mean) == len(facts.std) == facts.channels:
             return f"expected a mean and a std for each of {facts.channels} channels"
         return ""
 
-    return plugin.declared_value(file, "SPEC", DatasetSpec, fault)
+    declared = plugin.declared_value(file, "SPEC", DatasetSpec, fault)
+    if not declared.missing:
+        return declared
+    return own_images.remembered(file, lambda: _loaded(file, declared, data_root()).spec)
 
 
 def _load_own(file: Plugin, root: Path) -> Dataset:
-    """Return the dataset from the file's `load`. Raises DataError if it returns none."""
     if own_images.is_facts(file):
         return own_images.load(file, root)
+    return _loaded(file, _own_spec(file), root)
+
+
+def _loaded(file: Plugin, facts: DatasetSpec, root: Path) -> Dataset:
+    """Return the dataset from the file's `load`. Raises DataError if it returns none."""
     from stillhouse.data.base import Dataset
 
-    _check_own(file, root)
+    _check_own(file, facts, root)
     with plugin.blame(file):
-        dataset: object = plugin.load_module(file).load(_own_spec(file), root)
+        dataset: object = plugin.load_module(file).load(facts, root)
     if not isinstance(dataset, Dataset):
         raise DataError(
             f"{file.path}: load returned a {type(dataset).__name__}, not a dataset",
@@ -175,8 +185,8 @@ def _load_own(file: Plugin, root: Path) -> Dataset:
     return dataset
 
 
-def _check_own(file: Plugin, root: Path) -> None:
+def _check_own(file: Plugin, facts: DatasetSpec, root: Path) -> None:
     """Call `check(spec, root)` of the file, if it has one."""
     with plugin.blame(file):
         if ask := getattr(plugin.load_module(file), "check", None):
-            ask(_own_spec(file), root)
+            ask(facts, root)

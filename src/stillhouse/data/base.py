@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from stillhouse.data.pixels import LEVELS, moments
 from stillhouse.data.specs import DatasetSpec
 from stillhouse.errors import DataError
 
@@ -138,12 +139,45 @@ class Batch:
 def make_dataset(
     spec: DatasetSpec, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]
 ) -> Dataset:
-    """Make a dataset from (images, labels) pairs. Raises DataError if they contradict `spec`."""
+    """Make a dataset from (images, labels) pairs; facts that `spec` leaves out are measured.
+
+    Raises DataError if the images contradict `spec`.
+    """
+    if spec.missing:
+        spec = _complete(spec, train, test)
     return Dataset(
         spec,
         _make_split(spec, "training", spec.train_images, *train),
         _make_split(spec, "test", spec.test_images, *test),
     )
+
+
+def _complete(
+    spec: DatasetSpec, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]
+) -> DatasetSpec:
+    """Return the specification with the facts of these images where it has none."""
+    images, labels = train
+    if images.ndim != 4 or images.dtype != torch.uint8 or not len(images) or not len(test[1]):
+        raise DataError(
+            f"{spec.name}: the training images are {tuple(images.shape)} {images.dtype}, "
+            "expected uint8 (images, channels, size, size), and test images",
+        )
+    counted = torch.zeros(images.shape[1], LEVELS, dtype=torch.int64)
+    for part in torch.split(images, HASHED_AT_ONCE):
+        for channel, values in enumerate(part.unbind(1)):
+            counted[channel] += torch.bincount(values.flatten(), minlength=LEVELS)
+    mean, std = moments(counted.numpy())
+    measured: dict[str, Any] = {
+        "classes": int(labels.max()) + 1,
+        "channels": images.shape[1],
+        "size": images.shape[2],
+        "train_images": len(images),
+        "test_images": len(test[1]),
+        "commonest": int(test[1].to(torch.int64).bincount().max()),
+        "mean": tuple(mean),
+        "std": tuple(std),
+    }
+    return replace(spec, **{name: measured[name] for name in spec.missing})
 
 
 def _make_split(spec: DatasetSpec, kind: str, count: int, images: Tensor, labels: Tensor) -> Split:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MEASURED = (
+    *("classes", "channels", "size", "train_images", "test_images", "commonest", "mean", "std"),
+)
+
 
 @dataclass(frozen=True)
 class DatasetSpec:
@@ -12,22 +16,28 @@ class DatasetSpec:
     `commonest` counts the test images of the largest class, which a constant prediction gets right.
     `fingerprint` is `Dataset.fingerprint` of the published images, if needed. The last
     `validation_images` of the training images are the dataset's own validation images. `note` says
-    how own images became these.
+    how own images became these. A custom component may leave out all from `classes` on: they are
+    measured.
     """
 
     name: str
     label: str
-    classes: int
-    channels: int
-    size: int
-    train_images: int
-    test_images: int
-    commonest: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    classes: int = 0
+    channels: int = 0
+    size: int = 0
+    train_images: int = 0
+    test_images: int = 0
+    commonest: int = 0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     fingerprint: str = ""
     validation_images: int = 0
     note: str = ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return the names of the facts that are to be measured."""
+        return tuple(name for name in MEASURED if not getattr(self, name))
 
 
 # `mean` and `std` are over all pixels of the training images, to four decimals. Those of Cifar100
