@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from stillhouse import load_round
 from stillhouse.errors import ConfigError, RunError
+from stillhouse.show.analyze import analyze_table
 from stillhouse.stats import written
 from stillhouse.stats.columns import DTYPES, TABLES, frame
 from stillhouse.stats.written import parquet, read_table
@@ -36,6 +38,18 @@ def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
     found = read_table(tmp_path, "measures", "tiny")
     assert [*found["dataset"], *found["layer"]] == ["NA", "NA", "null", "layer1"]
     assert found["value"].isna().tolist() == [False, True]
+
+
+def test_the_tables_of_analyze_are_the_frames_of_the_round(bench: Bench) -> None:
+    bench.finish_all(90.0 for _ in bench.runs)
+    analyze_table(bench.workspace, bench.look(), 1, lambda text: None)
+    home = bench.workspace.root / "analysis" / "experiment_tiny" / "tables"
+    loaded = load_round(bench.file, bench.workspace.root)
+    for name, expected in (("runs", loaded.runs), ("epochs", loaded.epochs)):
+        pd.testing.assert_frame_equal(
+            read_table(home, name, "tiny").fillna(pd.NA), expected.fillna(pd.NA), check_dtype=False
+        )
+    assert (home / "runs.parquet").exists() is (find_spec("pyarrow") is not None)
 
 
 @pytest.mark.parametrize("content", ["", "run,value\na,1\n", "value\nmuch\n"])

@@ -20,13 +20,16 @@ def read_table(folder: Path, name: str, round_: str) -> pd.DataFrame:
     path, columns = folder / f"{name}.csv", TABLES[name][1]
     if not path.exists():
         return frame([], columns)
-    types = {column.name: DTYPES[column.type] for column in columns}
+    flags = [column.name for column in columns if column.type == "yes/no"]
+    types = {c.name: "object" if c.name in flags else DTYPES[c.type] for c in columns}
     try:
         found = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise _damaged(path, str(error), round_) from None
     if missing := [one for one in types if one not in found]:
         raise _damaged(path, f"the column '{missing[0]}' is missing", round_)
+    for name in flags:
+        found[name] = found[name].map({"yes": True, "no": False}).astype("boolean")
     return found
 
 
