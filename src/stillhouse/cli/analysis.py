@@ -23,7 +23,7 @@ from stillhouse.cli.options import (
     again,
 )
 from stillhouse.cli.output import Format, follow, say, show
-from stillhouse.errors import unknown_name
+from stillhouse.errors import ConfigError, unknown_name
 from stillhouse.show.figures import FIGURES
 
 FigureOption = Annotated[
@@ -153,19 +153,37 @@ def report(
             "--into", help="Fill the marked places of this Markdown file, and write nothing else."
         ),
     ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Keep the page fresh on 127.0.0.1 while runs train.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="With --serve: the port (default: a free one).")
+    ] = 0,
 ) -> None:
     """Write the report of a round: one page (report.html) and its Markdown twin (README.md).
+
+    With --serve a browser on this machine shows it and follows the training. It ends with the
+    training, or at Ctrl-C.
 
     Example: stillhouse report rounds/digits.yaml
     """
     from stillhouse.exchange.archive import archive_of
     from stillhouse.rounds.find import open_round
-    from stillhouse.show.report.build import fill_file, read_material, write_report
+    from stillhouse.show.report.build import (
+        fill_file,
+        read_material,
+        serve_report,
+        write_report,
+    )
     from stillhouse.show.report.content import document
 
+    if into is not None and serve:
+        raise ConfigError("choose one of --into and --serve")
     workspace, loaded, file = open_round(root, round_)
     if into is None:
         workspace.refuse_archived()
+    if serve:
+        serve_report(workspace, loaded, file, port, say)
     found = document(read_material(workspace, loaded, file))
     home = archive_of(workspace, loaded.round).path
     if into is not None:

@@ -86,19 +86,20 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def new_group(help: str) -> typer.Typer:
-    """A group of commands without any yet."""
+def new_group(help: str, completion: bool = False) -> typer.Typer:
+    """A group of commands without any yet; `completion` adds options that install it in a shell."""
     return typer.Typer(
         cls=Group,
         help=help,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=completion,
         pretty_exceptions_enable=False,
     )
 
 
 app = new_group(
-    "Knowledge-distillation rounds: one round file in, trained networks and tables out."
+    "Knowledge-distillation rounds: one round file in, trained networks and tables out.",
+    completion=True,
 )
 
 

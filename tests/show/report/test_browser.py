@@ -14,6 +14,7 @@ import pytest
 
 from report_pages import large
 from stillhouse.show.report.html import page as write
+from stillhouse.show.report.serve import PageServer
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="no browser: pip install 'stillhouse[browser]'"
@@ -212,3 +213,26 @@ def test_312_runs_are_open_within_two_seconds(open_page: Open, many: Path) -> No
     )
     assert milliseconds < 2000
     assert page.locator("table.sortable tbody tr").count() == 312
+
+
+def test_served_it_loads_itself_again_and_stays_as_it_was(browser: Any, small: Path) -> None:
+    text = small.read_text(encoding="utf-8")
+    context, wrong = browser.new_context(), []
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text))
+    with PageServer() as server:
+        page.on("request", lambda r: r.url.startswith(server.address) or wrong.append(r.url))
+        server.show(text)
+        page.goto(server.address)
+        page.locator("#live").filter(has_text="Live").wait_for()
+        page.fill("#filter", "method_3")
+        page.evaluate("document.getElementById('run-2').open = true")
+        server.show(text.replace("Experiment Large", "Experiment Larger"))
+        page.get_by_role("heading", name="Experiment Larger").wait_for()
+        assert page.input_value("#filter") == "method_3"
+        assert page.locator("#count").text_content() == "1 of 12"
+        assert page.get_attribute("#run-2", "open") is not None
+        assert wrong == []
+    page.locator("#live").filter(has_text="No longer updated").wait_for()
+    context.close()

@@ -47,4 +47,32 @@
   };
   addEventListener("hashchange", open);
   open();
+  if (!location.protocol.startsWith("http")) return;
+  // Served while the round trains: load the page again when it has changed, as it was left.
+  const live = document.getElementById("live");
+  const state = JSON.parse(sessionStorage.getItem("state") || "{}");
+  for (const id of state.open || []) document.getElementById(id)?.setAttribute("open", "");
+  filter.value = state.filter || "";
+  filter.dispatchEvent(new Event("input"));
+  scrollTo(0, state.scroll || 0);
+  sessionStorage.removeItem("state");
+  live.hidden = false;
+  let version = "";
+  const look = async () => {
+    try {
+      const answer = await fetch("/version");
+      const newest = await answer.text();
+      if (version && newest !== version) {
+        const shown = Array.from(document.querySelectorAll("details[open]"), (one) => one.id);
+        sessionStorage.setItem("state", JSON.stringify({ open: shown, filter: filter.value, scroll: scrollY }));
+        location.reload();
+      }
+      version = newest;
+      live.textContent = "Live, of " + new Date(document.lastModified).toLocaleTimeString() + ".";
+      setTimeout(look, 2000);
+    } catch {
+      live.textContent = "No longer updated: the training or the command has ended.";
+    }
+  };
+  look();
 })();
