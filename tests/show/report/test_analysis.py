@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image as Pictures
 
 from stillhouse.show.figures.drawn import Drawn, write
+from stillhouse.show.figures.style import COLOURS
 from stillhouse.show.report.analysis import analysis_sections, representations, shrunk
 from stillhouse.show.report.build import read_material
 from stillhouse.show.report.content import document
@@ -100,11 +101,28 @@ def test_figures_fit_into_the_page(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (900, 2070, 3), np.uint8)
     Pictures.fromarray(noise).save(tmp_path / "a.png")
     files = [tmp_path / "a.png"] * 2
-    wide, small = shrunk(files, 10**8), shrunk(files, 700_000)
+    wide, small = shrunk(files, 10**8), shrunk(files, 400_000)
     assert [Pictures.open(io.BytesIO(one)).width for one in (*wide, *small)] == [1400] * 2 + [
         700
     ] * 2
-    assert sum(map(len, small)) <= 700_000
+    assert sum(map(len, small)) <= 400_000
+
+
+def test_few_colours_are_still_those_of_the_methods(tmp_path: Path) -> None:
+    """Small marks of each colour, above areas of its tints that fill most of the picture."""
+    colours = [np.array([*bytes.fromhex(colour[1:])]) for colour in COLOURS]
+    picture = np.full((900, 1400, 3), 255, np.uint8)
+    tints = np.linspace(0, 0.4, 700)[:, None, None]
+    for place, colour in enumerate(colours):
+        left = 200 * place
+        picture[200:, left : left + 180] = (255 + tints * (colour - 255)).astype(np.uint8)
+        picture[40:48, left : left + 8] = colour
+    Pictures.fromarray(picture).save(tmp_path / "a.png")
+    (content,) = shrunk([tmp_path / "a.png"])
+    with Pictures.open(io.BytesIO(content)) as opened:
+        small = np.asarray(opened.convert("RGB")).astype(int)
+    for place, colour in enumerate(colours):
+        assert np.abs(small[44, 200 * place + 4] - colour).max() <= 8
 
 
 def report(bench: Bench) -> Document:

@@ -34,6 +34,22 @@ NEEDS = {
     "teacher": "the teacher's logits",
     "pure": "the logits of the pure student with the same seed",
 }
+FIGURES = {
+    "linear_cka": "`transfer`, `cross_layer`, `alignment`",
+    "participation_ratio": "`depth`",
+    "effective_rank": "`depth`",
+    "pca_95": "`depth`",
+    "twonn": "`depth`",
+    "linear_probe": "`probes`",
+    "knn_probe": "`probes`",
+    "agreement": "`fidelity`",
+    "ece": "`reliability`",
+}
+PICTURES: dict[Kind, tuple[str, ...]] = {
+    "pair": ("transfer", "cross_layer"),
+    "representation": ("depth", "probes"),
+    "predictions": ("fidelity", "reliability"),
+}
 HEAD = """\
 # Measures
 
@@ -101,13 +117,20 @@ same number on a stored input (200 rows, 16 and 12 features, 5 classes; relative
 """
 
 
-def page(measures: Iterable[Measure], sources: Mapping[str, str]) -> str:
-    """Return the page; `sources` names what each measure was checked against."""
+def page(
+    measures: Iterable[Measure], sources: Mapping[str, str], readings: Mapping[str, str]
+) -> str:
+    """Return the page.
+
+    `sources` names what each measure was checked against, `readings` says of each of `PICTURES`
+    how to read it.
+    """
     measures = list(measures)
     parts = [HEAD, _overview(measures)]
     for kind, title in KINDS.items():
         parts.append(f"## {title}\n")
         parts += [_section(measure) for measure in measures if measure.kind == kind]
+        parts += [_picture(name, readings[name]) for name in PICTURES[kind]]
     parts += [
         VALIDATION,
         _table(
@@ -151,6 +174,11 @@ def _range(measure: Measure) -> str:
     return f"from {low} up" if low else f"up to {high}" if high else "unbounded"
 
 
+def _picture(name: str, reading: str) -> str:
+    text = f"Figure `{name}` of the round `rounds/digits.yaml`. How to read it: {reading}"
+    return f"![Figure {name} of the digits round](images/measures-{name}.png)\n\n{fill(text, 99)}\n"
+
+
 def _section(measure: Measure) -> str:
     rows = {
         "Definition": measure.definition,
@@ -162,6 +190,7 @@ def _section(measure: Measure) -> str:
         "Ceiling": measure.ceiling,
         "Pitfalls": measure.pitfalls,
         "How to read": measure.reading,
+        "Figures": FIGURES.get(measure.name, ""),
         "Needs": ", ".join(NEEDS[name] for name in measure.needs) + "." if measure.needs else "",
         "Detail columns": ", ".join(f"`{name}`" for name in measure.details),
         "Source": measure.citation + ".",

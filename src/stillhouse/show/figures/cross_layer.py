@@ -72,7 +72,8 @@ def _differences(tables: Tables, dataset: str) -> pd.DataFrame:
     means = both.groupby(["arm", "layer_a", "layer_b"], sort=False)["difference"]
     found = means.agg(["mean", "count"]).reset_index()
     found.columns = pd.Index(["arm", "layer", "teacher_layer", "difference", "n"])
-    return found
+    order = in_order(runs["arm"])
+    return found.sort_values("arm", key=lambda arm: arm.map(order.index), kind="stable")
 
 
 def _title(found: pd.DataFrame, dataset: str) -> str:

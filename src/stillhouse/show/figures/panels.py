@@ -17,6 +17,7 @@ from stillhouse.show.figures.style import DOUBLE
 
 FEW, MANY = 4, 6  # panels in a row, up to and above `LARGE` panels
 LARGE = 12
+HIGHEST = 2.2  # inches of a panel
 
 
 def panels(
@@ -27,9 +28,9 @@ def panels(
     `above` is the room for a panel's title, `around` for what stands above and below all panels,
     `beside` for colour bars, in inches.
     """
-    columns = FEW if count <= LARGE else MANY
+    columns = min(count, FEW) if count <= LARGE else MANY
     rows = ceil(count / columns)
-    side = (DOUBLE - 0.6 - beside) / columns - 0.12
+    side = min((DOUBLE - 0.6 - beside) / columns - 0.12, HIGHEST)
     figure = Figure(figsize=(DOUBLE, rows * (side + above) + around))
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     every: Sequence[Axes] = [*grid.flat]

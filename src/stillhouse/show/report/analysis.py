@@ -130,7 +130,9 @@ def _small(file: Path, width: int) -> bytes:
         size = width, round(picture.height * width / picture.width)
         picture = picture.resize(size, Pictures.Resampling.LANCZOS)
     text = io.BytesIO()
-    few = picture.quantize(COLOURS, dither=Pictures.Dither.NONE)
+    # The default, median cut, gives a method's few pixels the colour of another method.
+    octree = Pictures.Quantize.FASTOCTREE
+    few = picture.quantize(COLOURS, method=octree, dither=Pictures.Dither.NONE)
     few.save(text, "PNG", optimize=True)
     return text.getvalue()
 
