@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: browser pictures screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
+.PHONY: browser docs-figures screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -37,11 +37,11 @@ screens: .venv/ready       ## the main screens of the digits round at 80 and 100
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
 	$(BIN)/python tools/screens.py demo > docs/screens.txt
 
-pictures: .venv/ready      ## the figures of the digits round that docs/measures.md shows
+docs-figures: .venv/ready      ## the figures of the digits round that docs/measures.md shows
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
 	$(BIN)/stillhouse extract rounds/digits.yaml --root demo
 	$(BIN)/stillhouse analyze rounds/digits.yaml --root demo
-	$(BIN)/python tools/pictures.py demo
+	$(BIN)/python tools/docs_figures.py demo
 
 check: .venv/ready         ## formatting, lint and types
 	$(BIN)/ruff format --check .
