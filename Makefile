@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: browser docs-figures screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
+.PHONY: site browser docs-figures screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -65,6 +65,9 @@ bench-commands: .venv/ready  ## the commands over rounds of 1,000 and 10,000 fin
 
 docs: .venv/ready          ## write the pages of docs/ that are generated from the code
 	$(BIN)/python tools/docs.py
+
+site: .venv/ready          ## the docs as a site in build/site, with its links checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 gpu: .venv/ready           ## checks and ratios on this machine's GPU (GPU="--data-root DIR --budget 600")
 	PYTHONPATH=. $(BIN)/python -m benchmarks.gpu $(GPU)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib import import_module
 from pathlib import Path
 
 from stillhouse.represent.measures import REGISTRY
 from stillhouse.represent.measures.page import PICTURES, page
 from stillhouse.stats import columns
+
+sys.path.insert(0, str(Path(__file__).parent))
+import reference
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "represent" / "measures" / "golden" / "numbers.json"
@@ -24,7 +28,26 @@ def pages() -> dict[str, str]:
         for name in several
     }
     text = page(REGISTRY.values(), sources, readings)
-    return {"tables.md": columns.page(), "measures.md": text}
+    return {
+        "tables.md": columns.page(),
+        "measures.md": text,
+        "commands.md": reference.commands(),
+        "round-files.md": reference.fields((ROOT / "docs" / "round-files.md").read_text()),
+        "examples.md": examples(),
+    }
+
+
+def examples() -> str:
+    """Return the page that shows every file of examples/."""
+    parts = [
+        "# Examples of custom components",
+        "The files of `examples/`. [custom-components.md](custom-components.md) explains them.",
+    ]
+    for path in sorted((ROOT / "examples").iterdir()):
+        if path.suffix in (".py", ".yaml"):
+            kind = {".py": "python", ".yaml": "yaml"}[path.suffix]
+            parts.append(f"## {path.name}\n\n```{kind}\n{path.read_text().strip()}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
