@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import binom
 
 from stillhouse.data.specs import SPECS
-from stillhouse.runs.chance import chance_bound, learned_nothing
+from stillhouse.runs.chance import chance_bound, learned_nothing, patience
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -34,3 +34,11 @@ def test_bounds_of_the_published_datasets() -> None:
 def test_what_learned_nothing(test: dict[str, float], word: str) -> None:
     reason = learned_nothing(test, classes=10, images=10_000, commonest=1_000)
     assert (word in reason, bool(reason)) == (True, bool(word))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "expected"),
+    [(10, 22, 5), (200, 391, 10), (60, 6, 17), (10, 6, 17), (30, 100, 5), (5, 0, 100)],
+)
+def test_patience_counts_epochs_and_steps(epochs: int, steps: int, expected: int) -> None:
+    assert patience(epochs, steps) == expected

@@ -11,11 +11,12 @@ from lab import Lab, StopAfter
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import TrainingError
+from stillhouse.runs import chance
 from stillhouse.runs.state import RunState, state_of
 from stillhouse.training.health_checks import check_progress
 from stillhouse.training.loop import Cohort, train
 
-STEPS, CHANCE = 3, 15.0
+STEPS, CHANCE = 30, 15.0
 
 
 def record(epoch: int, accuracy: float = 10.0, **changes: Any) -> dict[str, Any]:
@@ -29,6 +30,18 @@ def record(epoch: int, accuracy: float = 10.0, **changes: Any) -> dict[str, Any]
         "scaler": {"skipped": 0},
     }
     return base | changes
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the handful of steps per epoch of these tests be enough to judge."""
+    monkeypatch.setattr(chance, "PATIENCE_STEPS", 1)
+
+
+def test_a_few_steps_per_epoch_are_given_a_hundred() -> None:
+    check_progress([record(e) for e in range(1, 17)], 60, 6, CHANCE)
+    with pytest.raises(TrainingError, match="in epochs 1-17"):
+        check_progress([record(e) for e in range(1, 18)], 60, 6, CHANCE)
 
 
 def test_five_epochs_at_chance_level_are_too_many() -> None:
@@ -57,7 +70,7 @@ def test_a_constant_answer_is_named() -> None:
 
 
 def test_unmoved_weights_are_caught_at_once_unless_the_scaler_is_settling() -> None:
-    with pytest.raises(TrainingError, match="no weight moved in epoch 1, in 3 steps"):
+    with pytest.raises(TrainingError, match="no weight moved in epoch 1, in 30 steps"):
         check_progress([record(1, 90.0, update_ratio=0.0)], 20, STEPS, CHANCE)
     settling = record(1, 90.0, update_ratio=0.0, scaler={"skipped": STEPS})
     check_progress([settling], 20, STEPS, CHANCE)
@@ -73,6 +86,7 @@ def untaught(outputs: Any, batch: Any, smoothing: float) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(outputs.logits, batch.labels * 0)
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_a_collapsing_run_fails_and_its_cohort_goes_on(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +139,7 @@ def test_a_learning_rate_that_moves_nothing_is_caught_in_the_first_epoch(lab: La
     assert "no weight moved in epoch 1" in state.reason
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_a_phase_that_does_not_teach_the_answer_is_not_judged(lab: Lab) -> None:
     """FitNets' hints leave the head as it was, for longer than chance level is borne."""
     stages = {"variant": "two_stage", "hint_fraction": 0.7}
@@ -138,6 +153,7 @@ def test_a_phase_that_does_not_teach_the_answer_is_not_judged(lab: Lab) -> None:
         trainer.check_progress(CHANCE)
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_epochs_of_warm_up_are_not_judged(lab: Lab) -> None:
     trainer = lab.open(lab.run("pure", epochs=9, warmup_epochs=2)).members[0].trainer
     trainer.records = [record(e + 1, weights=trainer.coefficients) for e in range(6)]

@@ -16,6 +16,7 @@ from stillhouse.config.identity import counted
 from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.data.specs import DatasetSpec
 from stillhouse.diagnosis.finding import Line
+from stillhouse.rounds.survey import steps_per_epoch
 from stillhouse.runs.chance import learned_nothing, never_learned, patience
 from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.runs.state import RunState
@@ -100,7 +101,9 @@ class Case:
     def settled(self) -> bool:
         """Whether its newest epoch may be judged: it completed, or is past its first twentieth."""
         epochs = len(self.records) or (self.state.epoch if self.state.best is not None else 0)
-        return self.done or epochs >= patience(self.config.training.epochs)
+        return self.done or epochs >= patience(
+            self.config.training.epochs, steps_per_epoch(self.config)
+        )
 
     @cached_property
     def learned_nothing(self) -> str:

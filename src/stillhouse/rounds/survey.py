@@ -81,7 +81,9 @@ class Cell:
     def at_chance(self) -> str:
         """Why an unfinished run has learned nothing, by its best accuracy; empty if unknown."""
         best, epochs = self.state.best, self.state.epoch
-        if best is None or epochs < patience(self.config.training.epochs):
+        if best is None or epochs < patience(
+            self.config.training.epochs, steps_per_epoch(self.config)
+        ):
             return ""
         spec = data.spec(self.config.dataset, self.config.files)
         return never_learned(best, epochs, spec.test_images, spec.commonest)
@@ -98,6 +100,13 @@ class Cell:
         if self.imported:
             return "pending"
         return "queued" if self.ready else "waiting"
+
+
+def steps_per_epoch(run: RunConfig) -> int:
+    """How many batches a run is trained on in an epoch."""
+    recipe = run.training
+    images = data.spec(run.dataset, run.files).train_images - recipe.validation
+    return (recipe.train_images or images) // recipe.batch_size
 
 
 @dataclass(frozen=True)

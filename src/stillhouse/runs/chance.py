@@ -9,7 +9,7 @@ from typing import Any
 
 CONFIDENCE = 0.999
 FEW_CLASSES = 2
-PATIENCE_EPOCHS, PATIENCE_FRACTION = 5, 0.05
+PATIENCE_EPOCHS, PATIENCE_FRACTION, PATIENCE_STEPS = 5, 0.05, 100
 
 
 @cache
@@ -39,9 +39,14 @@ def never_learned(best: float, epochs: int, images: int, commonest: int) -> str:
     return f"{what} at chance level (up to {bound:.2f} %)" if best <= bound else ""
 
 
-def patience(epochs: int) -> int:
-    """Return after how many epochs at chance level a run fails."""
-    return max(PATIENCE_EPOCHS, ceil(PATIENCE_FRACTION * epochs))
+def patience(epochs: int, steps: int) -> int:
+    """Return after how many epochs at chance level a run fails, with `steps` steps per epoch.
+
+    A few steps per epoch, as with some hundred images, are too few for the running statistics of
+    batch norm: a network that learns well may test at chance level for its first fifty steps.
+    """
+    by_steps = ceil(PATIENCE_STEPS / max(1, steps))
+    return max(PATIENCE_EPOCHS, ceil(PATIENCE_FRACTION * epochs), by_steps)
 
 
 def learned_nothing(test: Mapping[str, Any], classes: int, images: int, commonest: int) -> str:

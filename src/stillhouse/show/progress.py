@@ -14,9 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stillhouse.errors import RunError, printable_lines
-from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.rounds.survey import Cell, Survey, steps_per_epoch
 from stillhouse.show.pace import Pace, about
-from stillhouse.show.status import steps_per_epoch
 
 if TYPE_CHECKING:
     from stillhouse.runs.records import Status

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from stillhouse import data
-from stillhouse.config.schema import RunConfig
 from stillhouse.rounds.provenance import changed_teachers
-from stillhouse.rounds.survey import Cell, Survey, failures
+from stillhouse.rounds.survey import Cell, Survey, failures, steps_per_epoch
 from stillhouse.tables import Table
 
 WORDS = [
@@ -80,13 +78,6 @@ def summary(survey: Survey, place: Path) -> str:
         "Train longer (more epochs or train_images, or a smaller batch_size); if that does not "
         "help, change learning_rate."
     )
-
-
-def steps_per_epoch(run: RunConfig) -> int:
-    """How many batches a run is trained on in an epoch."""
-    recipe = run.training
-    images = data.spec(run.dataset, run.files).train_images - recipe.validation
-    return (recipe.train_images or images) // recipe.batch_size
 
 
 def _word(cell: Cell) -> Word:

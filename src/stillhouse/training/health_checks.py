@@ -68,7 +68,7 @@ def check_progress(
 
     `judged` are the records after warm-up and earlier phases of the method; `steps` are those of an
     epoch, `chance` is the accuracy (%) of guessing. Weights that did not move are an error at once;
-    accuracy at chance level after max(5, 5 % of all epochs) such epochs.
+    accuracy at chance level after max(5, 5 % of all epochs) such epochs and a hundred steps.
     """
     if not judged:
         return
@@ -80,7 +80,7 @@ def check_progress(
             HINT,
             "optimizer-never-stepped",
         )
-    wait = patience(epochs)
+    wait = patience(epochs, steps)
     recent = judged[-wait:]
     accuracies = [record["test"]["accuracy"] for record in recent]
     if len(recent) < wait or max(accuracies) > chance:
