@@ -33,7 +33,7 @@ seeds: [0, 1, 2]            # one run of every cell per seed; intervals need thr
 training:                   # one recipe for teachers and students
   epochs: {epochs}
   batch_size: {batch_size}
-  learning_rate: 0.05       # SGD
+  learning_rate: {rate}       # SGD
   momentum: 0.9
   weight_decay: 5e-4
   schedule: cosine          # or constant, or step with milestones: [5, 8]
@@ -58,6 +58,7 @@ DIGITS = {
     "datasets": " [Digits]          # `stillhouse list datasets`; Digits needs no download",
     "epochs": 10,
     "batch_size": 64,
+    "rate": 0.05,
     "padding": 1,
     "validation": 200,
 }
@@ -67,7 +68,10 @@ OWN = """
     size: {size}                # pixels per side: the centred square of each image, resized
     # {facts}"""
 PLAIN = re.compile(r"[\w./-]+")  # a path that YAML needs no quotes for
-MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS, MAX_BATCH = 600, 10, 60, 64
+# A batch so small that an epoch has enough steps, with a learning rate that suits it: training at
+# chance level is stopped after five epochs.
+RATES = {64: 0.05, 32: 0.03, 16: 0.02, 8: 0.01}
+STEPS_PER_EPOCH, MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 20, 600, 10, 60
 
 
 def new_round(name: str, images: Path | None = None) -> Path:
@@ -105,7 +109,7 @@ def _of_images(path: Path, beside: Path) -> dict[str, Any]:
     facts = own_images.measured(own_images.OwnImages(name, path.absolute(), size), beside)
     spec = data.spec(name, (facts,))
     train = spec.train_images - spec.validation_images
-    batch = min(MAX_BATCH, 1 << max(train.bit_length() - 3, 1))
+    batch = next((size for size in RATES if train // size >= STEPS_PER_EPOCH), min(RATES))
     shown = os.path.relpath(path.absolute(), beside.absolute())
     shown = shown if shown.startswith(".") else f"./{shown}"
     return {
@@ -117,7 +121,8 @@ def _of_images(path: Path, beside: Path) -> dict[str, Any]:
             facts=own_images.sentence(spec),
         ),
         "epochs": min(max(MIN_STEPS * batch // train, MIN_EPOCHS), MAX_EPOCHS),
-        "batch_size": batch,
+        "batch_size": min(batch, train),
+        "rate": RATES[batch],
         "padding": max(size // 8, 1),
         "validation": max(train // 10, spec.classes),
     }
