@@ -98,7 +98,7 @@ def changeable(round_: Round) -> list[str]:
 
 def _rows(a: Round, b: Round) -> Iterator[_Row]:
     for field in MATRIX:
-        yield from _row(field, LABELS.get(field, field), getattr(a, field), getattr(b, field))
+        yield from _row(field, LABELS.get(field, field), _given(a, field), _given(b, field))
     for field in FLAT:
         yield from _row(field, LABELS.get(field, field), _base(a, field), _base(b, field))
     yield from _override_rows(a, b)
@@ -107,6 +107,10 @@ def _rows(a: Round, b: Round) -> Iterator[_Row]:
         yield from _row("sweep", label, a.sweep.get(axis), b.sweep.get(axis))
     for key in dict.fromkeys([*a.legacy, *b.legacy]):
         yield from _row(key, key, legacy.practice(a, key), legacy.practice(b, key))
+
+
+def _given(round_: Round, field: str) -> Any:
+    return round_.all_teachers if field == "teacher" else getattr(round_, field)
 
 
 def _override_rows(a: Round, b: Round) -> Iterator[_Row]:

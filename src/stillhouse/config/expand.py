@@ -37,6 +37,20 @@ def teacher_seed(round_: Round, seed: int) -> int:
     return round_.teacher_seeds[round_.seeds.index(seed)]
 
 
+def one_of_several(round_: Round, run: RunConfig) -> str:
+    """Return the network of a run's teacher if the round compares several; empty otherwise."""
+    if len(round_.all_teachers) < 2 or run.teacher is None:
+        return ""
+    by = methods.declared(run.method, round_.files).taught_by
+    return run.teacher.model if by == "teacher" else ""
+
+
+def label(round_: Round, run: RunConfig) -> str:
+    """Return the method of a run as lists have it: `logit alpha=0.5`, `logit from ResNet56`."""
+    teacher = one_of_several(round_, run)
+    return f"{run.label} from {teacher}" if teacher else run.label
+
+
 def settings(
     round_: Round, dataset: str, model: str, method: str
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

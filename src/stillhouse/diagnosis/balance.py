@@ -117,7 +117,7 @@ def _falls(case: Case) -> str:
         return ""
     ((axis, own),) = case.config.axes.items()
     run = case.config
-    fits = case.peers.swept.get((run.method, run.model, run.seed, axis), {})
+    fits = case.peers.swept.get((run.method, run.model, str(run.teacher_path), run.seed, axis), {})
     values = sorted(fits)
     if len(values) < 3 or own == values[0]:
         return ""

@@ -230,14 +230,15 @@ class Peers:
         return Counter(case.facts["data"] for case in self.cases if case.facts.get("data"))
 
     @cached_property
-    def swept(self) -> dict[tuple[str, str, int, str], dict[float, float]]:
-        """By method, network, seed and axis, the final training accuracy by the axis' value."""
-        found: dict[tuple[str, str, int, str], dict[float, float]] = {}
+    def swept(self) -> dict[tuple[str, str, str, int, str], dict[float, float]]:
+        """By method, network, teacher, seed and axis: the final training accuracy by value."""
+        found: dict[tuple[str, str, str, int, str], dict[float, float]] = {}
         for case in self.cases:
             accuracy = case.final("train.accuracy") if case.done else None
             if accuracy is not None and len(case.config.axes) == 1:
                 run, ((axis, value),) = case.config, case.config.axes.items()
-                found.setdefault((run.method, run.model, run.seed, axis), {})[value] = accuracy
+                key = (run.method, run.model, str(run.teacher_path), run.seed, axis)
+                found.setdefault(key, {})[value] = accuracy
         return found
 
     @cached_property

@@ -271,6 +271,17 @@ OF_ROUNDS = (
         "the teacher is hardly better than the pure student",
     ),
     Code(
+        "teachers-compared",
+        "finding",
+        "which of several teachers is the best one for a method",
+    ),
+    Code(
+        "no-same-architecture",
+        "note",
+        "no teacher has the student's own network",
+        "list the student's network among `teachers`, or add the method `self`",
+    ),
+    Code(
         "seed-outlier",
         "warning",
         "one seed is far from the others",

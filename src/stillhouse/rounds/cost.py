@@ -25,13 +25,11 @@ TRAINING_PASSES = 3  # forward, and backward to the inputs and to the weights
 def recorded_seconds(survey: Survey) -> dict[str, float]:
     """Seconds still needed by unfinished runs (by path), alone, by the epoch times recorded.
 
-    A finished run of the same dataset, method and network gives the time of an epoch; a run
+    A finished run of the same dataset, method and networks gives the time of an epoch; a run
     without one is left out.
     """
     recorded = _recorded(survey.cells)
-    keys = {
-        c.config.path: (c.config.dataset, c.config.method, c.config.model) for c in survey.cells
-    }
+    keys = {c.config.path: _kind(c.config) for c in survey.cells}
     return {
         cell.config.path: cell.left * recorded[keys[cell.config.path]]
         for cell in survey.cells
@@ -117,14 +115,18 @@ def _multiplications(network: nn.Module, image: torch.Tensor) -> int:
     return sum(counted)
 
 
-def _recorded(cells: list[Cell]) -> dict[tuple[str, str, str], float]:
-    times: dict[tuple[str, str, str], list[float]] = {}
+def _recorded(cells: list[Cell]) -> dict[tuple[str, ...], float]:
+    times: dict[tuple[str, ...], list[float]] = {}
     for cell in cells:
         newest = _newest(cell)
         if newest is not None and "time" in newest:
-            key = (cell.config.dataset, cell.config.method, cell.config.model)
-            times.setdefault(key, []).append(newest["time"]["seconds"])
+            times.setdefault(_kind(cell.config), []).append(newest["time"]["seconds"])
     return {key: median(values) for key, values in times.items()}
+
+
+def _kind(run: RunConfig) -> tuple[str, ...]:
+    """What the time of an epoch depends on."""
+    return run.dataset, run.method, run.model, run.teacher.model if run.teacher else ""
 
 
 def _newest(cell: Cell) -> Epoch | None:

@@ -22,7 +22,7 @@ from stillhouse.runs.state import RunState, state_of, unreadable
 
 INDEXED = ("epoch", "result", "attempts", "heartbeat", "memory")  # of the state of a finished run
 WHOLE_SECONDS = 60.0
-FILTERS = ("dataset", "method", "model", "seed")
+FILTERS = ("dataset", "method", "model", "teacher", "seed")
 
 
 @dataclass(frozen=True)
@@ -233,14 +233,21 @@ def choose(runs: list[RunConfig], only: str) -> list[RunConfig]:
     """The runs that a filter selects, without their teachers. Raises ConfigError for none."""
     wanted = _parse(only)
     for key, values in wanted.items():
-        known = sorted({str(getattr(run, key)) for run in runs})
+        known = sorted({_value(run, key) for run in runs})
         for value in values:
             if value not in known:
                 raise unknown_name(key, value, known)
-    chosen = [r for r in runs if all(str(getattr(r, key)) in wanted[key] for key in wanted)]
+    chosen = [r for r in runs if all(_value(r, key) in wanted[key] for key in wanted)]
     if not chosen:
         raise ConfigError(f"--only {only} selects no run", "see the matrix with: stillhouse plan")
     return chosen
+
+
+def _value(run: RunConfig, key: str) -> str:
+    """What a run has for a key of a filter; a run without a teacher has an empty one."""
+    if key == "teacher":
+        return run.teacher.model if run.teacher else ""
+    return str(getattr(run, key))
 
 
 def choose_cells(survey: Survey, only: str | None) -> list[Cell]:
@@ -278,7 +285,7 @@ def _parse(only: str) -> dict[str, set[str]]:
         key, equals, value = part.partition("=")
         if not equals or key not in FILTERS:
             raise ConfigError(f"--only: '{part}' is not key=value", f"keys: {', '.join(FILTERS)}")
-        wanted.setdefault(key, set()).add(canonical(key, value))
+        wanted.setdefault(key, set()).add(canonical("model" if key == "teacher" else key, value))
     return wanted
 
 

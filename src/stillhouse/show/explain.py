@@ -51,7 +51,7 @@ def explain(method: str, round_: Round | None) -> Table:
 def _runs(method: str, round_: Round) -> list[RunConfig]:
     found: dict[tuple[object, ...], RunConfig] = {}
     for run in expand(round_):
-        axes = tuple(run.axes.items())
+        axes = (*run.axes.items(), run.teacher and run.teacher.model)
         found.setdefault((run.method, run.dataset, run.model, axes), run)
     runs = [run for run in found.values() if run.method == method]
     if not runs:

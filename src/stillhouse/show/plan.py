@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stillhouse import methods
+from stillhouse.config.expand import label
 from stillhouse.config.resolve import resolve
-from stillhouse.config.schema import PURE, RunConfig
+from stillhouse.config.schema import PURE, Round, RunConfig
 from stillhouse.methods.objective import coefficients, effective_ratio
 from stillhouse.rounds.cost import passes
 from stillhouse.rounds.survey import Cell, Survey
@@ -27,7 +28,7 @@ def plan(survey: Survey, seconds: dict[str, float], again: str = "stillhouse pla
     relative = passes(cell.config for cell in survey.cells)
     groups: dict[tuple[Row, ...], list[str]] = {}
     for dataset in survey.round.datasets:
-        rows = (_row(cells, seconds, relative) for cells in _rows(survey, dataset))
+        rows = (_row(survey.round, cells, seconds, relative) for cells in _rows(survey, dataset))
         groups.setdefault(tuple(rows), []).append(dataset)
     tables = [Table(_datasets(names), COLUMNS, rows) for rows, names in groups.items()]
     notes = (
@@ -81,11 +82,13 @@ def _rows(survey: Survey, dataset: str) -> Iterable[list[Cell]]:
     rows: dict[tuple[str, str], list[Cell]] = {}
     for cell in survey.cells:
         if cell.config.dataset == dataset:
-            rows.setdefault((cell.config.label, cell.config.model), []).append(cell)
+            rows.setdefault((label(survey.round, cell.config), cell.config.model), []).append(cell)
     return rows.values()
 
 
-def _row(cells: list[Cell], seconds: dict[str, float], relative: dict[str, float]) -> Row:
+def _row(
+    round_: Round, cells: list[Cell], seconds: dict[str, float], relative: dict[str, float]
+) -> Row:
     run = cells[0].config
     done = sum(cell.state.name == "done" for cell in cells)
     waiting = {cell.config.teacher.seed for cell in cells if not cell.ready and cell.config.teacher}
@@ -100,7 +103,7 @@ def _row(cells: list[Cell], seconds: dict[str, float], relative: dict[str, float
         cost = "unknown"
     seeds = ",".join(str(cell.config.seed) for cell in cells)
     shown = "" if done == len(cells) else cost
-    return (run.label, run.model, seeds, len(cells), done, waits, shown)
+    return (label(round_, run), run.model, seeds, len(cells), done, waits, shown)
 
 
 def _losses(survey: Survey) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from stillhouse.config.expand import label
 from stillhouse.rounds.provenance import changed_teachers
 from stillhouse.rounds.survey import Cell, Survey, failures, steps_per_epoch
 from stillhouse.tables import Table
@@ -49,7 +50,7 @@ def status_table(
     shown: list[str] = []
     for cell in survey.cells:
         run = cell.config
-        key = (run.dataset, run.label, run.model)
+        key = (run.dataset, label(survey.round, run), run.model)
         word = (words or {}).get(run.path) or _word(cell)
         rows.setdefault(key, {})[run.seed] = str(word)
         shown.append(word.kind)

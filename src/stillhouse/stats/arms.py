@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from stillhouse import data, tables
+from stillhouse.config.expand import one_of_several
 from stillhouse.errors import ConfigError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.stats.columns import AXIS, records
@@ -64,6 +65,12 @@ class Arm:
     def model(self) -> str:
         """The network that is trained."""
         return str(self.runs[0]["student"])
+
+    @property
+    def teacher(self) -> str | None:
+        """The network that teaches it."""
+        teacher = self.cells[0].config.teacher
+        return teacher.model if teacher else None
 
     @property
     def axes(self) -> str:
@@ -144,6 +151,7 @@ class Arm:
         seeds = sorted({cell.config.seed for cell in survey.cells})
         return {
             **self.names(survey.round.sweep),
+            **({"teacher": self.teacher} if len(survey.round.all_teachers) > 1 else {}),
             "n": len(self.values),
             "planned": len(self.cells),
             "mean": self.summary.mean,
@@ -163,18 +171,23 @@ def arms(survey: Survey, dataset: str, which: Which = "final") -> list[Arm]:
             f"no run of round '{survey.round.round}' on {dataset} averages its weights",
             "set ema_decay under `training:`, as in `ema_decay: 0.999`",
         )
-    groups: dict[tuple[str, str, str], list[tuple[dict[str, Any], Cell]]] = {}
+    groups: dict[tuple[str, str, str, str], list[tuple[dict[str, Any], Cell]]] = {}
     for run, cell in zip(records(runs_frame(Survey(survey.round, cells))), cells, strict=True):
-        key = (run["method"], run["student"], cell.config.axis_values)
+        teacher = one_of_several(survey.round, cell.config)
+        key = (run["method"], run["student"], cell.config.axis_values, teacher)
         groups.setdefault(key, []).append((run, cell))
     found = []
     for group in groups.values():
         group.sort(key=lambda pair: pair[1].config.seed)
         runs, own = zip(*group, strict=True)
         found.append(Arm(runs, own, which))
-    return sorted(found, key=_place)
+    teachers = survey.round.all_teachers
+    return sorted(found, key=lambda arm: _place(arm, teachers))
 
 
-def _place(arm: Arm) -> tuple[bool, int, str, str, str]:
+def _place(arm: Arm, teachers: Sequence[str]) -> tuple[object, ...]:
+    """The order of tables: teachers as the round lists them, pure students, methods."""
     known = ORDER.index(arm.method) if arm.method in ORDER else len(ORDER)
-    return arm.role != "teacher", known, arm.method, arm.model, arm.axes
+    own = teachers.index(arm.model) if arm.role == "teacher" else 0
+    taught = teachers.index(arm.teacher) if arm.teacher in teachers else 0
+    return arm.role != "teacher", known, arm.method, own, arm.model, arm.axes, taught

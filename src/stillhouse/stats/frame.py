@@ -150,7 +150,13 @@ def teachers_now(survey: Survey, arm: Arm, found: Iterable[Arm]) -> dict[int, fl
 
     A borrowed teacher's is the one its students recorded.
     """
-    own = next((other.by_seed for other in found if other.role == "teacher"), None)
+    teachers = [other for other in found if other.method == PURE and other.role == "teacher"]
+    if len(survey.round.all_teachers) > 1:
+        if arm.role != "method":
+            return {}  # it has no teacher, and is not compared with one of several
+        if arm.teacher in survey.round.all_teachers:
+            teachers = [one for one in found if one.method == PURE and one.model == arm.teacher]
+    own = teachers[0].by_seed if teachers else None
     if own is None:
         return arm.column("teacher_accuracy")
     known = [seed for seed in arm.by_seed if seed in survey.round.seeds]
@@ -234,7 +240,8 @@ def _agreement(
     A pure student, which never saw it, is measured against the teacher of its seed.
     """
     agreed, taught = arm.column("agreement"), arm.column("teacher_accuracy")
-    if arm.role == "pure" and (teachers := next((p for p in pures if p.role == "teacher"), None)):
+    teachers = next((p for p in pures if p.role == "teacher"), None)
+    if arm.role == "pure" and teachers and len(survey.round.all_teachers) == 1:
         agreed, taught = _with_teachers(survey, arm, teachers, problems)
     classes = data.spec(arm.cells[0].config.dataset, survey.round.files).classes
     own = arm.column("accuracy")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from stillhouse import methods
+from stillhouse.config.expand import one_of_several
 from stillhouse.config.schema import PURE, Round, RunConfig
 from stillhouse.errors import RunError, unknown_name
 from stillhouse.exchange.archive import archive_of
@@ -158,7 +159,9 @@ def role(round_: Round, run: RunConfig) -> Role:
     """Return what a run is in its round."""
     if run.method != PURE:
         return "method"
-    return "teacher" if round_.teachers_from is None and run.model == round_.teacher else "pure"
+    if len(round_.all_teachers) > 1 and run.model in round_.students:
+        return "pure"  # a student's network that also teaches is the baseline of its students
+    return "teacher" if run.model in round_.own_teachers else "pure"
 
 
 def label(round_: Round, run: RunConfig) -> str:
@@ -167,6 +170,8 @@ def label(round_: Round, run: RunConfig) -> str:
         what = "Teacher" if role(round_, run) == "teacher" else "Student pure"
         return f"{what} ({run.model})"
     several = f" ({run.model})" if len(round_.students) > 1 else ""
+    teacher = one_of_several(round_, run)
+    several += f" from {teacher}" if teacher else ""
     return f"{methods.declared(run.method, round_.files).label}{several} {run.axis_values}".strip()
 
 

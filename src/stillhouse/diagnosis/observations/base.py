@@ -54,8 +54,13 @@ class Scene:
 
     @cached_property
     def teacher(self) -> Arm | None:
-        """The teachers' arm, if they were trained in this round."""
-        return next((arm for arm in self.arms if arm.role == "teacher"), None)
+        """The arm of the first teacher, if it was trained in this round."""
+        return self.teachers[0] if self.teachers else None
+
+    @cached_property
+    def teachers(self) -> list[Arm]:
+        """The arms of all teachers that were trained in this round."""
+        return [arm for arm in self.arms if arm.role == "teacher"]
 
     @cached_property
     def pure(self) -> Arm | None:

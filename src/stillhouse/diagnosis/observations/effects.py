@@ -74,13 +74,16 @@ def below_pure(scene: Scene) -> Iterator[Finding]:
 
 def weak_teacher(scene: Scene) -> Iterator[Finding]:
     """WEAK-TEACHER: a teacher hardly better than the pure student has little to transfer."""
-    teacher, pure = scene.teacher, scene.pure
-    if teacher and pure and teacher.values and pure.values:
+    pure, several = scene.pure, len(scene.survey.round.all_teachers) > 1
+    for teacher in scene.teachers:
+        if not pure or not teacher.values or not pure.values:
+            continue
         gap = mean(teacher.values) - mean(pure.values)
         if gap <= LITTLE:
+            which = f"the teacher {teacher.model}" if several else "its teacher"
             text = (
                 f"The pure student ({mean(pure.values):.2f} %, n = {len(pure.values)}) is close to "
-                f"its teacher ({mean(teacher.values):.2f} %, n = {len(teacher.values)}): "
+                f"{which} ({mean(teacher.values):.2f} %, n = {len(teacher.values)}): "
                 f"{gap:+.2f} points leave little to transfer"
             )
             yield scene.finding("weak-teacher", text, [*teacher.valid, *pure.valid])
@@ -96,9 +99,10 @@ def above_teacher(scene: Scene) -> Iterator[Finding]:
             above.append((mean(gaps), row, mean(taught.values())))
     if not above:
         return
+    several = len(scene.survey.round.all_teachers) > 1
     above.sort(key=lambda found: -found[0])
     parts = [f"{shown(row.arm)} by {gap:.2f} over {level:.2f} %" for gap, row, level in above]
-    spread = scene.teacher.summary.std if scene.teacher else None
+    spread = scene.teacher.summary.std if scene.teacher and not several else None
     beside = f" (standard deviation of the teacher's seeds: {spread:.2f})" if spread else ""
     text = f"Above the teacher that each student had, in points{beside}"
     cells = [cell for _, row, _ in above for cell in row.arm.valid]
@@ -111,11 +115,14 @@ def above_unfinished_teacher(scene: Scene) -> Iterator[Finding]:
     for arm in scene.arms:
         for cell in arm.valid:
             students.setdefault(cell.config.seed, []).append((arm, cell))
-    for cell in scene.teacher.cells if scene.teacher else ():
+    several = len(scene.survey.round.all_teachers) > 1
+    for cell in (cell for teacher in scene.teachers for cell in teacher.cells):
         scores = scene.series(cell, "test.accuracy")
         if cell.shown not in ("lost", "stopped") or not scores:
             continue
         for arm, student in students.get(cell.config.seed, []):
+            if several and student.config.teacher_path != cell.config.path:
+                continue
             found = scene.accuracy[student.config.path]
             if found > max(scores):
                 text = (

@@ -37,6 +37,8 @@ RULES: tuple[Rule, ...] = (
     teachers.outlier,
     teachers.wide_spread,
     teachers.teacher_driven,
+    teachers.compared,
+    teachers.no_control,
     process.confounds,
     validity.uneven,
     effects.underfits,

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from math import sqrt
-from statistics import median
+from statistics import mean, median
 
-from stillhouse.config.expand import teacher_seed
+from stillhouse import methods
+from stillhouse.config.expand import one_of_several, teacher_seed
 from stillhouse.diagnosis.finding import Finding
-from stillhouse.diagnosis.observations.base import FEW, Scene
+from stillhouse.diagnosis.observations.base import FEW, Scene, shown
 from stillhouse.rounds.survey import Cell
 from stillhouse.stats.arms import Arm
-from stillhouse.stats.inference import correlation, spread_parts
+from stillhouse.stats.frame import teachers_now
+from stillhouse.stats.inference import correlation, difference, spread_parts
 from stillhouse.stats.summary import MIN_SEEDS
+from stillhouse.stats.wording import interval
 
 WIDE = 2.5
 RANGE = 5.0
@@ -172,12 +175,55 @@ def _follows(scene: Scene, arm: Arm) -> float | None:
 
 def _teachers(scene: Scene, arm: Arm) -> dict[int, float]:
     """By student seed, its teacher's accuracy by the same kind of epoch."""
+    if len(scene.survey.round.all_teachers) > 1:
+        return teachers_now(scene.survey, arm, scene.arms)
     if scene.teacher is None or not scene.teacher.values:
         return arm.column("teacher_accuracy")
     own, round_ = scene.teacher.by_seed, scene.survey.round
     known = [seed for seed in arm.by_seed if seed in round_.seeds]
     pairs = {seed: own.get(teacher_seed(round_, seed)) for seed in known}
     return {seed: accuracy for seed, accuracy in pairs.items() if accuracy is not None}
+
+
+def compared(scene: Scene) -> Iterator[Finding]:
+    """TEACHERS-COMPARED: whether the strongest teacher is the best one for each method."""
+    groups: dict[tuple[str, str, str], list[Arm]] = {}
+    for row in scene.methods:
+        if row.arm.values and one_of_several(scene.survey.round, row.arm.cells[0].config):
+            key = (row.arm.method, row.arm.model, row.arm.axes)
+            groups.setdefault(key, []).append(row.arm)
+    for found in groups.values():
+        levels = {one.label: mean(_teachers(scene, one).values() or [0.0]) for one in found}
+        if len(found) < 2 or not all(levels.values()):
+            continue
+        best = max(found, key=lambda one: mean(one.values))
+        strongest = max(found, key=lambda one: levels[one.label])
+        others = sorted(found, key=lambda one: -levels[one.label])
+        parts = [f"{shown(one)}: teacher {levels[one.label]:.2f} %" for one in others]
+        run = best.cells[0].config
+        what = f"{methods.declared(run.method, run.files).label} of {run.model} {best.axes}".strip()
+        if best is strongest:
+            text = f"{what}: the strongest teacher, {best.teacher}, is the best one"
+        else:
+            gap = difference(best.by_seed, strongest.by_seed, "paired", best.resolution)
+            text = (
+                f"{what}: the strongest teacher, {strongest.teacher}, is not the best one; with "
+                f"{best.teacher} the accuracy is {interval(gap)} points higher"
+            )
+        yield scene.finding("teachers-compared", text, [c for a in found for c in a.valid], parts)
+
+
+def no_control(scene: Scene) -> Iterator[Finding]:
+    """NO-SAME-ARCHITECTURE: several teachers, none of them of the student's own network."""
+    round_ = scene.survey.round
+    taught = {row.arm.model for row in scene.methods if row.arm.teacher in round_.all_teachers}
+    without = sorted(taught - set(round_.all_teachers))
+    if len(round_.all_teachers) > 1 and without and "self" not in round_.methods:
+        text = (
+            f"No teacher has the network of the student {', '.join(without)}: what any teacher "
+            "gives cannot be told from what a stronger one adds"
+        )
+        yield scene.finding("no-same-architecture", text)
 
 
 def _students(scene: Scene) -> list[Arm]:

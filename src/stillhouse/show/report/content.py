@@ -199,7 +199,7 @@ def configuration(round_: Round) -> Table:
         ("Precision", recipe.precision),
         ("Loss formula", FORMULAS[loss.total]),
         ("KD alpha", "of each method" if loss.alpha is None else f"{loss.alpha:g}"),
-        ("Teacher", round_.teacher),
+        ("Teacher", ", ".join(round_.all_teachers)),
         ("Student", ", ".join(round_.students)),
     ]
     return Table("Training configuration", ("Parameter", "Value"), tuple(rows))
@@ -225,11 +225,12 @@ def _schedule(recipe: Training) -> str:
 
 def _matrix(survey: Survey) -> tuple[Block, ...]:
     round_ = survey.round
+    teachers = ", ".join(round_.all_teachers)
     rows = (
         ("Datasets", ", ".join(round_.datasets)),
         ("Methods", ", ".join(round_.methods)),
         ("Seeds", ", ".join(map(str, round_.seeds))),
-        ("Models", f"Teacher={round_.teacher}, Student={', '.join(round_.students)}"),
+        ("Models", f"Teacher={teachers}, Student={', '.join(round_.students)}"),
         *((f"Sweep of {axis}", ", ".join(map(str, v))) for axis, v in round_.sweep.items()),
         ("Runs", f"{len(survey.cells)}"),
     )
