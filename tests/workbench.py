@@ -53,9 +53,10 @@ class Answer:
 
 
 def write_round(path: Path, **changes: Any) -> Path:
-    """A round file: `ROUND` with some fields changed."""
+    """A round file: `ROUND` with some fields changed; `teachers` replace its teacher."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(ROUND | changes, sort_keys=False))
+    fields = {k: v for k, v in ROUND.items() if k != "teacher" or "teachers" not in changes}
+    path.write_text(yaml.safe_dump(fields | changes, sort_keys=False))
     return path
 
 

@@ -106,6 +106,7 @@ def _run(name: str, arm: str, method: str, role: str, accuracy: float, seed: int
         "dataset": "Cifar10",
         "method": method,
         "student": "ResNet56" if role == "teacher" else "ResNet20",
+        "teacher": None if role != "method" else "ResNet56",
         "seed": seed,
         "state": "done",
         "valid": True,

@@ -77,7 +77,10 @@ def _gaps(seeds: Mapping[int, float], pure: Mapping[int, float], paired: bool) -
 
 
 def _teacher(runs: pd.DataFrame) -> float | None:
-    """The mean teacher less the mean pure student, if there is one network of each."""
+    """The mean teacher less the mean pure student; None if a method has several teachers."""
+    taught = runs[runs["role"] == "method"].groupby(["method", "student"])["teacher"].nunique()
+    if (taught > 1).any():
+        return None
     means = [runs[runs["role"] == role]["accuracy"].mean() for role in ("teacher", "pure")]
     gap = float(means[0] - means[1])
     return None if pd.isna(gap) else gap
