@@ -36,7 +36,17 @@ def test_every_method_has_a_card_and_is_explained(method: str) -> None:
     assert all(len(hazard) <= 100 and not hazard.endswith(".") for hazard in card.hazards)
     table = explain(method, None)
     said = {str(row[0]).split(": ")[-1] for row in table.rows}
-    wanted = {"source", "formula", "layers", "taught by", "parameters", "hazard", "loss"} | {"with"}
+    wanted = {
+        "mixup, cutmix",
+        "source",
+        "formula",
+        "layers",
+        "taught by",
+        "parameters",
+        "hazard",
+        "loss",
+        "with",
+    }
     assert said == wanted | {"extra parameters", "time"}
     assert (value(table, "time") == "the unit") == (method == "pure")
 

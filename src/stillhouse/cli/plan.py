@@ -56,6 +56,16 @@ FolderOption = Annotated[
 ]
 
 
+ChooseOption = Annotated[
+    bool,
+    typer.Option(
+        "--choose",
+        help="Of a round with a sweep and validation images, write ROUND_final.yaml: the best "
+        "value of each method, all training images, other seeds.",
+    ),
+]
+
+
 def plan(
     round_: Annotated[
         str,
@@ -77,6 +87,7 @@ def plan(
     time: Annotated[
         bool, typer.Option("--time", help="Time a training step of every network and method here.")
     ] = False,
+    choose: ChooseOption = False,
     power: Annotated[
         bool, typer.Option("--power", help="Show how many seeds a difference needs.")
     ] = False,
@@ -93,8 +104,8 @@ def plan(
 
     Example: stillhouse plan rounds/digits.yaml
     """
-    if sum((new is not None, try_, time, power)) > 1:
-        raise ConfigError("choose one of --new, --try, --time and --power")
+    if sum((new is not None, try_, time, power, choose)) > 1:
+        raise ConfigError("choose one of --new, --try, --time, --choose and --power")
     if folder is not None and new is None:
         raise ConfigError(
             "--folder needs --new", f"as in: stillhouse plan --new mine --folder {folder}"
@@ -105,6 +116,8 @@ def plan(
         _plan_power(round_, root, only, (difference, sd, paired), format)
     elif not round_:
         raise ConfigError("Missing argument 'ROUND'", "as in: stillhouse plan rounds/digits.yaml")
+    elif choose:
+        _plan_choose(round_, root, only, format)
     elif try_:
         _plan_try(round_, root, only, data_root, device, format)
     else:
@@ -166,6 +179,23 @@ def _plan_new(name: str, round_: str, folder: Path | None) -> None:
     file = new_round(name, folder)
     say(f"{file} can be run as it stands; its comments say what to change")
     follow(again("run" if folder else "plan", str(file), HERE))
+
+
+def _plan_choose(round_: str, root: Path, only: str | None, format: Format) -> None:
+    from stillhouse.rounds.choose import trials, write_final
+    from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.survey import survey_round
+    from stillhouse.show.choose import choice_table
+
+    if only:
+        raise ConfigError("--choose chooses for the whole round", "leave out --only")
+    workspace, loaded, file = open_round(root, round_)
+    survey = survey_round(workspace, loaded)
+    found = trials(survey)
+    new = write_final(survey, file, found)
+    show(choice_table(loaded, found), format)
+    say(f"{new} trains them on all training images; it needs a workspace of its own", err=True)
+    follow(again("run", str(new), root / new.stem), format)
 
 
 def _plan_try(

@@ -29,6 +29,7 @@ from stillhouse.config.schema import (
     Keep,
     Overrides,
     Round,
+    Search,
     Training,
 )
 from stillhouse.config.yaml_file import Source, read_yaml
@@ -47,6 +48,7 @@ FORM = Form(
         ("training",): Training,
         ("distillation",): Distillation,
         ("keep",): Keep,
+        ("search",): Search,
         ("overrides",): Overrides,
         **{(place,): NamedNetwork for place in networks.PLACES},
     },

@@ -216,6 +216,14 @@ class Imported(Strict):
     unknown: tuple[str, ...] = ()
 
 
+class Search(Strict):
+    """The round in which swept values were chosen: its seeds, and how many values per method."""
+
+    round: str
+    seeds: tuple[Seed, ...] = ()
+    trials: dict[str, Positive] = {}
+
+
 class Round(Strict):
     """One round: its runs, their settings, and why it differs from the previous round."""
 
@@ -243,6 +251,7 @@ class Round(Strict):
     overrides: Overrides = Overrides()
     sweep: dict[str, Annotated[tuple[Real, ...], Field(min_length=1)]] = {}
     legacy: dict[str, str] = {}
+    search: Search | None = None
     imported: Imported | None = None
     networks: Networks = ()
 

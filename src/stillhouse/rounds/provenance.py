@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from stillhouse import data
 from stillhouse.config.identity import as_written, difference
 from stillhouse.errors import RunError, some
+from stillhouse.rounds.choose import search_note
 from stillhouse.rounds.edited import SHOWN_RUNS, changed_notes
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.records import Result, Run, Teaching
@@ -37,6 +38,7 @@ def footnotes(survey: Survey, dataset: str) -> tuple[str, ...]:
     note = data.spec(dataset, survey.round.files).note
     return (
         *((note,) if note else ()),
+        *search_note(survey.round),
         *damaged,
         *changed_teachers(done),
         *_adopted(done),
