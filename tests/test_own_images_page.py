@@ -71,4 +71,3 @@ def test_three_commands_lead_from_a_folder_to_a_report(tmp_path: Path) -> None:
     report = tmp_path / "analysis" / "experiment_mine" / "report.html"
     text = report.read_text()
     assert "flowers" in text
-    assert "Test images are the images in test/" in text

@@ -46,6 +46,7 @@ class TestParts:
         folder(tmp_path)
         round_ = load(tmp_path)
         dataset, facts = images(round_), spec(round_)
+        assert facts.note == ""
         assert (facts.name, facts.classes, facts.channels, facts.size) == ("flowers", 2, 3, 8)
         assert (facts.train_images, facts.test_images, facts.commonest) == (6, 6, 3)
         assert dataset.train.labels.tolist() == dataset.test.labels.tolist() == [0, 0, 0, 1, 1, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log as ln
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from typer.testing import CliRunner
 
 from script_rounds import TRACEBACK, WALLTIME, ScriptRounds, log
 from stillhouse.cli.main import app
+from stillhouse.data import specs
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.exchange.scripts.write import Import, import_round
+from stillhouse.rounds import provenance
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from workbench import LOGIT, PURE, TEACHER, Bench, edit
@@ -340,3 +343,13 @@ def test_the_command_lists_them_for_people_and_programs(records: Records) -> Non
     assert shown.output.splitlines()[-1] == f"next: stillhouse table old --root {root}"
     listed = runner.invoke(app, ["observe", "old", "--root", root, "--format", "csv"])
     assert listed.stdout.splitlines()[0] == "dataset,level,rule,text,runs"
+
+
+def test_what_own_images_are_is_noted_below_the_table_and_no_confound(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = bench.round.datasets[0]
+    noted = replace(specs.SPECS[dataset], note="Test images are those in val/.")
+    monkeypatch.setitem(specs.SPECS, dataset, noted)
+    assert provenance.footnotes(bench.look(), dataset) == (noted.note,)
+    assert provenance.confounds(bench.look(), dataset) == ()

@@ -111,7 +111,8 @@ def listing(folder: Path, paths: list[str], fraction: float, seed: int) -> Listi
                 "both need the same folders",
             )
         files[part] = [(path, labels[path.split("/")[1]]) for path in inside[part]]
-    return Listing(folder, tuple(classes), files, f"the images in {named['test']}/")
+    unusual = "" if ROLES[named["test"].lower()] == "test" else f"those in {named['test']}/"
+    return Listing(folder, tuple(classes), files, unusual)
 
 
 def _walk(folder: Path, below: str, met: _Walk, above: tuple[tuple[int, int], ...]) -> None:

@@ -46,7 +46,7 @@ def pixels(path: Path, size: int | None, channels: int | None) -> Pixels:
     count = max(int(values.max(initial=-1)) for values in labels.values()) + 1
     resized = 0 if (height, width) == (side, side) else sum(map(len, labels.values()))
     names = tuple(map(str, range(count)))
-    test_is = f"{keys['test']}_images"
+    test_is = "" if keys["test"] == KEYS["test"] else f"those in {keys['test']}_images"
     read = partial(_read, path, keys, side, kept)
     return Pixels(names, kept, side, labels, read, test_is, resized)
 

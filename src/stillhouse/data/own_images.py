@@ -315,10 +315,13 @@ def _facts(source: OwnImages, images: Pixels, found: dict[str, Any]) -> dict[str
         raise DataError(f"{source.path}: all pixels of a channel of the images are equal")
     test = images.labels["test"]
     commonest = int(max(sum(test == label) for label in range(len(images.classes))))
-    note = f"Test images are {images.test_is}."
+    note = f"Test images are {images.test_is}." if images.test_is else ""
     if images.resized:
         size = f"{images.size} x {images.size}"
-        note += f" The centred square of {images.resized:,} images was resized to {size}."
+        note += (
+            " " * bool(note)
+            + f"The centred square of {images.resized:,} images was resized to {size}."
+        )
     return {
         "format": FORMAT,
         "spec": {

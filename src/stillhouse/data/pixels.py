@@ -27,7 +27,8 @@ class Pixels:
     """The images of a dataset: `read` yields those of a part as (n, channels, size, size) uint8.
 
     `labels` are int64 from 0 to len(classes) - 1, in the order of `read`. `test_is` says which
-    images are the test images, `resized` how many had another size or form.
+    images are the test images, or is empty if their place does; `resized` counts those that had
+    another size or form.
     """
 
     classes: tuple[str, ...]

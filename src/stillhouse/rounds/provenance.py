@@ -22,10 +22,18 @@ MATTERING = ("torch", "numpy")
 
 
 def footnotes(survey: Survey, dataset: str) -> tuple[str, ...]:
-    """Notes for the table of a dataset; empty if its images were used as published and all its
-    runs are of one kind.
+    """Notes for the table of a dataset: what its images are, and in what its runs differ.
 
-    Reads `run.json` and the attempts' claims of completed runs; a damaged claim is named.
+    Empty if the images were used as published and all runs are of one kind.
+    """
+    note = data.spec(dataset, survey.round.files).note
+    return (*((note,) if note else ()), *confounds(survey, dataset))
+
+
+def confounds(survey: Survey, dataset: str) -> tuple[str, ...]:
+    """Name in what the completed runs of a dataset differ besides their methods.
+
+    Reads `run.json` and the attempts' claims; a damaged claim is named.
     """
     done = [c for c in survey.cells if c.config.dataset == dataset and c.state.name == "done"]
     runs = [run for cell in done if (run := cell.folder.started())]
@@ -35,9 +43,7 @@ def footnotes(survey: Survey, dataset: str) -> tuple[str, ...]:
             sources.append(_sources(cell))
         except RunError as error:
             damaged.append(f"Where this run comes from is not known: {error.message}.")
-    note = data.spec(dataset, survey.round.files).note
     return (
-        *((note,) if note else ()),
         *search_note(survey.round),
         *damaged,
         *changed_teachers(done),

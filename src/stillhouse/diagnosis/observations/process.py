@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.base import Scene
-from stillhouse.rounds.provenance import footnotes
+from stillhouse.rounds import provenance
 
 
 def confounds(scene: Scene) -> Iterator[Finding]:
     """CONFOUND: arms that differ in more than their method."""
-    for note in footnotes(scene.survey, scene.dataset):
+    for note in provenance.confounds(scene.survey, scene.dataset):
         yield scene.finding("confound", note.rstrip("."))
 
 
