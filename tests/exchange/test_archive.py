@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import os
 import subprocess
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from stillhouse.exchange.move import digests_of
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
+from stillhouse.runs.process import Process
 from workbench import Bench
 
 OWN = "def build(classes, channels):\n    ...\n"
@@ -118,6 +120,23 @@ def test_a_command_that_was_killed_is_repeated(
     assert seal(archive).fine
     assert digests_of(archive.experiments) == before
     assert [entry["event"] for entry in archive.record["events"]] == ["archived"]
+
+
+def test_temporary_files_of_a_killed_command_are_not_archived(
+    done: Bench, archive: Archive
+) -> None:
+    write_material(archive, done.file, done.round.files)
+    move_in(archive)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    dead = str(Process.me()).replace(f"-{os.getpid()}-", f"-{gone.pid}-")
+    (archive.path / "tables").mkdir()
+    left = [archive.path / f".report.html@{dead}@0123abcd.tmp"]
+    left += [archive.path / "tables" / f".runs.csv@{dead}@0123abcd.tmp"]
+    for path in left:
+        path.write_text("half")
+    assert seal(archive).fine
+    assert [path for path in left if path.exists()] == []
 
 
 def test_a_changed_file_is_named_and_not_restored(done: Bench, archive: Archive) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import yaml
 
 from stillhouse import methods
+from storm.archive import POINTS as POINTS_OF_ARCHIVE
+from storm.archive import archive_storm
 from storm.driver import KINDS, Storm
 from storm.faults.sitecustomize import POINTS, hits
 
@@ -69,6 +71,9 @@ def storm(options: argparse.Namespace, folder: Path) -> list[str]:
             f"{hits(folder).total()} hits, {time.monotonic() - started:.0f} s",
             flush=True,
         )
+    if options.archive_points:
+        wrong += archive_storm(folder / "undisturbed", file, folder, options.archive_points)
+        print(f"archived and restored: {time.monotonic() - started:.0f} s", flush=True)
     if one.missing:
         wrong.append("the time was over before enough faults had struck")
     report(one, rounds, time.monotonic() - started)
@@ -78,7 +83,7 @@ def storm(options: argparse.Namespace, folder: Path) -> list[str]:
 def report(one: Storm, rounds: int, seconds: float) -> None:
     """The faults by kind."""
     struck = hits(one.folder)
-    for point in one.points:
+    for point in (*one.points, *(point for point in POINTS_OF_ARCHIVE if struck[point])):
         print(f"{struck[point]:5d}  {point}")
     for kind in KINDS:
         print(f"{one.sent[kind.name]:5d}  {kind.name} at a random moment")
@@ -96,6 +101,12 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--signals", type=int, default=100, help="signals at random moments")
     parser.add_argument("--times", type=int, default=5, help="hits of each named point")
     parser.add_argument("--points", nargs="*", default=list(POINTS), help="named points")
+    parser.add_argument(
+        "--archive-points",
+        nargs="*",
+        default=list(POINTS_OF_ARCHIVE),
+        help="of `archive`, once each",
+    )
     parser.add_argument("--methods", nargs="+", default=methods.names())
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=4)

@@ -25,7 +25,7 @@ from stillhouse.plugin import Plugin
 from stillhouse.rounds.survey import Survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.environment import code
-from stillhouse.runs.files import dump_json, read_json, write_atomic
+from stillhouse.runs.files import dump_json, read_json, sweep, write_atomic
 from stillhouse.runs.records import dump
 
 FORMAT = 1
@@ -137,7 +137,12 @@ def move_in(archive: Archive) -> None:
 
 
 def seal(archive: Archive) -> manifest.Check:
-    """Write the manifest of all files, and read every file back."""
+    """Write the manifest of all files, and read every file back.
+
+    Temporary files of a command that was killed are removed first.
+    """
+    beside = [path for path in archive.path.iterdir() if path.is_dir()]
+    sweep(archive.path, *beside)
     manifest.write(archive.path)
     return check(archive)
 

@@ -34,10 +34,32 @@ EVENTS = {
     ("os.link", ".result.json@"): "between result.json's write and its appearance",
     ("os.rename", "metrics.jsonl"): "after result.json, before the files move up",
 }
+# Of `archive`, whose one process does everything in order; an empty name fits every file.
+ARCHIVING = {
+    ("os.rename", ".representations.safetensors@"): "extracting: before a file appears",
+    ("os.rename", ".pairs.csv@"): "analyzing: before a table appears",
+    ("open", "storm-Digits-forest.png"): "analyzing: before a picture is written",
+    ("os.rename", ".round.yaml@"): "archiving: before round.yaml appears",
+    ("os.rename", ".archive.json@"): "archiving: before archive.json appears",
+    ("os.rename", "experiments"): "archiving: before experiments/ moves",
+    ("os.mkdir", "experiments"): "archiving: before the blank experiments/",
+    ("os.rename", ".report.html@"): "archiving: before the report appears",
+    ("os.rename", ".manifest-sha256.txt@"): "archiving: before the manifest appears",
+    ("os.remove", "manifest-sha256.txt"): "restoring: before the manifest goes",
+    ("os.rmdir", "experiments"): "restoring: before the blank folder goes",
+}
+COPYING = {  # only where the archive is on another file system
+    ("shutil.copyfile", ""): "copying: between two files",
+    ("os.rename", ".experiments.partial"): "copying: before the copy gets its name",
+    ("shutil.rmtree", "experiments"): "copying: before the source is deleted",
+    ("os.remove", "result.json"): "copying: while the source is deleted",
+}
 READS = {"final.safetensors": "at the teacher hand-over"}
 PRETRAINING = "during paraphraser pretraining"
 POINTS = (*WRITES.values(), *EVENTS.values(), *READS.values(), PRETRAINING)
-MOST_SKIPPED = {PRETRAINING: 8, **dict.fromkeys(READS.values(), 0)}
+AT_ONCE = (*READS.values(), *ARCHIVING.values(), *COPYING.values())
+MOST_SKIPPED = {PRETRAINING: 8, **dict.fromkeys(AT_ONCE, 0)}
+HEARD = {event for event, _ in (*EVENTS, *ARCHIVING, *COPYING)} | {"open"}
 
 
 def hits(folder: Path) -> Counter[str]:
@@ -76,12 +98,11 @@ class Faults:
 
     def listen(self, event: str, arguments: tuple[Any, ...]) -> None:
         """An audit hook: what is about to happen to which file."""
-        if event not in ("open", "os.rename", "os.link", "os.mkdir"):
-            return
-        if not isinstance(arguments[0], str | Path):
+        if event not in HEARD or not isinstance(arguments[0], str | Path):
             return
         name = Path(arguments[0]).name
-        point = next((p for (e, n), p in EVENTS.items() if e == event and name.startswith(n)), None)
+        events = {**ARCHIVING, **COPYING} if "archive" in sys.orig_argv else EVENTS
+        point = next((p for (e, n), p in events.items() if e == event and name.startswith(n)), None)
         if event == "open" and str(arguments[1]).startswith("r"):
             point = READS.get(name)
         if self.due(point):
@@ -152,8 +173,8 @@ class Pretraining(importlib.abc.MetaPathFinder):
 
 
 def install() -> None:
-    """Arm this process if it is a worker in a storm."""
-    if "STORM" not in os.environ or "train" not in sys.orig_argv:
+    """Arm this process if it is a worker, or archives, in a storm."""
+    if "STORM" not in os.environ or not {"train", "archive"} & {*sys.orig_argv}:
         return
     wanted = json.loads(os.environ["STORM_POINTS"])
     faults = Faults(Path(os.environ["STORM"]), wanted, int(os.environ["STORM_TIMES"]))
