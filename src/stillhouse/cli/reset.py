@@ -79,7 +79,7 @@ def reset(
     if as_:
         new = _copy(workspace, loaded, file, as_)
         say(f"{new} takes its teachers from {workspace.root}; change its settings there")
-        follow(again("plan", str(new), Path("WORKSPACE")))
+        follow(again("plan", str(new), root / new.stem))
     elif undo or list_ or purge:
         _past(workspace, loaded, (undo, purge, yes), format)
         follow(again("status", round_, root), format)

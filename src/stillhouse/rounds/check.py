@@ -18,7 +18,7 @@ from stillhouse.methods.base import TrainingImages
 from stillhouse.methods.objective import coefficients
 from stillhouse.models import named
 from stillhouse.models.base import Network
-from stillhouse.rounds.edited import changed_runs
+from stillhouse.rounds.edited import changed_runs, epochs_notes
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.training.weight_files import start_from
@@ -46,14 +46,21 @@ def check_round(
     try_own_files(unfinished)
     try_libraries(unfinished)
     try_methods(unfinished)
+    differing = [*changed_runs(survey.cells, exact=True)]
     changed = [
         f"{cell.config.path}: {field}: {as_written(was)} -> {as_written(now)}"
-        for cell, fields in changed_runs(survey.cells, exact=True)
+        for cell, fields in differing
         for field, was, now in fields
     ]
     if changed:
         raise RunError(
-            "runs were started with another configuration:\n    " + some(changed, SHOWN, "\n    "),
+            "\n    ".join(
+                (
+                    "runs were started with another configuration:",
+                    some(changed, SHOWN, "\n    "),
+                    *epochs_notes(differing, round_),
+                )
+            ),
             "restore the round file, or train them anew after: "
             + command_line("reset --changed", file, workspace.root),
         )

@@ -87,6 +87,33 @@ def changed_notes(cells: Iterable[Cell]) -> tuple[str, ...]:
     )
 
 
+def epochs_notes(changed: Iterable[tuple[Cell, Changes]], round_: Round) -> tuple[str, ...]:
+    """What of the runs can be reused where the number of epochs was changed, and why not more."""
+    found = [
+        (cell.config.training, was, now)
+        for cell, fields in changed
+        for field, was, now in fields
+        if field == "training.epochs"
+    ]
+    if not found:
+        return ()
+    recipe, was, now = found[0]
+    if recipe.schedule == "cosine":
+        why = (
+            "the cosine schedule is spread over all epochs, so every epoch after the first would "
+            "have had another learning rate"
+        )
+    else:
+        why = "a completed run keeps its weights, but not the state of the optimizer"
+    teachers = (
+        "The given teachers stay as they are."
+        if round_.teachers_from
+        else "Its teachers can be: with --as NAME instead of --changed, `reset` writes a new round "
+        "file that takes them from here and trains the students alone."
+    )
+    return (f"From {was} to {now} epochs no trained epoch can be reused: {why}. {teachers}",)
+
+
 def dropped_runs(workspace: Workspace, round_: Round, known: Iterable[Path] = ()) -> list[str]:
     """The runs of the workspace that its round file no longer names; none if the active round is
     another one. `known` are folders of runs that it does name, where they are known.
@@ -134,11 +161,13 @@ def disagreements(
     """Sentences on every setting that was changed (unless `fields` is false: where they are shown
     already), on what to type then, and on the runs that are no longer named.
     """
+    runs = [*changed_runs(survey.cells)]
     changed = changed_notes(survey.cells)
     cure = f"Restore the round file, or train these runs anew after: {reset}"
     shown = changed if fields else ()
     return (
         *shown,
+        *epochs_notes(runs, survey.round),
         *([cure] if changed else []),
         *dropped_notes(workspace, survey.round, (cell.folder.path for cell in survey.cells)),
     )

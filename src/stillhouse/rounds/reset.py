@@ -149,7 +149,7 @@ def purge(found: Iterable[Heap]) -> None:
 
 def copy_of_round(text: str, old: str, new: str, teachers: str) -> str:
     """A round file's text under a new name, with the teachers of the old round's workspace."""
-    lines = text.splitlines()
+    lines = [line for line in text.splitlines() if not line.startswith("compares_to:")]
     for index, line in enumerate(lines):
         if line.startswith("round:"):
             lines[index] = f"round: {new}"
