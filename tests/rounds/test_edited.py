@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,3 +182,19 @@ def test_an_unknown_dataset_or_model_points_to_custom_components(tmp_path: Path)
         with pytest.raises(ConfigError) as caught:
             Bench(tmp_path / field, **{field: ["mine"]})
         assert "files:" in str(caught.value)
+
+
+def test_weights_that_are_gone_are_no_change_of_a_run(tmp_path: Path) -> None:
+    """An archive has the round file, but not the weights from which a student started."""
+    weights = tmp_path / "rounds" / "w.pth"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    student = {"name": "ResNetBaby", "weights": "w.pth"}
+    changes: dict[str, Any] = {"students": [student], "methods": ["pure"], "seeds": [0]}
+    bench = Bench(tmp_path, **changes)
+    bench.finish(f"{PURE}/0", 80.0)
+    weights.unlink()
+    assert list(changed_runs(Bench(tmp_path, **changes).look().cells)) == []
+    weights.write_bytes(b"others")
+    ((_, fields),) = changed_runs(Bench(tmp_path, **changes).look().cells)
+    assert [field for field, *_ in fields] == ["networks.ResNetBaby.sha256"]
