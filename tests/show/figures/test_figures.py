@@ -96,6 +96,13 @@ def test_text_is_legible_inside_the_figure_and_apart(name: str, kind: str) -> No
         assert box.x0 >= frame.x0 - 1 and box.x1 <= frame.x1 + 1, (text, box, frame)
         assert box.y0 >= frame.y0 - 1 and box.y1 <= frame.y1 + 1, (text, box, frame)
         boxes.append((text, box))
+        for axes in set(figure.axes) - {text.axes}:
+            panel = axes.get_window_extent()
+            assert not (
+                min(box.x1, panel.x1) - max(box.x0, panel.x0) > 1
+                and min(box.y1, panel.y1) - max(box.y0, panel.y0) > 1
+                and axes.axison
+            ), (text, axes)
     for (one, a), (other, b) in combinations(boxes, 2):
         width = min(a.x1, b.x1) - max(a.x0, b.x0)
         height = min(a.y1, b.y1) - max(a.y0, b.y0)

@@ -12,12 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from stillhouse.represent.classes import confusion
+from stillhouse.represent.store import Rows
 from stillhouse.show.figures.drawn import Drawn, Tables, caption, headline, settled
 from stillhouse.show.figures.extracted import by_arm
 from stillhouse.show.figures.panels import LARGE, narrow, panels
 from stillhouse.show.figures.style import PRINT
 
 MOST = 20  # classes in a panel
+BESIDE = 1.5  # inches for two colour bars
 READING = (
     "rows are classes, columns what they are taken for; right answers (the diagonal) are left "
     "out. In panels of teacher and pure student a cell is the share of the class's images, mean "
@@ -33,7 +36,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     """Draw the arms of a dataset. Raises NothingToDraw."""
     count, found, roles, seeds = tables.classes[dataset], {}, {}, {}
     for arm, role, runs in by_arm(tables, dataset):
-        shares = [confusion(one.logits, one.labels, count) for one in runs]
+        shares = [_shares(one, count) for one in runs]
         found[arm], roles[arm], seeds[arm] = np.mean(shares, axis=0), role, len(runs)
     control = next((arm for arm in found if roles[arm] == "pure"), None)
     chosen = _chosen(found[control or next(iter(found))])
@@ -58,15 +61,10 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     )
 
 
-def confusion(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> Floats:
-    """Return a matrix: percent of the images of a class (row) that get a class (column).
-
-    The row of a class without images is 0.
-    """
-    places = labels * classes + logits.argmax(axis=1)
-    counts = np.bincount(places, minlength=classes**2).reshape(classes, classes)
-    totals = counts.sum(axis=1, keepdims=True)
-    shares: Floats = 100 * counts / np.maximum(totals, 1)
+def _shares(rows: Rows, classes: int) -> Floats:
+    """Percent of the images of a class (row) that get a class (column); 0 without images."""
+    counts = confusion(rows.logits.argmax(axis=1), rows.labels, classes)
+    shares: Floats = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return shares
 
 
@@ -145,18 +143,18 @@ def _figure(
         for kind in (False, True)
     }
     with matplotlib.rc_context(PRINT):
-        figure, grid = panels(len(shown), beside=1.2)
+        figure, grid = panels(len(shown), beside=BESIDE)
         images: dict[bool, AxesImage] = {}
         for axes, (arm, matrix) in zip(grid, shown.items(), strict=True):
             images[kinds[arm]] = _map(axes, matrix, kinds[arm], limits[kinds[arm]])
-            axes.set_title(narrow(arm, len(shown)))
+            axes.set_title(narrow(arm, len(shown), BESIDE))
         places = range(0, len(chosen), 1 if len(chosen) <= 10 and len(shown) <= LARGE else 5)
         names = [str(chosen[place]) for place in places]
         grid[0].set_xticks(places, names)
         grid[0].set_yticks(places, names)
         labels = {False: "% of the class", True: "points more than pure"}
         for kind, image in images.items():
-            bar = figure.colorbar(image, ax=grid, fraction=0.025, pad=0.02)
+            bar = figure.colorbar(image, ax=grid, fraction=0.025, pad=0.03)
             bar.set_label(labels[kind])
         figure.supxlabel("taken for class", fontsize=8)
         figure.supylabel("class", fontsize=8)

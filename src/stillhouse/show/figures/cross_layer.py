@@ -24,6 +24,7 @@ from stillhouse.show.figures.panels import LARGE, by_layer, in_order, narrow, pa
 from stillhouse.show.figures.style import PRINT
 
 MEASURE = "linear_cka"
+BESIDE = 0.7  # inches for a colour bar
 Floats = NDArray[np.float64]
 READING = (
     "each panel is one method: rows are layers of the student, columns layers of its teacher. A "
@@ -89,7 +90,7 @@ def _figure(found: pd.DataFrame, dataset: str) -> Figure:
     layers, teachers = by_layer(found["layer"]), by_layer(found["teacher_layer"])
     limit = max(float(found["difference"].abs().max()), 1e-6)
     with matplotlib.rc_context(PRINT):
-        figure, grid = panels(len(arms), beside=0.7)
+        figure, grid = panels(len(arms), beside=BESIDE)
         for axes, arm in zip(grid, arms, strict=True):
             some = found[found["arm"] == arm]
             table = some.pivot(index="layer", columns="teacher_layer", values="difference")
@@ -97,7 +98,7 @@ def _figure(found: pd.DataFrame, dataset: str) -> Figure:
             image = _map(axes, values, limit)
             if len(arms) <= LARGE:
                 _numbers(axes, values, limit)
-            axes.set_title(narrow(arm, len(arms)))
+            axes.set_title(narrow(arm, len(arms), BESIDE))
         names = [layer.removeprefix("layer") for layer in teachers]
         grid[0].set_xticks(range(len(teachers)), names)
         grid[0].set_yticks(range(len(layers)), [layer.removeprefix("layer") for layer in layers])

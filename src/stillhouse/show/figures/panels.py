@@ -18,6 +18,7 @@ from stillhouse.show.figures.style import DOUBLE
 FEW, MANY = 4, 6  # panels in a row, up to and above `LARGE` panels
 LARGE = 12
 HIGHEST = 2.2  # inches of a panel
+LETTER = 0.07  # inches of a letter in a title
 
 
 def panels(
@@ -28,8 +29,9 @@ def panels(
     `above` is the room for a panel's title, `around` for what stands above and below all panels,
     `beside` for colour bars, in inches.
     """
-    columns = min(count, FEW) if count <= LARGE else MANY
+    columns = _columns(count)
     rows = ceil(count / columns)
+    above += 0.0 if count <= LARGE else 0.2  # narrow titles have more lines
     side = min((DOUBLE - 0.6 - beside) / columns - 0.12, HIGHEST)
     figure = Figure(figsize=(DOUBLE, rows * (side + above) + around))
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -41,9 +43,14 @@ def panels(
     return figure, [*every[:count]]
 
 
-def narrow(text: str, count: int) -> str:
+def narrow(text: str, count: int, beside: float = 0.0) -> str:
     """Return a title of one of `count` panels in as many lines as it needs."""
-    return fill(text, 20 if count <= LARGE else 13)
+    letters = int((DOUBLE - 0.6 - beside) / _columns(count) / LETTER)
+    return fill(text, letters, break_long_words=False)
+
+
+def _columns(count: int) -> int:
+    return min(count, FEW) if count <= LARGE else MANY
 
 
 def base(arm: str) -> str:

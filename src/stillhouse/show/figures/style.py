@@ -49,7 +49,7 @@ class Look:
 # Runs that do not count, by the words of the report's grid; open marks, in no method's colour.
 STATES = {
     "running": Look(TEACHER, "o"),
-    "interrupted": Look(TEACHER, "|"),
+    "interrupted": Look(TEACHER, "_"),
     "not started": Look(PURE, "."),
     "not valid": Look(TEACHER, "$!$"),
     "failed": Look(TEACHER, "x"),
