@@ -122,6 +122,26 @@ def test_a_command_that_was_killed_is_repeated(
     assert [entry["event"] for entry in archive.record["events"]] == ["archived"]
 
 
+@pytest.mark.parametrize("moment", ["Path.unlink", "Archive.note", "move_folder"])
+def test_a_restoration_that_was_killed_is_repeated(
+    done: Bench, archive: Archive, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command dies before the manifest goes, before it is noted, before the move."""
+    before = digests_of(done.workspace.experiments)
+    close(done, archive)
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(f"stillhouse.exchange.archive.{moment}", dies)
+        with pytest.raises(KeyboardInterrupt):
+            restore(archive)
+    restore(archive)
+    assert digests_of(done.workspace.experiments) == before
+    assert [entry["event"] for entry in archive.record["events"]] == ["archived", "restored"]
+
+
 def test_temporary_files_of_a_killed_command_are_not_archived(
     done: Bench, archive: Archive
 ) -> None:

@@ -172,10 +172,11 @@ def restore(archive: Archive) -> None:
     if archive.complete:
         check(archive)
         _refuse_runs(target)
-        archive.note("restored")
+        # First: with another archive.json the manifest would refuse a repeated command.
         (archive.path / manifest.NAME).unlink()
     elif not archive.experiments.exists():
         raise ConfigError(f"round '{archive.name}' is not archived in {archive.path}")
+    archive.note("restored")
     if target.exists() and not any(target.iterdir()):
         target.rmdir()
     move_folder(archive.experiments, target)
