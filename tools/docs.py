@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from stillhouse.config.facts import SHIPPED, of_built_in
 from stillhouse.represent.measures import REGISTRY
 from stillhouse.represent.measures.page import PICTURES, page
 from stillhouse.stats import columns
@@ -53,3 +54,4 @@ def examples() -> str:
 if __name__ == "__main__":
     for name, text in pages().items():
         (ROOT / "docs" / name).write_text(text)
+    SHIPPED.write_text(json.dumps(of_built_in(), indent=0) + "\n")

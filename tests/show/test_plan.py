@@ -9,12 +9,12 @@ from stillhouse import data
 from stillhouse.config.load import load_round
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig
-from stillhouse.rounds import cost
 from stillhouse.rounds.cost import recorded_seconds, timed_seconds
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.plan import loss_text, plan, plan_numbers
 from stillhouse.tables import Table
+from stillhouse.training import timing
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 BETA = Path(__file__).parents[2] / "rounds" / "beta.yaml"
@@ -98,7 +98,7 @@ def test_the_convex_total(tmp_path: Path, path: str, alpha: float | None, expect
 def test_recorded_times_come_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.finish(f"{LOGIT}/0", 80.0)  # 3 s an epoch
     bench.end(f"{PURE}/0", "stopped")  # after epoch 1 of 2
-    monkeypatch.setattr(cost, "seconds_per_image", lambda *_: 1e-3)
+    monkeypatch.setattr(timing, "seconds_per_image", lambda *_: 1e-3)
     costs = timed_seconds(bench.look(), "cpu")
     assert f"{LOGIT}/0" not in costs
     assert costs[f"{LOGIT}/1"] == 2 * 3.0
@@ -115,7 +115,7 @@ def test_a_method_is_timed_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -
         timed.append(f"{run.label} {run.model}")
         return 1.0
 
-    monkeypatch.setattr(cost, "seconds_per_image", note)
+    monkeypatch.setattr(timing, "seconds_per_image", note)
     costs = timed_seconds(bench.look(), "cpu")
     assert sorted(timed) == [
         "logit ResNetBaby",

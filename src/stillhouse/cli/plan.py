@@ -131,6 +131,7 @@ def _plan(
     from stillhouse.rounds.cost import recorded_seconds, timed_seconds
     from stillhouse.rounds.edited import disagreements
     from stillhouse.rounds.find import open_round
+    from stillhouse.rounds.memo import borrowed, remembered
     from stillhouse.rounds.survey import survey_round
     from stillhouse.show.plan import plan as make_plan
     from stillhouse.show.plan import plan_numbers
@@ -152,7 +153,9 @@ def _plan(
     *notes, summary = last.notes
     if not loaded.imported:
         notes.append(_disk(workspace, survey))
-    notes += [*plan_notes(survey), *differing, summary]
+    beside = borrowed(workspace, survey)
+    power = remembered("power", survey, list[str], lambda: [*plan_notes(survey)], beside=beside)
+    notes += [*power, *differing, summary]
     show([*tables, replace(last, notes=tuple(notes))], format, next_command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import product
@@ -15,6 +16,7 @@ from stillhouse import data, methods
 from stillhouse.config import legacy, networks
 from stillhouse.config.diff import changeable
 from stillhouse.config.expand import settings, sweep_points
+from stillhouse.config.facts import facts
 from stillhouse.config.format_1 import MODELS, PARAMETERS
 from stillhouse.config.identity import as_written
 from stillhouse.config.own_images import ImageSource, measure_mappings
@@ -37,7 +39,7 @@ from stillhouse.data import own_images
 from stillhouse.errors import Notice
 from stillhouse.fields import Form, Problem, Where, choose, problem, problems
 from stillhouse.models.named import NamedNetwork
-from stillhouse.plugin import Files
+from stillhouse.plugin import Files, versioned
 
 MAX_RUNS = 100_000
 CUSTOM = "; or a custom component, whose file stands under `files:` (docs/custom-components.md)"
@@ -89,7 +91,8 @@ def load_round(path: Path) -> Round:
 
 
 def check_parameters(round_: Round, path: Path) -> None:
-    """Validate the method parameters that a round sets or sweeps; imports torch if there are any.
+    """Validate the method parameters that a round sets or sweeps; imports torch if there are any it
+    has not validated before.
 
     Raises ConfigError as `load_round` does, with lines of its file.
     """
@@ -111,13 +114,19 @@ def _parameter_problems(
 ) -> Iterator[Problem]:
     if not parameters:
         return
+    known = f"valid {versioned('method', method, files)} {json.dumps(parameters, sort_keys=True)}"
     try:
-        methods.load(method, files).Config.model_validate(parameters)
+        facts().get(known, lambda: _valid(method, files, parameters))
     except ValidationError as invalid:
         for details in invalid.errors(include_url=False):
             field = details["loc"][:1]
             within = ("sweep",) if field and field[0] in swept else ("overrides", "methods", method)
             yield problem(details, FORM, (*within, *field))
+
+
+def _valid(method: str, files: Files, parameters: dict[str, Any]) -> bool:
+    methods.load(method, files).Config.model_validate(parameters)
+    return True
 
 
 def _announce_new_names(source: Source, renamed: dict[Where, tuple[str, str]]) -> None:

@@ -20,7 +20,6 @@ NEW_NAMES: dict[str, dict[str, str]] = {
     "model": {},
     "method": {"null": "ce_scaled"},
 }
-HAS_OLD = {name for names in NEW_NAMES.values() for name in names.values()}
 MIN_PARTS = 4  # of a run's path: dataset, method, networks, seed
 LISTS: dict[str, Kind] = {
     "datasets": "dataset",
@@ -105,7 +104,8 @@ def modernise_config(config: dict[str, Any]) -> dict[str, Any]:
 def written_paths(path: str) -> Iterator[str]:
     """Return the paths at which a run may have been written, today's first."""
     parts = path.split("/")
-    if len(parts) < MIN_PARTS or HAS_OLD.isdisjoint([*parts, *parts[-2].split("_to_")]):
+    renamed = {new for names in NEW_NAMES.values() for new in names.values()}
+    if len(parts) < MIN_PARTS or renamed.isdisjoint([*parts, *parts[-2].split("_to_")]):
         yield path
         return
     dataset, method, *axes, networks, seed = parts

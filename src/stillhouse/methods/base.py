@@ -16,23 +16,11 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from stillhouse.data.base import Batch
+from stillhouse.methods.objective import Reference as Reference
 from stillhouse.models.base import Network, Outputs, Shapes
 
 Need = Literal["teacher", "teacher_network", "training_images", "preactivations"]
 TaughtBy = Literal["teacher", "student", "nobody"]
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The published total loss, `ce * CE + sum(weights[term] * term)`.
-
-    `alpha` is the value at which the convex form `(1 - alpha) CE + alpha w L` has the same
-    L : CE ratio (0.5 unless the paper itself is convex).
-    """
-
-    ce: float
-    weights: dict[str, float]
-    alpha: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from stillhouse.errors import ConfigError
-from stillhouse.methods.base import Reference
 
 Total = Literal["reference", "convex", "additive"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The published total loss, `ce * CE + sum(weights[term] * term)`.
+
+    `alpha` is the value at which the convex form `(1 - alpha) CE + alpha w L` has the same
+    L : CE ratio (0.5 unless the paper itself is convex).
+    """
+
+    ce: float
+    weights: dict[str, float]
+    alpha: float = 0.5
 
 
 def coefficients(reference: Reference, total: Total, alpha: float | None) -> dict[str, float]:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import median
 
-import torch
-from torch import nn
-
-from stillhouse import data, models
+from stillhouse import data
+from stillhouse.config.facts import multiplications, training_images
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.records import Epoch
-from stillhouse.training.precision import pick_device
-from stillhouse.training.reopen import training_images
-from stillhouse.training.timing import seconds_per_image
 
 FORWARD_SHARE = 1 / 3
 TRAINING_PASSES = 3  # forward, and backward to the inputs and to the weights
@@ -44,6 +39,9 @@ def timed_seconds(survey: Survey, device_name: str) -> dict[str, float]:
     here and now on random images. Nothing is timed for an imported round, which was trained on
     another machine.
     """
+    from stillhouse.training.precision import pick_device
+    from stillhouse.training.timing import seconds_per_image
+
     costs, device = recorded_seconds(survey), pick_device(device_name)
     timed: dict[tuple[object, ...], float] = {}
     for cell in survey.cells:
@@ -94,25 +92,8 @@ def forward_operations(runs: Iterable[RunConfig]) -> dict[str, dict[str, int]]:
         of_dataset = found.setdefault(run.dataset, {})
         for name in {run.model, run.teacher.model if run.teacher else run.model} - {*of_dataset}:
             spec = data.spec(run.dataset, run.files)
-            network = models.build(name, spec, run.files, run.networks)
-            image = torch.zeros(1, spec.channels, spec.size, spec.size)
-            of_dataset[name] = _multiplications(network, image)
+            of_dataset[name] = multiplications(name, spec, run.files, run.networks)
     return found
-
-
-def _multiplications(network: nn.Module, image: torch.Tensor) -> int:
-    counted: list[int] = []
-
-    def count(layer: nn.Module, inputs: object, output: torch.Tensor) -> None:
-        weight = layer.get_parameter("weight")
-        counted.append(output.numel() * weight[0].numel())
-
-    for layer in network.modules():
-        if isinstance(layer, nn.modules.conv._ConvNd | nn.Linear):
-            layer.register_forward_hook(count)
-    with torch.no_grad():
-        network.eval()(image)
-    return sum(counted)
 
 
 def _recorded(cells: list[Cell]) -> dict[tuple[str, ...], float]:

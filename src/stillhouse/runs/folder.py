@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from stillhouse.errors import RunError
+from stillhouse.runs.index import ReadOnce
 from stillhouse.runs.records import (
     HOLDER,
     RESULT,
@@ -44,6 +45,8 @@ from stillhouse.runs.records import (
 )
 
 Which = Literal["final", "best"]
+KEPT_IN_MEMORY = 20_000
+_STARTED, _COMPLETED = ReadOnce[Run](KEPT_IN_MEMORY), ReadOnce[Result](KEPT_IN_MEMORY)
 
 
 class File:
@@ -126,7 +129,9 @@ class RunFolder:
 
     def started(self) -> Run | None:
         """Return the run's `run.json`, or None if it never started. Raises RunError if damaged."""
-        return RUN.read(self.run) if self.run.exists() else None
+        if not self.run.exists():
+            return None
+        return _STARTED.get(self.run, lambda: RUN.read(self.run))
 
     def completed(self) -> Result | None:
         """Return the result of a completed run, or None.
@@ -135,7 +140,8 @@ class RunFolder:
         """
         if not self.result.exists():
             return None
-        result, run = RESULT.read(self.result), self.started()
+        result = _COMPLETED.get(self.result, lambda: RESULT.read(self.result))
+        run = self.started()
         if run is None:
             raise RunError(
                 f"{self.run} is missing, though the run is complete", train_anew(self.path)

@@ -11,15 +11,17 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from stillhouse.errors import Notice
 from stillhouse.runs.environment import source
 from stillhouse.runs.files import write_atomic
 
+_Kind = TypeVar("_Kind")
 Stamp = tuple[int, int, int, int]
 SETTLED_SECONDS = 2.0  # a file changed later than this may change again within one tick of its time
 UNUSED_SECONDS = 60 * 86400.0
@@ -46,6 +48,28 @@ def settled(stamps: Iterable[Stamp | None], now: float | None = None) -> bool:
     """Whether a later change of these files would show in their stamps."""
     limit = ((time.time() if now is None else now) - SETTLED_SECONDS) * 1e9
     return all(one is not None and one[0] < limit for one in stamps)
+
+
+class ReadOnce(Generic[_Kind]):
+    """Values read from files in this process, each until its file changes; at most `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._known = most, OrderedDict[str, tuple[Stamp, _Kind]]()
+
+    def get(self, file: Path, read: Callable[[], _Kind]) -> _Kind:
+        """Return `read()`, or what it gave for the same file."""
+        name, now = str(file), stamp(file)
+        known = self._known.get(name)
+        if known and known[0] == now:
+            self._known.move_to_end(name)
+            return known[1]
+        value = read()
+        if now is not None and settled([now]):
+            self._known[name] = now, value
+            self._known.move_to_end(name)
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return value
 
 
 class Cache:

@@ -239,7 +239,15 @@ class Schema(Generic[_Kind]):
 
     def read(self, path: Path) -> _Kind:
         """Read and validate the file. Raises RunError naming it, its fault and the remedy."""
-        cure = self.cure if isinstance(self.cure, str) else self.cure(path)
+        if isinstance(self.cure, str):
+            return self._read(path, self.cure)
+        try:
+            return self._read(path, "")
+        except RunError as error:  # only a fault costs the text of its remedy
+            error.hint = error.hint or self.cure(path)
+            raise
+
+    def _read(self, path: Path, cure: str) -> _Kind:
         value = read_json(path, cure)
         if _newer(value):
             raise RunError(

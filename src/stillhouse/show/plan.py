@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stillhouse import methods
 from stillhouse.config.expand import label
-from stillhouse.config.resolve import resolve
+from stillhouse.config.facts import loss_weights
 from stillhouse.config.schema import PURE, Round, RunConfig
-from stillhouse.methods.objective import coefficients, effective_ratio
+from stillhouse.methods.objective import effective_ratio
 from stillhouse.rounds.cost import passes
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.tables import Cell as Value
@@ -22,8 +21,8 @@ def plan(survey: Survey, seconds: dict[str, float], again: str = "stillhouse pla
     """A table for all datasets that have the same rows: one row per method and network.
 
     `seconds` are those that unfinished runs still need (by path), as far as known; the cost of
-    the others is in runs of the pure student. `again` is the command that was typed. Validates
-    every method's parameters. The summary stands in the last table's last note.
+    the others is in runs of the pure student. `again` is the command that was typed. The summary
+    stands in the last table's last note.
     """
     relative = passes(cell.config for cell in survey.cells)
     groups: dict[tuple[Row, ...], list[str]] = {}
@@ -44,7 +43,7 @@ def plan_numbers(survey: Survey, seconds: dict[str, float]) -> Table:
     """The same for programs: one row per dataset, method and network, one number per cell."""
     relative = passes(cell.config for cell in survey.cells)
     rows = [cells for dataset in survey.round.datasets for cells in _rows(survey, dataset)]
-    weights = [_weights(resolve(cells[0].config)) for cells in rows]
+    weights = [loss_weights(cells[0].config) for cells in rows]
     terms = dict.fromkeys(term for own in weights for term in own)
     found: list[dict[str, Value]] = []
     for cells, own in zip(rows, weights, strict=True):
@@ -69,8 +68,8 @@ def plan_numbers(survey: Survey, seconds: dict[str, float]) -> Table:
 
 
 def loss_text(run: RunConfig) -> str:
-    """`0.1 ce + 0.9 kd (kd : ce = 9)` for a resolved run."""
-    weights = _weights(run)
+    """`0.1 ce + 0.9 kd (kd : ce = 9)` for a run."""
+    weights = loss_weights(run)
     text = " + ".join(f"{weight:g} {name}" for name, weight in weights.items())
     ratios = effective_ratio(weights)
     if not ratios:
@@ -111,7 +110,7 @@ def _losses(survey: Survey) -> tuple[str, ...]:
     texts: dict[str, dict[str, None]] = {}
     for cell in survey.cells:
         if cell.config.method != PURE:
-            texts.setdefault(cell.config.label, {})[loss_text(resolve(cell.config))] = None
+            texts.setdefault(cell.config.label, {})[loss_text(cell.config)] = None
     return tuple(f"loss of {method}: {' or '.join(own)}" for method, own in texts.items())
 
 
@@ -155,13 +154,6 @@ def _seconds(cells: list[Cell], seconds: dict[str, float]) -> float | None:
     left = [cell.config.path for cell in cells if cell.state.name != "done"]
     known = [seconds[path] for path in left if path in seconds]
     return sum(known) if len(known) == len(left) else None
-
-
-def _weights(run: RunConfig) -> dict[str, float]:
-    """The coefficient of cross entropy and of each unweighted term of a resolved run."""
-    kind = methods.load(run.method, run.files)
-    reference = kind.reference(kind.Config(**run.parameters))
-    return coefficients(reference, run.distillation.total, run.distillation.alpha)
 
 
 def _hours(seconds: float) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from scipy import stats
+from scipy import special
 
 from stillhouse import data
 from stillhouse.rounds.survey import Survey
-from stillhouse.stats.frame import Frame, frame
 from stillhouse.stats.inference import Test
 from stillhouse.stats.power import ALPHA, power, seeds_needed, smallest_detectable, spread_bounds
 from stillhouse.stats.summary import MIN_SEEDS
 from stillhouse.tables import Cell, Table, from_rows
+
+if TYPE_CHECKING:
+    from stillhouse.stats.frame import Frame
 
 SEEDS = (3, 5, 7, 10, 15, 20, 30)
 
@@ -37,7 +39,9 @@ class Design:
 
 def designs(survey: Survey) -> list[Design]:
     """The spread that a round's valid runs show so far, for every dataset that shows one."""
-    frames = [frame(survey, dataset) for dataset in survey.round.datasets]
+    from stillhouse.stats.frame import frame  # pandas, which most plans need not wait for
+
+    frames = [frame(survey, dataset, images=False) for dataset in survey.round.datasets]
     family = sum(method != "pure" for method in survey.round.methods)
     return [
         Design(
@@ -94,7 +98,8 @@ def plan_notes(survey: Survey, difference: float = 0.5) -> tuple[str, ...]:
             f"power: {n} seed{'s' * (n > 1)} per arm: no standard deviation, interval or p-value; "
             "three are the fewest that have one",
         )
-    found = designs(survey)
+    done = any(cell.state.name == "done" for cell in survey.cells)
+    found = designs(survey) if done else []
     if not found:
         gap = smallest_detectable(1.0, n, "paired")
         return (
@@ -112,7 +117,7 @@ def plan_notes(survey: Survey, difference: float = 0.5) -> tuple[str, ...]:
 def _row(design: Design, n: int, difference: float) -> dict[str, Any]:
     arms = 1 if design.test == "paired" else 2
     low, high = spread_bounds(n)
-    half = float(stats.t.ppf(1 - ALPHA / 2, arms * (n - 1))) * design.sd * sqrt(arms / n)
+    half = float(special.stdtrit(arms * (n - 1), 1 - ALPHA / 2)) * design.sd * sqrt(arms / n)
     return {
         "name": design.name,
         "test": design.test,

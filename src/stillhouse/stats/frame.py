@@ -13,8 +13,8 @@ from stillhouse.config.schema import PURE
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.folder import RunFolder
-from stillhouse.stats import images
 from stillhouse.stats.arms import Arm, Which, arms
+from stillhouse.stats.images import agreement, chance_agreement, discordant
 from stillhouse.stats.inference import (
     Difference,
     Test,
@@ -67,6 +67,7 @@ class Context:
     margin: float
     spread: float | None
     family: int
+    images: bool
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,18 @@ class Frame:
         return smallest_detectable(self.sd, self.seeds, self.test)
 
 
-def frame(survey: Survey, dataset: str, which: Which = "final", margin: float = MARGIN) -> Frame:
+def frame(
+    survey: Survey,
+    dataset: str,
+    which: Which = "final",
+    margin: float = MARGIN,
+    images: bool = True,
+) -> Frame:
     """The statistics of a dataset's arms: teacher and pure students first, then by difference.
 
     The test is predeclared by the kind of round: paired by seed for rounds trained here, whose
-    arms share order, augmentation and initial weights, Welch's for imported ones.
+    arms share order, augmentation and initial weights, Welch's for imported ones. Without `images`
+    nothing is compared image by image.
     """
     test: Test = "welch" if survey.round.imported else "paired"
     found = arms(survey, dataset, which)
@@ -116,7 +124,13 @@ def frame(survey: Survey, dataset: str, which: Which = "final", margin: float = 
         arm.role == "method" and gap is not None for arm, gap in zip(found, gaps, strict=True)
     )
     rows = [
-        _row(survey, arm, pures, gap, Context(test, p, q, margin, spread, max(family, compared)))
+        _row(
+            survey,
+            arm,
+            pures,
+            gap,
+            Context(test, p, q, margin, spread, max(family, compared), images),
+        )
         for arm, gap, p, q in zip(found, gaps, adjusted, _dunnett(found, pures), strict=True)
     ]
     pure = next((arm for arm in found if arm.role == "pure" and arm.values), None)
@@ -198,7 +212,8 @@ def _row(
     pure = pure_of(arm, pures)
     taught = {} if arm.role == "teacher" else teachers_now(survey, arm, pures)
     problems: list[str] = []
-    agreement, excess = _agreement(survey, arm, pures, problems)
+    compared = context.images and arm.role == "method"
+    agreed, excess = _agreement(survey, arm, pures, problems) if context.images else (None, None)
     sensitivity = _gap(arm, pures, "welch" if context.test == "paired" else "paired")
     return Row(
         arm=arm,
@@ -206,13 +221,13 @@ def _row(
         adjusted=context.adjusted,
         g=hedges_g(arm.values, pure.values) if pure else None,
         to_teacher=difference(arm.by_seed, taught, "paired", arm.resolution) if taught else None,
-        agreement=agreement,
+        agreement=agreed,
         excess=excess,
         ece=_mean(arm.column("ece")),
         selection=_mean(_selection(arm)),
         sensitivity=sensitivity,
         dunnett=context.dunnett,
-        images=_per_image(arm, pure, problems) if pure and arm.role == "method" else None,
+        images=_per_image(arm, pure, problems) if compared and pure else None,
         problems=tuple(problems),
         verdict=_verdict(arm, gap, sensitivity, context),
     )
@@ -246,7 +261,7 @@ def _agreement(
     classes = data.spec(arm.cells[0].config.dataset, survey.round.files).classes
     own = arm.column("accuracy")
     excess = {
-        seed: agreed[seed] - images.chance_agreement(own[seed], taught[seed], classes)
+        seed: agreed[seed] - chance_agreement(own[seed], taught[seed], classes)
         for seed in agreed
         if seed in taught
     }
@@ -266,7 +281,7 @@ def _with_teachers(
             other := by_seed.get(teacher_seed(survey.round, seed))
         ):
             continue
-        found = _compared(images.agreement, cell, other, problems)
+        found = _compared(agreement, cell, other, problems)
         if found is not None:
             agreed[seed], taught[seed] = found, accuracies[other.config.seed]
     return agreed, taught
@@ -279,7 +294,7 @@ def _per_image(arm: Arm, pure: Arm, problems: list[str]) -> tuple[int, int] | No
     """
     theirs = {cell.config.seed: cell for cell in pure.valid}
     pairs = [
-        _compared(images.discordant, cell, theirs[cell.config.seed], problems)
+        _compared(discordant, cell, theirs[cell.config.seed], problems)
         for cell in arm.valid
         if cell.config.seed in theirs
     ]

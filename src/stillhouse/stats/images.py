@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 
 from stillhouse.errors import RunError
-from stillhouse.runs.files import file_hash
+from stillhouse.runs.files import read_bytes
 from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.index import ReadOnce
 from stillhouse.runs.records import train_anew
 
+KEPT_IN_MEMORY = 256
 Rows = npt.NDArray[np.int16]
+
+
+_KEPT = ReadOnce[tuple[str, tuple[Rows, Rows] | None]](KEPT_IN_MEMORY)
 
 
 def predictions(folder: RunFolder) -> tuple[Rows, Rows] | None:
@@ -23,15 +31,25 @@ def predictions(folder: RunFolder) -> tuple[Rows, Rows] | None:
     path, result = folder.predictions, folder.completed()
     if result is None or "predictions" not in result:
         return None
-    if not path.exists() or file_hash(path) != result["predictions"]:
+    digest, rows = _KEPT.get(path, lambda: _read(path)) if path.exists() else ("", None)
+    if digest != result["predictions"]:
         raise RunError(
             f"{path} is not the file that {folder.result.name} records", train_anew(path)
         )
+    if rows is None:
+        raise RunError(f"{path}: it does not hold predictions and labels", train_anew(path))
+    return rows
+
+
+def _read(path: Path) -> tuple[str, tuple[Rows, Rows] | None]:
+    """The hash of a file, and its rows if it holds any. Raises RunError if it cannot be read."""
+    content = read_bytes(path, cure=train_anew(path))
+    digest = sha256(content).hexdigest()
     try:
-        kept = load_file(path)
-        return kept["predictions"], kept["labels"]
-    except (SafetensorError, KeyError, OSError) as error:
-        raise RunError(f"{path}: not readable ({error})", train_anew(path)) from error
+        kept = load(content)
+        return digest, (kept["predictions"], kept["labels"])
+    except (SafetensorError, KeyError):
+        return digest, None
 
 
 def discordant(a: RunFolder, b: RunFolder) -> tuple[int, int] | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import isfinite, sqrt
 
-from scipy import optimize, stats
+from scipy import special
 
 from stillhouse.stats.inference import Test
 from stillhouse.stats.summary import MIN_SEEDS
@@ -23,9 +24,9 @@ def power(
     differences for `paired` (n - 1). From the noncentral t distribution.
     """
     freedom, noncentrality = _design(difference, sd, n, test)
-    critical = float(stats.t.ppf(1 - alpha / 2, freedom))
-    above = float(stats.nct.sf(critical, freedom, noncentrality))
-    below = float(stats.nct.cdf(-critical, freedom, noncentrality))
+    critical = float(special.stdtrit(freedom, 1 - alpha / 2))
+    above = 1 - float(special.nctdtr(freedom, noncentrality, critical))
+    below = float(special.nctdtr(freedom, noncentrality, -critical))
     # Far out in the other tail SciPy's answer is not a number: there is nothing there.
     return above + (below if isfinite(below) else 0.0)
 
@@ -56,15 +57,27 @@ def smallest_detectable(
     """The true difference that `n` seeds per arm (at least two) find with power `wanted`."""
     if sd == 0:
         return 0.0
-    found = optimize.brentq(lambda gap: power(gap, 1.0, n, test, alpha) - wanted, 1e-6, 1e3)
-    return sd * float(found)
+    return sd * _gap(n, test, alpha, wanted)
+
+
+@cache
+def _gap(n: int, test: Test, alpha: float, wanted: float) -> float:
+    """The difference in standard deviations that has power `wanted`, by bisection."""
+    low, high = 1e-6, 1e3
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        if power(middle, 1.0, n, test, alpha) < wanted:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def spread_bounds(n: int, level: float = 0.95) -> tuple[float, float]:
     """The factors between which the true sd lies, relative to the sample sd of `n` runs."""
     freedom = n - 1
     tail = (1 - level) / 2
-    upper, lower = (float(stats.chi2.ppf(q, freedom)) for q in (1 - tail, tail))
+    upper, lower = (float(special.chdtri(freedom, 1 - q)) for q in (1 - tail, tail))
     return sqrt(freedom / upper), sqrt(freedom / lower)
 
 

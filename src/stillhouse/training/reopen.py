@@ -163,14 +163,6 @@ def held_out(dataset: Dataset, count: int) -> tuple[Split, Split]:
     return train.subset(rows[:-own]), train.subset(rows[-own:])
 
 
-def training_images(run: RunConfig) -> int:
-    """Return the number of images that an epoch of a run trains on."""
-    recipe = run.training
-    return recipe.train_images or (
-        data.spec(run.dataset, run.files).train_images - recipe.validation
-    )
-
-
 def train_batches(dataset: Dataset, config: RunConfig) -> TrainBatches:
     """Return the batches of every run of this dataset, seed and recipe, in the same order."""
     recipe = config.training

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 
 from stillhouse import data
+from stillhouse.config.facts import training_images
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Batch, Dataset, Split
 from stillhouse.training.graphs import Inputs, graphed
 from stillhouse.training.precision import configure
-from stillhouse.training.reopen import Place, Shared, train_batches, training_images
+from stillhouse.training.reopen import Place, Shared, train_batches
 from stillhouse.training.teacher import untrained_teacher
 from stillhouse.training.trainer import Trainer
 
