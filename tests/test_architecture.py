@@ -88,8 +88,11 @@ def test_the_loop_names_no_method() -> None:
         assert words & (names - {"pure"}) == set(), path
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["status", "rounds/digits.yaml"]])
-def test_help_and_status_import_neither_torch_nor_pandas(
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["status", "rounds/digits.yaml"], ["plan", "rounds/beta.yaml"]],
+)
+def test_help_status_and_plan_import_neither_torch_nor_pandas(
     arguments: list[str], tmp_path: Path
 ) -> None:
     code = (

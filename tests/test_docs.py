@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import yaml
 
 import stillhouse
 from stillhouse.cli.main import app
+from stillhouse.config.facts import SHIPPED
 from stillhouse.config.help import HELP, UNWRITTEN
 from stillhouse.config.schema import Round, Strict
 from stillhouse.represent.measures import REGISTRY
@@ -149,3 +151,8 @@ def test_the_citation_is_of_this_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == stillhouse.__version__
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+
+
+def test_the_shipped_facts_are_those_of_the_code(docs: ModuleType) -> None:
+    found = json.loads(json.dumps(docs.shipped_facts()))
+    assert json.loads(SHIPPED.read_text()) == found, "`make docs`"

@@ -6,15 +6,21 @@ import json
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from stillhouse.config.expand import expand
 from stillhouse.config.facts import SHIPPED, of_built_in
+from stillhouse.config.load import load_round
+from stillhouse.config.schema import KEEP_ALL
 from stillhouse.represent.measures import REGISTRY
 from stillhouse.represent.measures.page import PICTURES, page
+from stillhouse.rounds.disk import disk_fact
 from stillhouse.stats import columns
 
 sys.path.insert(0, str(Path(__file__).parent))
 import reference
 
+ROUNDS = ("digits", "beta")  # whose `plan` needs no torch on a fresh machine
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "represent" / "measures" / "golden" / "numbers.json"
 
@@ -51,7 +57,18 @@ def examples() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def shipped_facts() -> dict[str, Any]:
+    """Return the facts of built-in parts, and of the disk space that the shipped rounds need."""
+    found = of_built_in()
+    for name in ROUNDS:
+        for run in expand(load_round(ROOT / "rounds" / f"{name}.yaml")):
+            key, compute = disk_fact(run, KEEP_ALL)
+            if key not in found:
+                found[key] = compute()
+    return found
+
+
 if __name__ == "__main__":
     for name, text in pages().items():
         (ROOT / "docs" / name).write_text(text)
-    SHIPPED.write_text(json.dumps(of_built_in(), indent=0) + "\n")
+    SHIPPED.write_text(json.dumps(shipped_facts(), indent=0) + "\n")

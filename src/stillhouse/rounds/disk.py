@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-
-import torch
-from torch import nn
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from stillhouse import data, methods, models
+from stillhouse.config.facts import facts
 from stillhouse.config.resolve import resolve
-from stillhouse.config.schema import KEEP_ALL, Keep, RunConfig
+from stillhouse.config.schema import KEEP_ALL, Distillation, Keep, RunConfig
 from stillhouse.errors import ConfigError
-from stillhouse.methods.base import Method, TrainingImages
-from stillhouse.models.base import Network
 from stillhouse.runs.disk import CHECKPOINTS, PARTS, RECORDS, REPRESENTATIONS, WEIGHTS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stillhouse.methods.base import Method
+    from stillhouse.models.base import Network
 
 BLOCK = 4096  # bytes; file systems give whole blocks
 BYTES_PER_EPOCH = 800  # of metrics.jsonl and train.log
 SMALL_FILES = 5  # run.json, result.json, claim.json, status.json, train.log
 FOLDERS = 4  # of a run: its own, attempts/, 001/, and its share of those above
+KEY_DIGITS = 24
 TRAIN_ROWS = 10_000  # of a dataset, in representations
 
 
@@ -33,21 +38,36 @@ def predicted(runs: Iterable[RunConfig], keep: Keep = KEEP_ALL) -> dict[str, dic
     parts = set[tuple[object, ...]]()
     made: dict[str, dict[str, int] | None] = {}
     found = {}
-    for run in map(resolve, runs):
-        teacher = run.teacher.model_copy(update={"seed": 0}) if run.teacher else None
-        kind = run.model_copy(update={"seed": 0, "axes": {}, "teacher": teacher})
-        text = kind.model_dump_json()
-        if text not in made:
-            made[text] = _sizes(kind, keep)
-        if sizes := made[text]:
+    for run in runs:
+        arm = run.path.rpartition("/")[0]  # the path without the seed
+        if arm not in made:
+            made[arm] = facts().get(*disk_fact(run, keep))
+        if sizes := made[arm]:
             trained_once = (run.dataset, run.teacher, run.method, str(run.parameters))
             found[run.path] = sizes | ({PARTS: 0} if trained_once in parts else {})
             parts.add(trained_once)
     return found
 
 
+def disk_fact(run: RunConfig, keep: Keep) -> tuple[str, Callable[[], dict[str, int] | None]]:
+    """Return the key by which a run's sizes are kept, and what computes them.
+
+    They do not depend on its seeds, nor on the weights of its losses.
+    """
+    teacher = run.teacher.model_copy(update={"seed": 0}) if run.teacher else None
+    same = {"seed": 0, "axes": {}, "teacher": teacher, "distillation": Distillation()}
+    kind = run.model_copy(update=same)
+    text = f"{kind.model_dump_json()} {keep.model_dump_json()}"
+    key = f"disk {sha256(text.encode()).hexdigest()[:KEY_DIGITS]}"
+    return key, lambda: _sizes(resolve(kind), keep)
+
+
 def _made(run: RunConfig) -> tuple[Network, Method]:
     """Return the untrained network and method of a resolved run."""
+    import torch
+
+    from stillhouse.methods.base import TrainingImages
+
     spec, taught = data.spec(run.dataset, run.files), run.teacher.model if run.teacher else None
     student, teacher = (
         models.build(name, spec, run.files, run.networks) if name else None

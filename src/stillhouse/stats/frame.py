@@ -123,14 +123,9 @@ def frame(
     compared = sum(
         arm.role == "method" and gap is not None for arm, gap in zip(found, gaps, strict=True)
     )
+    most = max(family, compared)
     rows = [
-        _row(
-            survey,
-            arm,
-            pures,
-            gap,
-            Context(test, p, q, margin, spread, max(family, compared), images),
-        )
+        _row(survey, arm, pures, gap, Context(test, p, q, margin, spread, most, images))
         for arm, gap, p, q in zip(found, gaps, adjusted, _dunnett(found, pures), strict=True)
     ]
     pure = next((arm for arm in found if arm.role == "pure" and arm.values), None)
