@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stillhouse import data, methods, models
 from stillhouse.config.facts import facts
+from stillhouse.config.identity import canonical
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import KEEP_ALL, Distillation, Keep, RunConfig
 from stillhouse.errors import ConfigError
@@ -57,7 +58,7 @@ def disk_fact(run: RunConfig, keep: Keep) -> tuple[str, Callable[[], dict[str, i
     teacher = run.teacher.model_copy(update={"seed": 0}) if run.teacher else None
     same = {"seed": 0, "axes": {}, "teacher": teacher, "distillation": Distillation()}
     kind = run.model_copy(update=same)
-    text = f"{kind.model_dump_json()} {keep.model_dump_json()}"
+    text = f"{canonical(kind)} {keep.model_dump_json()}"
     key = f"disk {sha256(text.encode()).hexdigest()[:KEY_DIGITS]}"
     return key, lambda: _sizes(resolve(kind), keep)
 
