@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from stillhouse import data
 from stillhouse.config.expand import expand
 from stillhouse.config.load import check_parameters, load_round
 from stillhouse.methods.logit import kd_loss
@@ -102,3 +103,15 @@ def test_the_example_round_trains_with_one_command(tmp_path: Path) -> None:
         "own_model.py": "model",
         "own_dataset.py": "dataset",
     }
+
+
+@pytest.mark.filterwarnings("ignore::stillhouse.errors.Notice")
+def test_the_pictures_are_a_round_of_nine_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STILLHOUSE_DATA", str(tmp_path))
+    round_ = load_round(EXAMPLES / "pictures.yaml")
+    check_parameters(round_, EXAMPLES / "pictures.yaml")
+    spec = data.spec("pictures", round_.files)
+    assert (spec.classes, spec.channels, spec.size) == (10, 1, 16)
+    assert (spec.train_images, spec.test_images, len(expand(round_))) == (400, 100, 9)

@@ -390,3 +390,43 @@ print(data.spec('own', (file,)).commonest, 'torch' in sys.modules)"
         (tmp_path / "own.py").write_text(text)
         second = data.spec("own", (read_plugin(tmp_path / "own.py"),))
         assert (first.classes, second.classes) == (3, 4)
+
+
+EPOCH = """
+import sys
+from pathlib import Path
+from stillhouse import data
+from stillhouse.config.load import load_round
+from stillhouse.data.loader import TrainBatches
+
+def private():
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+dataset = data.load("flowers", Path("nowhere"), load_round(Path(sys.argv[1])).files)
+batches = TrainBatches(dataset.train, dataset.spec, 0, 50)
+batches.batch(0, 0)
+before = private()
+for step in range(batches.steps):
+    batches.batch(0, step)
+print(dataset.train.pixels.nbytes // 1024, private() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
+def test_an_epoch_needs_no_private_memory_for_the_images(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4000, 64, 64, 3), np.uint8)
+    labels = np.arange(4000) % 2
+    few = {"images": pixels[:10], "labels": labels[:10]}
+    arrays = {f"{part}_{name}": few[name] for part in ("val", "test") for name in few}
+    npz(tmp_path, **arrays, train_images=pixels, train_labels=labels)
+    load(tmp_path, "npz: ./flowers.npz")
+    done = subprocess.run(
+        [sys.executable, "-c", EPOCH, str(tmp_path / "own.yaml")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    images, growth = map(int, done.stdout.split())
+    assert images > 40_000 > 4 * growth
