@@ -28,7 +28,7 @@ READING = (
     "where the method makes this mistake more often, blue where less often. {some}All panels of "
     "one kind share one scale."
 )
-SOME = "Shown are the {count} of {all} classes that the first pure student gets wrong most often. "
+SOME = "Shown are the {count} of {all} classes that {arm} gets wrong most often. "
 Floats = NDArray[np.float64]
 
 
@@ -39,7 +39,8 @@ def draw(tables: Tables, dataset: str) -> Drawn:
         shares = [_shares(one, count) for one in runs]
         found[arm], roles[arm], seeds[arm] = np.mean(shares, axis=0), role, len(runs)
     control = next((arm for arm in found if roles[arm] == "pure"), None)
-    chosen = _chosen(found[control or next(iter(found))])
+    first = control or next(iter(found))
+    chosen = _chosen(found[first])
     part = {arm: matrix[np.ix_(chosen, chosen)] for arm, matrix in found.items()}
     shown = {
         arm: matrix - part[control] if control and roles[arm] == "method" else matrix
@@ -47,7 +48,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     }
     for matrix in shown.values():
         np.fill_diagonal(matrix, np.nan)
-    some = SOME.format(count=len(chosen), all=count) if len(chosen) < count else ""
+    some = SOME.format(count=len(chosen), all=count, arm=first) if len(chosen) < count else ""
     return Drawn(
         _figure(shown, roles, control, chosen, dataset),
         _data(shown, roles, seeds, control, chosen),
