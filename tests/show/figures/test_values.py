@@ -102,7 +102,7 @@ def test_a_methods_confusions_are_those_above_pure() -> None:
 def test_the_classes_in_most_confusion_are_chosen_and_counted() -> None:
     found = drawn("confusion", made(methods=1, seeds=1, classes=40))
     assert len({*found.data["class"]}) == 20
-    assert "20 of the 40 classes that Pure gets wrong most often" in found.caption
+    assert "20 of 40 classes that Pure gets wrong most often" in found.caption
 
 
 def test_the_calibration_error_of_a_diagram_is_that_of_the_measure() -> None:
