@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -143,6 +144,20 @@ def test_a_network_of_timm_gives_its_intermediate_maps(name: str) -> None:
     parameters = sum(one.numel() for one in network.parameters())
     assert (parameters, sizes(network)) == TIMM[name]
     check_same_bits(network)
+
+
+@needs_timm
+def test_pretrained_weights_of_timm_lie_in_the_hubs_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    repository = tmp_path / "hub" / "models--timm--resnet18.a1_in1k"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("abc")
+    expected = repository / "snapshots" / "abc" / "model.safetensors"
+    assert pretrained_file("timm/resnet18.a1_in1k") == expected
+    assert pretrained_file("timm/resnet18") == expected
 
 
 @needs_timm

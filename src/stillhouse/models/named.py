@@ -163,9 +163,7 @@ def pretrained_file(name: str) -> Path:
         hub = Path(os.environ.get("TORCH_HOME") or home / "torch")
         return hub / "hub" / "checkpoints" / _torchvision_file(model)
     if "." not in model:
-        raise ValueError(
-            f"'{name}' has several trained versions: name one, as `timm/resnet18.a1_in1k` does"
-        )
+        model = f"{model}.{_timm_version(model)}"
     kept = Path(os.environ.get("HF_HOME") or home / "huggingface") / "hub"
     kept = Path(os.environ.get("HF_HUB_CACHE") or kept) / f"models--timm--{model}"
     head = kept / "refs" / "main"
@@ -184,6 +182,19 @@ def _torchvision_file(model: str) -> str:
             if url := re.search(r"url=\"[^\"]*/([^/\"]+)\"", member):
                 return url[1]
     raise ValueError(f"torchvision names no trained weights for '{model}'")
+
+
+def _timm_version(model: str) -> str:
+    """Return the trained version that timm takes for a name without one."""
+    for file in _texts("timm"):
+        text = file.read_text(encoding="utf-8")
+        tags = re.findall(rf"^    [\"']{re.escape(model)}\.([\w*]+)[\"']:", text, re.MULTILINE)
+        if tags := [tag for tag in tags if tag != "untrained"]:
+            return next((tag for tag in tags if tag.endswith("*")), tags[0]).rstrip("*")
+    raise ValueError(
+        f"the trained versions of 'timm/{model}' are not known here: install timm, or name one, as "
+        "`timm/resnet18.a1_in1k` does"
+    )
 
 
 def _texts(library: str) -> list[Path]:
