@@ -188,7 +188,9 @@ def _timm_version(model: str) -> str:
     """Return the trained version that timm takes for a name without one."""
     for file in _texts("timm"):
         text = file.read_text(encoding="utf-8")
-        tags = re.findall(rf"^    [\"']{re.escape(model)}\.([\w*]+)[\"']:", text, re.MULTILINE)
+        tags: list[str] = re.findall(
+            rf"^    [\"']{re.escape(model)}\.([\w*]+)[\"']:", text, re.MULTILINE
+        )
         if tags := [tag for tag in tags if tag != "untrained"]:
             return next((tag for tag in tags if tag.endswith("*")), tags[0]).rstrip("*")
     raise ValueError(
