@@ -253,6 +253,26 @@ def test_a_copy_says_how_old_it_is_and_takes_the_time_of_its_files(
     assert "running 1/2 on node7" in out
 
 
+def time_of(epoch: int) -> dict[str, float]:
+    """A minute of a run's own, in a cohort whose epochs take seven."""
+    return {"seconds": 60.0, "ended": 420.0 * epoch}
+
+
+def test_the_time_left_of_a_run_is_that_of_its_cohort(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed(bench, capsys, "submit")
+    claim = bench.begin(f"{TEACHER}/0")
+    lines = [
+        json.dumps({"epoch": n, "test": {"accuracy": 50.0}, "time": time_of(n - 3)}) + "\n"
+        for n in range(1, 3)
+    ]
+    claim.attempt.metrics.write_text("".join(lines))
+    claim.write_status("running", epoch=1, step=0)
+    _, out, _ = typed(bench, capsys, "status", "--format", "csv")
+    assert "0:07:00 left" in out
+
+
 def test_the_time_left_of_a_run_is_never_negative(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -260,8 +280,8 @@ def test_the_time_left_of_a_run_is_never_negative(
     typed(bench, capsys, "submit")
     claim = bench.begin(f"{TEACHER}/0")
     lines = [
-        json.dumps({"epoch": epoch, "test": {"accuracy": 50.0}, "time": {"seconds": 60}}) + "\n"
-        for epoch in range(1, 6)
+        json.dumps({"epoch": n, "test": {"accuracy": 50.0}, "time": time_of(n)}) + "\n"
+        for n in range(1, 6)
     ]
     claim.attempt.metrics.write_text("".join(lines))
     claim.write_status("running", epoch=5, step=0)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stillhouse.show.pace import SAMPLES, Pace, about
+from stillhouse.show.pace import SAMPLES, Pace, about, seconds_between
 
 
 def test_nothing_is_promised_before_something_was_seen() -> None:
@@ -45,3 +45,10 @@ def test_the_start_is_forgotten() -> None:
 )
 def test_a_time_is_shown_as_exactly_as_it_is_known(seconds: float | None, text: str) -> None:
     assert about(seconds) == text
+
+
+def test_an_epoch_takes_as_long_as_its_cohort_does() -> None:
+    """Seven runs of 10 s each: an epoch ends every 70 s, whatever a run's own seconds are."""
+    assert seconds_between([70.0, 140.0, 210.0]) == 70.0
+    assert seconds_between([70.0, 140.0, 9000.0, 9070.0, 9140.0]) == 70.0  # a night between
+    assert seconds_between([70.0]) is None and seconds_between([]) is None

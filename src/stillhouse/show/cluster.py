@@ -20,6 +20,7 @@ from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import TRASH
 from stillhouse.runs.files import read_json
+from stillhouse.show.pace import seconds_between
 from stillhouse.show.status import Word
 from stillhouse.tables import Table
 
@@ -121,13 +122,13 @@ def _of(cell: Cell) -> str:
 
 
 def _where(cell: Cell) -> str:
-    """The node, and when the run will be over at the pace of its last epoch."""
+    """The node, and when the run will be over at the pace of its last epochs."""
     node = read_json(cell.folder.attempts()[-1].claim).get("host", "")
-    records = cell.folder.records()
-    if not records:
+    times = [one["time"] for one in cell.folder.records() if "time" in one]
+    seconds = seconds_between(time["ended"] for time in times if "ended" in time)
+    if seconds is None:
         return f" on {node}"
-    left = cell.left * records[-1]["time"]["seconds"]
-    return f" on {node}, {timedelta(seconds=round(left))} left"
+    return f" on {node}, {timedelta(seconds=round(cell.left * seconds))} left"
 
 
 def jobs_table(store: Store, only: Collection[str] | None = None) -> Table:

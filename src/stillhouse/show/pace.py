@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
+from statistics import median
+
 MIN_SECONDS = 3.0
 SAMPLES = 50
 
@@ -39,6 +43,16 @@ class Pace:
         seconds = last[0] - first[0]
         gained = last[column] - first[column]
         return gained / seconds if seconds >= MIN_SECONDS and gained > 0 else None
+
+
+def seconds_between(ended: Iterable[float]) -> float | None:
+    """Return the seconds on the clock from one epoch's end to the next; None below two epochs.
+
+    They hold what a run waits for in its cohort: the other runs' steps, the teacher, loading. A
+    run's recorded seconds are its own alone. The median of the last three spans leaves a pause out.
+    """
+    last = list(ended)[-4:]
+    return median(b - a for a, b in pairwise(last)) if len(last) > 1 else None
 
 
 def about(seconds: float | None) -> str:
