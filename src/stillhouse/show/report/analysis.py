@@ -15,6 +15,7 @@ from stillhouse.rounds.survey import Survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.analyze import EXCESS, transfer_table
 from stillhouse.show.figures import FIGURES
+from stillhouse.show.figures.style import DOUBLE
 from stillhouse.show.report.document import Image, Paragraph, Section
 from stillhouse.stats.columns import records
 from stillhouse.stats.runs import runs_frame
@@ -25,6 +26,8 @@ from stillhouse.tables import Table
 MOST_BYTES = 1_800_000  # of all figures of a page; as text they take a third more
 WIDTHS = (1400, 1000, 700)  # pixels; the first at which all figures fit is taken
 COLOURS = 128
+PAGE_WIDTH = 736  # of a figure over two columns, in pixels of the page
+PER_INCH, DPI = PAGE_WIDTH / DOUBLE, 300
 # Measure, layer (empty: the last group), heading, decimals.
 SHOWN = (
     ("linear_cka", "", "CKA to own teacher", 3),
@@ -141,8 +144,9 @@ def _image(file: Path, content: bytes, what: str) -> Image:
     """A figure with its headline and what it shows as its alternative, and its caption below."""
     with Pictures.open(file) as opened:
         headline = str(opened.info.get("Title", ""))
-    with Pictures.open(io.BytesIO(content)) as small:
-        width, height = small.size
+        inches = opened.width / opened.info.get("dpi", (DPI, DPI))[0]
+        width = min(round(inches * PER_INCH), PAGE_WIDTH)
+        height = round(width * opened.height / opened.width)
     text = file.with_suffix(".md")
     caption = text.read_text("utf-8").strip().split("\n\n") if text.is_file() else []
     shown = caption[0] if caption else f"{what[:1].upper()}{what[1:]}."

@@ -28,7 +28,7 @@ class Picture:
 class Image:
     """A PNG that is part of the page, and the file that it is made from, relative to the report.
 
-    `width` and `height` are in pixels; `caption` has its paragraphs.
+    `width` and `height` are those on the page, in pixels; `caption` has its paragraphs.
     """
 
     png: bytes
