@@ -14,6 +14,7 @@ from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, Notice, RunError
 from stillhouse.exchange.archive import (
     Archive,
+    archive_of,
     move_in,
     refuse_unfinished,
     rename_files,
@@ -157,6 +158,22 @@ def test_temporary_files_of_a_killed_command_are_not_archived(
         path.write_text("half")
     assert seal(archive).fine
     assert [path for path in left if path.exists()] == []
+
+
+def test_an_archive_on_another_disk_is_known_by_its_folder(
+    done: Bench, archive: Archive, tmp_path: Path
+) -> None:
+    """`analysis` is a link, as where the workspace's disk is small."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (done.workspace.root / "analysis").symlink_to(disk)
+    before = digests_of(done.workspace.experiments)
+    close(done, archive)
+    workspace, _, _ = open_round(done.workspace.root, "tiny")
+    found = archive_of(workspace, "tiny")
+    assert found.experiments.is_dir()
+    restore(found)
+    assert digests_of(done.workspace.experiments) == before
 
 
 def test_a_changed_file_is_named_and_not_restored(done: Bench, archive: Archive) -> None:

@@ -45,8 +45,8 @@ HELP: dict[type[Strict], dict[str, str]] = {
         "sweep": "axis: values. An axis is `alpha` or a parameter of a method; each adds a folder "
         "level",
         "legacy": f"properties of an earlier round that stillhouse does not repeat; {WRITTEN}",
-        "search": "written by `stillhouse plan --choose` ([choosing.md](choosing.md)): the round in "
-        "which values were chosen, its seeds, and the values tried per method; tables show it",
+        "search": "written by `stillhouse plan --choose` ([choosing.md](choosing.md)): the round "
+        "in which values were chosen, its seeds, and the values tried per method; tables show it",
         "imported": "written by `stillhouse import`: the source of the records and the list of "
         f"runs; {WRITTEN}",
     },

@@ -7,6 +7,7 @@ step.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -74,9 +75,11 @@ class Archive:
 
 def archive_of(workspace: Workspace, name: str) -> Archive:
     """The archive of a round whose workspace is given; an archive's own folder is one too."""
-    root = workspace.root.resolve()
-    inside = root.name == f"experiment_{name}" and root.parent.name == "analysis"
-    return Archive(Workspace(root.parents[1]) if inside else workspace, name)
+    # As it was named first: `analysis` may be a link to another disk.
+    for root in (Path(os.path.abspath(workspace.root)), workspace.root.resolve()):
+        if root.name == f"experiment_{name}" and root.parent.name == "analysis":
+            return Archive(Workspace(root.parents[1]), name)
+    return Archive(workspace, name)
 
 
 def refuse_unfinished(survey: Survey, partial: bool) -> list[str]:

@@ -98,7 +98,7 @@ class Faults:
 
     def listen(self, event: str, arguments: tuple[Any, ...]) -> None:
         """An audit hook: what is about to happen to which file."""
-        if event not in HEARD or not isinstance(arguments[0], str | Path):
+        if event not in HEARD or not isinstance(arguments[0], str | os.PathLike):
             return
         name = Path(arguments[0]).name
         events = {**ARCHIVING, **COPYING} if "archive" in sys.orig_argv else EVENTS
