@@ -15,7 +15,7 @@ from stillhouse.tables import Format
 from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit, write_round
 
 LABELS = {"Dataset", "Title", "dataset", "name", "method", "model", "role", "test", "why"}
-WORDS = {"verdict", "change", "published_status"}
+WORDS = {"inside", "verdict", "change", "published_status"}
 PUBLISHED = "dataset,method,model,seed,accuracy,kind,status,epoch\n"
 COMMANDS = (
     ["table"],
