@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab
+from fake_rounds import Bench
 from represented import CHANGES, EXAMPLES, WIDENED, train
+from small_runs import Lab
 from stillhouse.data import specs
 from stillhouse.exchange.scripts.write import Import, import_round
-from workbench import Bench
 
 Shrink = Callable[[str, int, int], specs.DatasetSpec]
 

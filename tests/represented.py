@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
+from fake_rounds import Bench
 from stillhouse.config.resolve import resolve
 from stillhouse.represent.store import FILE
 from stillhouse.show.extract import extract_table
 from stillhouse.tables import Table
 from stillhouse.training.reopen import Place
 from stillhouse.training.worker import work
-from workbench import Bench
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 WIDENED = '''"""The inference model is not the student: a scale of its own is part of it."""

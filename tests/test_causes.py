@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab, StopAfter
+from small_runs import Lab, StopAfter
 from stillhouse.errors import DataError, RunError, TrainingError, code_of, describe
 from stillhouse.runs.state import state_of
 from stillhouse.training.loop import train

@@ -11,7 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from lab import Lab
+from small_runs import Lab
 from stillhouse import models
 from stillhouse.config.expand import expand
 from stillhouse.config.load import load_round

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from fake_rounds import Bench
 from represented import extracted, train
 from stillhouse.show.analyze import analyze_table
-from workbench import Bench
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 EXAMPLES = re.findall(r"^```python\n(.+?)^```", PAGE.read_text(), re.M | re.S)

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 import pytest
 
-from lab import Lab
+from fake_rounds import write_round
+from small_runs import Lab
 from stillhouse.config.expand import expand
 from stillhouse.config.format_1 import is_later
 from stillhouse.config.load import load_round
@@ -17,7 +18,6 @@ from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import Training
 from stillhouse.config.yaml_file import read_yaml
 from stillhouse.data.augmentation import SETTINGS
-from workbench import write_round
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.M | re.S)

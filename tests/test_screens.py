@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit
 from stillhouse.cli import main as cli
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
 TOOLS = Path(__file__).parents[1] / "tools"
 sys.path.insert(0, str(TOOLS))

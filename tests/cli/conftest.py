@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, TEACHER, Answer, Bench
 from stillhouse.cli.main import main
-from workbench import LOGIT, PURE, TEACHER, Answer, Bench
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fake_rounds import RKD, Bench
 from stillhouse.cli.main import app
-from workbench import RKD, Bench
 
 
 def call(*words: object, code: int = 0) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import LOGIT, PURE, Answer, Bench, write_round
+from fake_rounds import LOGIT, PURE, Answer, Bench, write_round
 
 ROUNDS = Path(__file__).parents[2] / "rounds"
 ALPHA, BETA = str(ROUNDS / "alpha.yaml"), str(ROUNDS / "beta.yaml")

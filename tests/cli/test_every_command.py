@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from commands import ALL
+from fake_rounds import LOGIT, PURE, Answer, Bench, write_round
 from stillhouse.tables import JSON_FORMAT, Format
-from workbench import LOGIT, PURE, Answer, Bench, write_round
 
 ROOT = Path(__file__).parents[2]
 Call = Callable[..., Answer]

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from fake_rounds import Bench
 from represented import EXAMPLES, LOGIT, WIDE
 from stillhouse.cli.main import app
 from stillhouse.exchange.archive import Archive
 from stillhouse.exchange.move import digests_of
-from workbench import Bench
 
 pytestmark = pytest.mark.slow
 OWN = "Digits/own_method/ResNetBaby_to_own_model/0"

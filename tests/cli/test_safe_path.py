@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from queues import make_site
+from fake_rounds import Bench
+from fake_scheduler import make_site
 from stillhouse.cluster.script import Workplace, train_command
-from workbench import Bench
 
 NAMES = ("random", "logging", "json", "signal", "shutil", "yaml", "torch", "numpy", "stillhouse")
 SCRIPT = "from stillhouse.cli.main import main; main()"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, TEACHER, Bench, edit
 from stillhouse.cli import output
 from stillhouse.cli.main import main
 from stillhouse.cli.output import open_streams, show
 from stillhouse.tables import Format, Table
-from workbench import LOGIT, PURE, TEACHER, Bench, edit
 
 SITE = str(Path(__file__).parents[2] / "sites" / "slurm.toml")
 COMMANDS = (

@@ -12,9 +12,9 @@ import pytest
 from typer.main import get_command
 
 from commands import ALL, TREE, commands
+from fake_rounds import PURE, Answer
 from stillhouse.cli.main import VERBS, app
 from stillhouse.cli.old import OPTIONS, RENAMED, SYNONYMS, current_words, meant
-from workbench import PURE, Answer
 
 ROOT = Path(__file__).parents[2]
 ALPHA, BETA = str(ROOT / "rounds" / "alpha.yaml"), str(ROOT / "rounds" / "beta.yaml")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fake_rounds import TEACHER, Bench
 from stillhouse.cli.main import app
 from stillhouse.rounds import survey as module
 from stillhouse.rounds.survey import Known, survey_round
-from workbench import TEACHER, Bench
 
 
 def watch(bench: Bench) -> Any:

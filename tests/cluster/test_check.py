@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from queues import make_site
+from fake_scheduler import make_site
 from stillhouse.cluster import check
 from stillhouse.cluster.check import check_site
 from stillhouse.cluster.site import Site

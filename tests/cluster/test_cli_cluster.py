@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import PURE, TEACHER, Bench, edit
 from stillhouse.cli.main import main
 from stillhouse.cluster import scheduler
 from stillhouse.cluster.store import Store
-from workbench import PURE, TEACHER, Bench, edit
 
 SOURCE = Path(__file__).parents[2] / "src"
 SITE = 'scheduler = "slurm"\ncap = 3\n[resources]\nwalltime = "1:00:00"\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queues import make_site
+from fake_scheduler import make_site
 from stillhouse.cluster.jobs import Job, Request, Traces, can_close, judge
 from stillhouse.cluster.ledger import Past
 from stillhouse.runs.state import RunState

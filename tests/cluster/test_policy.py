@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from queues import make_site
+from fake_scheduler import make_site
 from stillhouse.cluster.jobs import Ending, Gain, Job, Request
 from stillhouse.cluster.ledger import Ledger, Past
 from stillhouse.cluster.policy import Decision, Terms, decide

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from queues import make_site
+from fake_scheduler import make_site
 from stillhouse.cluster import scheduler as adapter
 from stillhouse.cluster.scheduler import QueuedJob, QueueError, QueueFull, Scheduler
 from stillhouse.errors import ConfigError

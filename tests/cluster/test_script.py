@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queues import make_site
+from fake_scheduler import make_site
 from stillhouse.cluster.jobs import Request
 from stillhouse.cluster.scheduler import Header, Scheduler
 from stillhouse.cluster.script import Workplace, body

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from queues import make_site
+from fake_scheduler import make_site
 from stillhouse.cluster.site import find_site, load_site
 from stillhouse.errors import ConfigError
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from queues import Dies, FakeScheduler, make_site
+from fake_rounds import LOGIT, PURE, TEACHER, Bench, edit
+from fake_scheduler import Dies, FakeScheduler, make_site
 from stillhouse.cluster import control
 from stillhouse.cluster.policy import Terms
 from stillhouse.cluster.scheduler import QueueError
@@ -17,7 +18,6 @@ from stillhouse.cluster.script import Workplace
 from stillhouse.cluster.store import Locked, Store
 from stillhouse.cluster.submit import Pass, Submitter
 from stillhouse.runs.files import file_hash
-from workbench import LOGIT, PURE, TEACHER, Bench, edit
 
 GRACE = 300
 

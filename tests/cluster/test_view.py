@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from queues import make_site
+from fake_rounds import LOGIT, PURE, TEACHER, Bench
+from fake_scheduler import make_site
 from stillhouse.cluster.ledger import Ledger
 from stillhouse.cluster.policy import Terms, decide
 from stillhouse.cluster.view import epoch_costs
 from stillhouse.config.expand import expand
 from stillhouse.rounds.cost import forward_operations
 from stillhouse.runs.state import RunState
-from workbench import LOGIT, PURE, TEACHER, Bench
 
 
 def test_an_epoch_costs_what_its_networks_compute(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torchvision
 
+from fake_rounds import write_round
 from stillhouse.config.expand import expand
 from stillhouse.config.identity import counted, identity
 from stillhouse.config.load import load_round
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import ConfigError
-from workbench import write_round
 
 WEIGHTS = b"weights"
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fake_rounds import ROUND, write_round
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.expand import expand
 from stillhouse.config.identity import identity
@@ -15,7 +16,6 @@ from stillhouse.config.load import load_round
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import ConfigError
 from stillhouse.rounds.survey import select
-from workbench import ROUND, write_round
 
 TWO = {key: value for key, value in ROUND.items() if key != "teacher"}
 METHODS = ["pure", "logit", "self", "label_smoothing"]

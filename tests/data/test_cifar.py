@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miniatures import CIFAR, write_cifar
+from small_datasets import CIFAR, write_cifar
 from stillhouse import data
 from stillhouse.errors import DataError
 

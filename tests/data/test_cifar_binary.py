@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from miniatures import write_cifar, write_cifar_binary
+from small_datasets import write_cifar, write_cifar_binary
 from stillhouse import data
 from stillhouse.data import cifar_binary
 from stillhouse.data.base import Dataset

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from torchvision.datasets import FashionMNIST
 
-from miniatures import COUNTS, write_fashion
+from small_datasets import COUNTS, write_fashion
 from stillhouse import data
 from stillhouse.data import fashion_mnist
 from stillhouse.errors import DataError

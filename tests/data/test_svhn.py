@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miniatures import write_svhn
+from small_datasets import write_svhn
 from stillhouse import data
 from stillhouse.errors import DataError
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miniatures import CLASSES, TOP, write_tiny
+from small_datasets import CLASSES, TOP, write_tiny
 from stillhouse import data
 from stillhouse.data import tiny_imagenet
 from stillhouse.errors import DataError

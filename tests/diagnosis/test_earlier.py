@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from script_rounds import ScriptRounds
+from script_records import ScriptRounds
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.earlier import beside_earlier
 from stillhouse.exchange.scripts.write import import_round

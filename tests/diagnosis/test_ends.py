@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from fake_cases import LOG, case, causes, config, ended, records, with_log
 from stillhouse.causes import MESSAGES, OUT_OF_MEMORY, Cause, cause_of
 from stillhouse.diagnosis.case import OWN_LOG
 from stillhouse.diagnosis.codes import CODES
@@ -14,7 +15,6 @@ from stillhouse.diagnosis.diagnose import diagnose
 from stillhouse.diagnosis.finding import Line
 from stillhouse.runs.old_reasons import code_of_reason
 from stillhouse.runs.state import RunState
-from synthetic import LOG, case, causes, config, ended, records, with_log
 
 # Lines as torch, Python, the kernel, Slurm and PBS write them.
 SAID = {

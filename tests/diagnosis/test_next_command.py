@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typer.testing import CliRunner
 
+from fake_rounds import PURE, TEACHER, Bench
 from stillhouse.cli.main import app
-from workbench import PURE, TEACHER, Bench
 
 
 def doctor(bench: Bench, *words: str) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from script_rounds import TRACEBACK, WALLTIME, ScriptRounds, log
+from fake_rounds import LOGIT, PURE, TEACHER, Bench, edit
+from script_records import TRACEBACK, WALLTIME, ScriptRounds, log
 from stillhouse.cli.main import app
 from stillhouse.data import specs
 from stillhouse.diagnosis.finding import Finding
@@ -20,7 +21,6 @@ from stillhouse.exchange.scripts.write import Import, import_round
 from stillhouse.rounds import provenance
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
-from workbench import LOGIT, PURE, TEACHER, Bench, edit
 
 T, P = "Cifar10/pure/ResNet112", "Cifar10/pure/ResNet56"
 L, R = "Cifar10/logit/ResNet112_to_ResNet56", "Cifar10/rkd/ResNet112_to_ResNet56"

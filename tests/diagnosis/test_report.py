@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lab import Lab
+from fake_rounds import LOGIT, PURE, TEACHER, Bench
+from small_runs import Lab
 from stillhouse.cli.main import app
 from stillhouse.diagnosis.codes import CODES
 from stillhouse.diagnosis.read import read_round, read_run
 from stillhouse.diagnosis.report import report
 from stillhouse.errors import ConfigError
 from stillhouse.runs.state import state_of
-from workbench import LOGIT, PURE, TEACHER, Bench
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.errors import RunError
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 SEEDS = (0, 1, 2)
 RULES = ("aligned-not-better", "alignment-generic", "copied-errors")

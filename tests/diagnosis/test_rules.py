@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fake_cases import DONE, FALLING, RISING, among, case, causes, config, records, shifted, taught
 from stillhouse.diagnosis import case as case_module
 from stillhouse.diagnosis import comparisons
 from stillhouse.diagnosis.case import Case, Peers
@@ -19,7 +20,6 @@ from stillhouse.diagnosis.diagnose import diagnose
 from stillhouse.diagnosis.report import verdict
 from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.runs.state import RunState
-from synthetic import DONE, FALLING, RISING, among, case, causes, config, records, shifted, taught
 
 GUESS = (10.0,) * 10
 UNIFORM = (log(10),) * 10

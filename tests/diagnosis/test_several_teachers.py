@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fake_rounds import Bench
 from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.show.figures.forest import _teacher
 from stillhouse.show.plan import plan_numbers
@@ -14,7 +15,6 @@ from stillhouse.show.table import statistics_numbers
 from stillhouse.stats.arms import arms
 from stillhouse.stats.frame import frame
 from stillhouse.stats.runs import runs_frame
-from workbench import Bench
 
 SEEDS = [0, 1, 2]
 STRONG, WEAK, OWN = "ResNet20", "resnet14", "ResNetBaby"

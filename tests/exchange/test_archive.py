@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import own_pictures
+from fake_rounds import Bench
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, Notice, RunError
 from stillhouse.exchange.archive import (
@@ -27,7 +28,6 @@ from stillhouse.rounds.find import open_round
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.process import Process
-from workbench import Bench
 
 OWN = "def build(classes, channels):\n    ...\n"
 

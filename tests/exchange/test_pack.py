@@ -10,12 +10,12 @@ from typing import Any
 import bagit
 import pytest
 
+from fake_rounds import Bench
 from stillhouse.errors import RunError
 from stillhouse.exchange.archive import Archive, check, move_in, restore, seal, write_material
 from stillhouse.exchange.move import digests_of
 from stillhouse.exchange.pack import _zstd, pack, read_pack, unpack
 from stillhouse.rounds.workspace import Workspace
-from workbench import Bench
 
 zstd = _zstd()
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from desk import Desk
 from faults.scene import ONE, ROUND, TEACHER
+from real_rounds import Desk
 
 DISK = 24 << 20
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from desk import Desk
+from real_rounds import Desk
 from stillhouse.config.load import load_round
 from stillhouse.diagnosis.diagnose import diagnose
 from stillhouse.diagnosis.read import read_round

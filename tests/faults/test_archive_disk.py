@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fake_rounds import RKD, Bench
 from stillhouse.cli.main import app
 from stillhouse.exchange.archive import Archive
 from stillhouse.exchange.move import digests_of
-from workbench import RKD, Bench
 
 BIG = 2 << 20
 ROOM = 8 << 20  # for four of the eight runs

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from desk import Desk
 from faults.moments.sitecustomize import aside, fill
 from faults.scene import (
     CHECKPOINT,
@@ -38,6 +37,7 @@ from faults.scene import (
     said,
     snapshot,
 )
+from real_rounds import Desk
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 FULL = "No space left on device: "

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from desk import Desk, kill_group, wait_until
+from fake_rounds import edit
 from faults.scene import (
     CHECKPOINT,
     CLAIM,
@@ -31,9 +31,9 @@ from faults.scene import (
     said,
     snapshot,
 )
+from real_rounds import Desk, kill_group, wait_until
 from stillhouse.runs.files import read_lines
 from stillhouse.runs.folder import RunFolder
-from workbench import edit
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 

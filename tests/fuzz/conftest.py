@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hostile import COUNTS
+from damaged_files import COUNTS
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

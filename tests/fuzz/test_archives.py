@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
-from hostile import clear, damaged, fuzz
+from damaged_files import clear, damaged, fuzz
 from stillhouse.data.unpack import unpack
 from stillhouse.errors import DataError
 

@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from hostile import Content, another_kind, damaged, fuzz, replaced
-from workbench import Bench
+from damaged_files import Content, another_kind, damaged, fuzz, replaced
+from fake_rounds import Bench
 
 
 def stillhouse(bench: Bench, command: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import torch
 
-from lab import Lab
-from miniatures import CIFAR, write_cifar
+from fake_rounds import write_round
+from small_datasets import CIFAR, write_cifar
+from small_runs import Lab
 from stillhouse import data
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, DataError, RunError
 from stillhouse.training import checkpoint
 from stillhouse.training.recorder import load_weights
-from workbench import write_round
 
 MARK = "run"
 

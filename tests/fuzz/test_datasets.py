@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from torchvision.datasets import FashionMNIST
 
-from hostile import another_kind, clear, damaged, fuzz, replaced
-from miniatures import COUNTS, TOP, write_cifar, write_fashion, write_svhn, write_tiny
+from damaged_files import another_kind, clear, damaged, fuzz, replaced
+from small_datasets import COUNTS, TOP, write_cifar, write_fashion, write_svhn, write_tiny
 from stillhouse import data
 from stillhouse.data import fashion_mnist
 from stillhouse.errors import DataError

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from hostile import Content, another_kind, damaged, edited, fuzz, replaced
-from script_rounds import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
+from damaged_files import Content, another_kind, damaged, edited, fuzz, replaced
+from script_records import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
 from stillhouse.exchange.scripts.summary import import_table
 from stillhouse.exchange.scripts.write import Import, import_round
 from stillhouse.rounds.survey import survey_round

@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from hostile import VALUES, Content, another_kind, damaged, fuzz, replaced
+from damaged_files import VALUES, Content, another_kind, damaged, fuzz, replaced
+from fake_rounds import write_round
 from stillhouse.config.expand import expand
 from stillhouse.config.load import check_parameters, load_round
 from stillhouse.errors import ConfigError, DataError, StillhouseError
@@ -16,7 +17,6 @@ from stillhouse.exchange.published import read_results
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.status import status_table
-from workbench import write_round
 
 ROUNDS = Path(__file__).parents[2] / "rounds"
 TOKENS = (

@@ -12,7 +12,8 @@ from random import Random
 import pytest
 from rich.console import Console
 
-from hostile import Content, another_kind, clear, damaged, edited, fuzz, replaced
+from damaged_files import Content, another_kind, clear, damaged, edited, fuzz, replaced
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit
 from stillhouse.errors import RunError
 from stillhouse.rounds.check import check_round
 from stillhouse.rounds.survey import Cell, Survey
@@ -20,7 +21,6 @@ from stillhouse.show.progress import Progress
 from stillhouse.show.results import seed_tables
 from stillhouse.show.status import status_table
 from stillhouse.tables import render
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
 RECORDS = [
     {"epoch": epoch, "test": {"accuracy": 40.5 * epoch}, "time": {"seconds": 1.5}, "lr": 0.1}

@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from hostile import VALUES, Content, another_kind, clear, damaged, fuzz, replaced
-from lab import Lab
+from damaged_files import VALUES, Content, another_kind, clear, damaged, fuzz, replaced
+from small_runs import Lab
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.runs.folder import RunFolder

@@ -25,7 +25,7 @@ from hashlib import sha256
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from script_rounds import ScriptRounds, log
+from script_records import ScriptRounds, log
 
 KILLED = "Digits/rkd/ResNetBaby_to_own_model/0"
 ROUND = """\

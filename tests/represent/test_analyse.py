@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fake_rounds import Bench, edit
 from represented import LOGIT, PURE, TEACHER, WIDE
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.represent import analyse
@@ -20,7 +21,6 @@ from stillhouse.represent.measures import REGISTRY, Pair, Representation
 from stillhouse.represent.store import FILE, Representations, read, write
 from stillhouse.show.analyze import analyze_table
 from stillhouse.show.extract import extract_table
-from workbench import Bench, edit
 
 
 def extracted(bench: Bench, weights: str = "final", only: str | None = None) -> None:

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from safetensors.numpy import load_file
 
+from fake_rounds import Bench, edit
 from represented import PURE, TEACHER, WIDE, counts, extracted, store, train
 from stillhouse import data, models
 from stillhouse.data.base import Dataset, Split
@@ -22,7 +23,6 @@ from stillhouse.represent.facts import FILE as FACTS_FILE
 from stillhouse.represent.store import FILE, read
 from stillhouse.runs.files import file_hash
 from stillhouse.seeding import reseed
-from workbench import Bench, edit
 
 
 def test_every_run_is_extracted_once_and_predicts_what_it_recorded(trained: Bench) -> None:

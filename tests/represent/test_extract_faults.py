@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from safetensors.numpy import load_file, save_file
 
+from fake_rounds import Bench, edit
 from represented import LOGIT, PURE, TEACHER, counts, extracted, store
 from stillhouse.errors import ConfigError, DataError, RunError
 from stillhouse.models.base import Network, Outputs
@@ -24,7 +25,6 @@ from stillhouse.represent.facts import FILE as FACTS_FILE
 from stillhouse.represent.store import FILE, read
 from stillhouse.runs.files import file_hash
 from stillhouse.runs.process import Process, process_started
-from workbench import Bench, edit
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import pytest
 import safetensors.torch
 import torch
 
+from fake_rounds import Bench, edit
 from represented import PURE, TEACHER, counts, extracted, train
 from stillhouse.represent.store import FILE, read
 from stillhouse.rounds.survey import Survey
 from stillhouse.rounds.teacher_files import import_teachers
 from stillhouse.show.extract import extract_table
 from stillhouse.tables import Table
-from workbench import Bench, edit
 
 PATTERN = "old/{run}/best.pth"
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from fake_rounds import Bench
 from represented import LOGIT, WIDE
 from stillhouse import data, load_round
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.stats.runs import LoadedRound
-from workbench import Bench
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, TEACHER, Bench, write_round
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, DataError, RunError
 from stillhouse.rounds.check import check_round
-from workbench import LOGIT, PURE, TEACHER, Bench, write_round
 
 ALPHA = Path(__file__).parents[2] / "rounds" / "alpha.yaml"
 

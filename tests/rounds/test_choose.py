@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lab import Lab
+from fake_rounds import Bench, edit, write_round
+from small_runs import Lab
 from stillhouse.cli.main import app
 from stillhouse.config.expand import expand
 from stillhouse.config.load import load_round
@@ -20,7 +21,6 @@ from stillhouse.rounds.choose import best, search_note, trials, write_final
 from stillhouse.rounds.provenance import footnotes
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
-from workbench import Bench, edit, write_round
 
 PAGE = Path(__file__).parents[2] / "docs" / "choosing.md"
 SEARCH: dict[str, Any] = {

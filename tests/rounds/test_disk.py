@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from desk import Desk
+from fake_rounds import Bench, write_round
+from real_rounds import Desk
 from stillhouse.config.expand import expand
 from stillhouse.config.identity import identity
 from stillhouse.config.load import load_round
@@ -17,7 +18,6 @@ from stillhouse.errors import ConfigError
 from stillhouse.rounds.disk import predicted
 from stillhouse.runs.disk import CHECKPOINTS, PARTS, RECORDS, REPRESENTATIONS, WEIGHTS, held
 from stillhouse.show.disk import disk_note, shown
-from workbench import Bench, write_round
 
 RECIPE = {"epochs": 1, "batch_size": 64, "learning_rate": 0.02, "train_images": 200}
 ROUND: dict[str, Any] = {

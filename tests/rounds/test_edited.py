@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse.cli.main import main
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.edited import changed_runs, disagreements, dropped_runs
@@ -16,7 +17,6 @@ from stillhouse.rounds.find import open_round
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.records import train_anew
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 TEMPERATURE = {"methods": {"logit": {"temperature": 2.0}}}
 

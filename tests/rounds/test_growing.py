@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lab import Lab
+from fake_rounds import Bench, write_round
+from small_runs import Lab
 from stillhouse.cli.main import app
 from stillhouse.config.expand import expand
 from stillhouse.config.load import load_round
@@ -20,7 +21,6 @@ from stillhouse.rounds.check import check_round
 from stillhouse.rounds.edited import disagreements
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
-from workbench import Bench, write_round
 
 PAGE = Path(__file__).parents[2] / "docs" / "growing.md"
 SWEEP = {"sweep": {"temperature": [4]}}

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, RKD, Bench, edit
 from stillhouse.rounds import survey as surveys
 from stillhouse.rounds.memo import remembered
 from stillhouse.rounds.survey import Watched
 from stillhouse.tables import Table
-from workbench import LOGIT, PURE, RKD, Bench, edit
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fake_rounds import Bench
 from stillhouse.cli.main import app
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, RunError
@@ -19,7 +20,6 @@ from stillhouse.rounds.survey import survey_round
 from stillhouse.show.explain import explain
 from stillhouse.show.plan import plan
 from stillhouse.show.results import seed_tables
-from workbench import Bench
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RUN = "own_dataset/own_method/ResNet20_to_own_model/0"

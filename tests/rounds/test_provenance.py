@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from fake_rounds import LOGIT, RKD, TEACHER, Bench, edit
 from stillhouse.rounds.provenance import footnotes
 from stillhouse.show.results import seed_tables
 from stillhouse.show.status import status_table
-from workbench import LOGIT, RKD, TEACHER, Bench, edit
 
 ACCURACIES = [90.0, 90.0, 80.0, 81.0, 82.0, 83.0, 84.0, 85.0]
 

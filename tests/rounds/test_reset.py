@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from desk import Desk
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
+from real_rounds import Desk
 from stillhouse.cli.main import main
 from stillhouse.config.load import load_round
 from stillhouse.errors import RunError
@@ -24,7 +25,6 @@ from stillhouse.rounds.reset import (
     purge,
     to_reset,
 )
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 
 @pytest.fixture

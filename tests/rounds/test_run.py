@@ -19,8 +19,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from desk import LIMIT, RECIPE, Desk, kill_group, wait_until
-from miniatures import write_cifar
+from real_rounds import LIMIT, RECIPE, Desk, kill_group, wait_until
+from small_datasets import write_cifar
 from stillhouse.cli.main import app
 from stillhouse.config.resolve import resolve
 from stillhouse.rounds.local import Local

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fake_rounds import ROUND
 from stillhouse.config.expand import expand
 from stillhouse.config.schema import Round
 from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
 from stillhouse.rounds.survey import Cell
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.state import RunState
-from workbench import ROUND
 
 DONE, MISSING = RunState("done"), RunState("missing")
 Rounds = dict[str, object]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse.errors import ConfigError
 from stillhouse.rounds.survey import failures, select
 from stillhouse.show.status import status_table, summary
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 
 @pytest.fixture

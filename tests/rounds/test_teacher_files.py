@@ -11,7 +11,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from lab import Lab
+from fake_rounds import Bench
+from small_runs import Lab
 from stillhouse import models
 from stillhouse.cluster.open import open_submitter
 from stillhouse.config.load import load_round
@@ -21,7 +22,6 @@ from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.teacher_files import import_teachers
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.reopen import Place, reopen
-from workbench import Bench
 
 PATTERN = "weights/{dataset}/{model}/{seed}/best.pth"
 RECORD = "Digits/pure/ResNetBaby/0"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fake_rounds import Bench, edit
 from stillhouse.config.resolve import resolve
 from stillhouse.diagnosis.read import read_round
 from stillhouse.diagnosis.report import report
@@ -16,7 +17,6 @@ from stillhouse.show.own_loss import terms_table
 from stillhouse.training.cohort import open_cohort
 from stillhouse.training.loop import train
 from stillhouse.training.reopen import Place
-from workbench import Bench, edit
 
 METHODS = ["pure", "logit", "fitnets", "self"]
 PURE, FITNETS = "Digits/pure/ResNetBaby/0", "Digits/fitnets/ResNetBaby_to_ResNetBaby/0"

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, write_round
 from stillhouse.cli.main import app
 from stillhouse.errors import DataError
 from stillhouse.rounds.trial import distinct
 from stillhouse.tables import Table
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, write_round
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MAIN = "from stillhouse.cli.main import main; main()"

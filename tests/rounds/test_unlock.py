@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, Bench
 from stillhouse.rounds.unlock import refused, unlock
 from stillhouse.runs.claim import Busy, Claim, Superseded
-from workbench import LOGIT, PURE, Bench
 
 
 def elsewhere(bench: Bench, path: str, **facts: Any) -> Claim:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import Bench, write_round
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.workspace import Workspace
-from workbench import Bench, write_round
 
 
 def test_a_round_is_found_by_its_path(bench: Bench, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import edit
 from stillhouse.runs import claim as claim_module
 from stillhouse.runs.claim import EXPIRY_SECONDS, Busy, Claim, alive
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.process import process_started
-from workbench import edit
 
 
 @pytest.fixture

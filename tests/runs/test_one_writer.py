@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 
-import contender
+import starting_process
 from stillhouse.runs.claim import Claim, release
 from stillhouse.runs.complete import KEPT
 from stillhouse.runs.files import dump_json
@@ -53,7 +53,7 @@ class Contender:
     """A process that takes orders."""
 
     def __init__(self, host: str | None) -> None:
-        script = str(contender.__file__)
+        script = str(starting_process.__file__)
         self.process = subprocess.Popen(
             [sys.executable, script, str(EXPIRY), *([host] if host else [])],
             stdin=subprocess.PIPE,
@@ -181,7 +181,7 @@ def test_one_that_sleeps_past_its_expiry_damages_nothing(tmp_path: Path) -> None
         for start in range(SLEEPERS):
             folder = make(tmp_path / str(start), fresh)
             sleeper = dice.choice(crowd)
-            sleeper.start(folder, sleep=dice.choice(contender.STEPS))
+            sleeper.start(folder, sleep=dice.choice(starting_process.STEPS))
             while not sleeper.asleep():
                 time.sleep(0.002)
             others = [one for one in crowd if one is not sleeper]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fake_rounds import Bench
 from stillhouse.errors import ConfigError
 from stillhouse.exchange.published import read_results
 from stillhouse.show.against import against_tables
-from workbench import Bench
 
 ROUNDS = Path(__file__).parents[2] / "rounds"
 

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse.cli.main import app
 from stillhouse.errors import ConfigError
 from stillhouse.exchange.scripts.write import Import
@@ -19,7 +20,6 @@ from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.compare import Pair, pairs, results_table, settings_table
 from test_rounds_shipped import ROUNDS, load
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 BEFORE, AFTER = [80.0, 81.0, 82.0], [86.1, 87.0, 88.1]
 

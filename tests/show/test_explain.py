@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from fake_rounds import ROUND
 from stillhouse import methods
 from stillhouse.config.schema import Round, RunConfig, Teacher
 from stillhouse.errors import ConfigError
 from stillhouse.show import explain as explain_module
 from stillhouse.show.explain import explain
 from stillhouse.tables import Table
-from workbench import ROUND
 
 
 @pytest.fixture(autouse=True)

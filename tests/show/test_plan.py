@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse import data
 from stillhouse.config.load import load_round
 from stillhouse.config.resolve import resolve
@@ -15,7 +16,6 @@ from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.plan import loss_text, plan, plan_numbers
 from stillhouse.tables import Table
 from stillhouse.training import timing
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 BETA = Path(__file__).parents[2] / "rounds" / "beta.yaml"
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from fake_rounds import LOGIT, PURE, RKD, Bench
 from stillhouse.cli.main import app
 from stillhouse.errors import ConfigError
 from stillhouse.show.power import Design, designs, plan_notes, power_records, power_table
 from stillhouse.stats.power import smallest_detectable
-from workbench import LOGIT, PURE, RKD, Bench
 
 LOGITS, PURES, RKDS = [84.0, 83.5, 85.5], [80.0, 81.0, 82.0], [79.0, 81.5, 82.0]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse.runs.claim import Claim
 from stillhouse.show.progress import Progress, short_names
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 
 class Clock:

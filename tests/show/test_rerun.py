@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit
 from stillhouse.errors import RunError
 from stillhouse.exchange.archive import Archive, move_in, seal, write_material
 from stillhouse.exchange.pack import pack, results_in
 from stillhouse.show.rerun import DIFFERENT, EQUAL, OPEN, WITHIN, rerun_table
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
 FIRST = {TEACHER: 95.0, PURE: 80.0, LOGIT: 82.0, RKD: 81.0}
 SEEDS = (0, 1, 2)

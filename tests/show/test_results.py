@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit
 from stillhouse.errors import ConfigError
 from stillhouse.show.results import seed_tables
 from stillhouse.tables import render
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
 ROUNDS = Path(__file__).parents[2] / "rounds"
 METHODS = ["rkd", "nst", "fitnets", "attention_transfer", "factor_transfer", "logit", "pure"]

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse.show.results import seed_tables
 from stillhouse.show.status import status_table
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 
 def test_the_grid_shows_every_state_and_how_far_it_is(bench: Bench) -> None:

@@ -14,7 +14,8 @@ import pytest
 from safetensors.numpy import save_file
 from scipy import stats
 
-from script_rounds import ScriptRounds
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit
+from script_records import ScriptRounds
 from stillhouse.exchange.scripts.write import Import, import_round
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
@@ -26,7 +27,6 @@ from stillhouse.stats.images import chance_agreement
 from stillhouse.stats.inference import difference
 from stillhouse.stats.verdict import Verdict
 from stillhouse.tables import Table, render
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
 PURES, LOGITS, TEACHERS = [80.0, 81.0, 82.0], [83.1, 84.0, 85.1], [90.0, 91.0, 92.0]
 

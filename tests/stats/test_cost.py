@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from fake_rounds import LOGIT, NO_HASH, PURE, RKD, TEACHER, Bench, edit
 from stillhouse.represent.facts import FILE
 from stillhouse.runs.files import dump_json, file_hash
 from stillhouse.runs.records import dump_sealed
 from stillhouse.stats.cost import cost_table, network_table
-from workbench import LOGIT, NO_HASH, PURE, RKD, TEACHER, Bench, edit
 
 TAUGHT = "a" * 64
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit, write_round
 from stillhouse.cli.main import app
 from stillhouse.tables import Format
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit, write_round
 
 LABELS = {"Dataset", "Title", "dataset", "name", "method", "model", "role", "test", "why"}
 WORDS = {"inside", "verdict", "change", "published_status"}

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 import stillhouse
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.runs.files import file_hash
 from stillhouse.stats import columns
 from stillhouse.stats.runs import LoadedRound
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
 DOCS = Path(__file__).parents[2] / "docs"
 

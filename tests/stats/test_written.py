@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fake_rounds import Bench
 from stillhouse import load_round
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.show.analyze import analyze_table
 from stillhouse.stats import written
 from stillhouse.stats.columns import DTYPES, TABLES, frame
 from stillhouse.stats.written import parquet, read_table
-from workbench import Bench
 
 ROWS = [
     {"dataset": "NA", "run": "a", "layer": "null", "measure": "ece", "value": 0.5},

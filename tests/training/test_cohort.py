@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from lab import ALL_METHODS, Lab, StopAfter
+from small_runs import ALL_METHODS, Lab, StopAfter
 from stillhouse.errors import RunError
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training import cohort as cohort_module

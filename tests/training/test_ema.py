@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from lab import Lab
+from small_runs import Lab
 from stillhouse import models
 from stillhouse.plugin import read_plugin
 from stillhouse.training.ema import Ema

@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 import torch
 
-from lab import Lab
+from small_runs import Lab
 from stillhouse import models
 from stillhouse.data.base import Batch
 from stillhouse.data.specs import SPECS

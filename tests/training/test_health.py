@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lab import ALL_METHODS, Lab
+from small_runs import ALL_METHODS, Lab
 from stillhouse import methods
 from stillhouse.errors import TrainingError
 from stillhouse.methods import rkd

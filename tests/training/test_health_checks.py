@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from lab import Lab, StopAfter
+from small_runs import Lab, StopAfter
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import TrainingError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from lab import ALL_METHODS, Lab
+from small_runs import ALL_METHODS, Lab
 from stillhouse.config.schema import Distillation
 from stillhouse.errors import RunError, TrainingError
 from stillhouse.runs.claim import Busy, Claim

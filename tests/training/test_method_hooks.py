@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lab import Lab
+from small_runs import Lab
 from stillhouse import data
 from stillhouse.data.split import stratified
 from stillhouse.plugin import Plugin, read_plugin

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lab import Lab
+from small_runs import Lab
 from stillhouse.config.schema import RunConfig
 from stillhouse.plugin import Plugin, kept, read_plugin
 from stillhouse.training.cohort import open_cohort

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from lab import Lab
+from fake_rounds import edit
+from small_runs import Lab
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.training import own_loss as terms
 from stillhouse.training.own_loss import FITS, compare
 from stillhouse.training.reopen import Place, Shared
-from workbench import edit
 
 LONGER = {"epochs": 6, "train_images": 640}
 

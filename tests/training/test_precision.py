@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lab import ALL_METHODS, Lab
+from small_runs import ALL_METHODS, Lab
 from stillhouse.training.precision import autocast, full_precision, pick_device
 
 

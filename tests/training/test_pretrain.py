@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from lab import Lab
+from small_runs import Lab
 
 METHOD = "factor_transfer"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lab import Lab
+from small_runs import Lab
 from stillhouse.training.loop import Cohort
 from stillhouse.training.optim import learning_rate
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lab import Lab
+from fake_rounds import edit
+from small_runs import Lab
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.replay import Verified, verify
-from workbench import edit
 
 
 def differing(found: Verified) -> list[str]:

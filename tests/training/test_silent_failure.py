@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lab import Lab, StopAfter
+from small_runs import Lab, StopAfter
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Batch
 from stillhouse.methods.rkd import Rkd, angle_loss, distance_loss

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from lab import Lab
+from small_runs import Lab
 from stillhouse.runs.process import stop_signals
 from stillhouse.runs.state import state_of
 from stillhouse.training.loop import train

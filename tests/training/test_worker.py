@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from lab import Lab
+from small_runs import Lab
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import DataError, RunError
 from stillhouse.runs.state import state_of

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from script_rounds import (
+from script_records import (
     SOUND,
     ScriptRounds,
     bring_in,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from script_rounds import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
+from script_records import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
 from stillhouse.cli.main import app
 from stillhouse.config.load import load_round
 from stillhouse.diagnosis.diagnose import diagnose

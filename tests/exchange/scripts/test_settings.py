@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from script_rounds import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
+from script_records import MODULES, TRACEBACK, WALLTIME, ScriptRounds, log
 from stillhouse.cli.main import app
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.load import load_round

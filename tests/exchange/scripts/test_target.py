@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from script_rounds import ScriptRounds, bring_in, sound_rounds, sound_runs_are_whole
+from script_records import ScriptRounds, bring_in, sound_rounds, sound_runs_are_whole
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.exchange.scripts import write
 from stillhouse.exchange.scripts.write import import_round

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from fake_rounds import PURE, TEACHER, Bench
 from stillhouse.errors import ConfigError
 from stillhouse.exchange.trackers import Tracked, scalars, tracker
 from stillhouse.exchange.trackers.replay import Replay
 from stillhouse.runs.records import Epoch
-from workbench import PURE, TEACHER, Bench
 
 EPOCHS: list[Epoch] = [
     {

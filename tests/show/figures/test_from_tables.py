@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import part
 from stillhouse.show.figures import FIGURES
 from stillhouse.show.figures.from_tables import OF_LAYERS, read_tables, write_figures
 from stillhouse.stats.arms import Which
 from stillhouse.stats.columns import TABLES
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 OF_RUNS = ("status", "accuracy", "forest", "curves")
 NAMES = ("accuracy", "curves")

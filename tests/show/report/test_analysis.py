@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image as Pictures
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit
 from stillhouse.show.figures.drawn import Drawn, write
 from stillhouse.show.figures.style import COLOURS
 from stillhouse.show.report.analysis import analysis_sections, representations, shrunk
@@ -19,7 +20,6 @@ from stillhouse.show.report.content import document
 from stillhouse.show.report.document import Document, Image, Section
 from stillhouse.show.report.markdown import fill, markdown
 from stillhouse.stats.columns import MEASURES, PAIRS, RUNS, TRANSFER, frame
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench, edit
 
 
 @pytest.fixture

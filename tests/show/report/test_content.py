@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse.exchange.archive import Archive, move_in, seal, write_material
 from stillhouse.exchange.scripts.write import Import
 from stillhouse.rounds.find import open_round
@@ -14,7 +15,6 @@ from stillhouse.show.report.build import read_material
 from stillhouse.show.report.content import checklist, document, document_table, missing, status
 from stillhouse.show.report.document import Document
 from stillhouse.tables import Listing
-from workbench import LOGIT, PURE, RKD, TEACHER, Bench
 
 
 def report(bench: Bench) -> Document:

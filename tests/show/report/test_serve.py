@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import TEACHER, Bench
 from stillhouse.show.report import build
 from stillhouse.show.report.serve import PageServer
-from workbench import TEACHER, Bench
 
 
 @pytest.fixture

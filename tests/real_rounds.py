@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fake_rounds import write_round
 from stillhouse.config.load import load_round
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import read_lines
 from stillhouse.runs.folder import RunFolder
-from workbench import write_round
 
 EPOCHS = 12
 LIMIT = 900.0
