@@ -108,7 +108,7 @@ def _losses(cohort: Cohort) -> list[float]:
     found = []
     for _ in range(3):
         cohort.step()
-        cohort.trainers[0].look()
+        cohort.trainers[0].check_health()
         found.append(cohort.trainers[0].epoch_metrics.means()["total"])
     return found
 

@@ -10,8 +10,6 @@ from typer.testing import CliRunner
 
 from fake_rounds import TEACHER, Bench
 from stillhouse.cli.main import app
-from stillhouse.rounds import survey as module
-from stillhouse.rounds.survey import Known, survey_round
 
 
 def watch(bench: Bench) -> Any:
@@ -45,29 +43,3 @@ def test_it_is_left_without_an_error(active: Bench, monkeypatch: pytest.MonkeyPa
     done = watch(active)
     assert done.exit_code == 0
     assert "3 of 8 runs done" in done.output
-
-
-def test_a_completed_run_is_read_once_and_again_when_it_changed(
-    active: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    active.finish_all(90.0 for _ in active.runs)
-    read, known = [], Known()
-    derive = module.state_of
-    monkeypatch.setattr(
-        module, "state_of", lambda folder, now: read.append(1) or derive(folder, now)
-    )
-
-    def look() -> Any:
-        read.clear()
-        return survey_round(active.workspace, active.round, known=known)
-
-    look()
-    assert len(read) == 8
-    assert look().trained
-    assert read == []
-    active.finish(f"{TEACHER}/0", 95.5)
-    states = {cell.config.path: cell.state for cell in look().cells}
-    result = states[f"{TEACHER}/0"].result
-    assert result and result["final"]["test"]["accuracy"] == 95.5
-    active.folder(f"{TEACHER}/1").result.unlink()
-    assert not look().trained

@@ -35,7 +35,7 @@ def test_a_policy_that_trusts_every_listing_is_caught(monkeypatch: pytest.Monkey
     def hasty(*arguments: object) -> bool:
         return not arguments[1]
 
-    monkeypatch.setattr(simulator, "over", hasty)
+    monkeypatch.setattr(simulator, "can_close", hasty)
     monkeypatch.setattr(simulator, "LAGGING_LISTING", 0.5)
     monkeypatch.setattr(World, "leave_closed", False)
     with pytest.raises(AssertionError, match=r"by two jobs|trained again|runs left|<="):

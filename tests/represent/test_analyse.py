@@ -193,7 +193,7 @@ def test_without_extraction_runs_and_epochs_are_written_alone(trained: Bench) ->
     assert "extract" in table.empty
     assert len(rows(trained, "runs")) == len(trained.runs)
     home = trained.workspace.root / "analysis" / "experiment_tiny" / "tables"
-    assert sorted(file.name for file in home.iterdir()) == ["epochs.csv", "runs.csv"]
+    assert sorted(file.name for file in home.glob("*.csv")) == ["epochs.csv", "runs.csv"]
 
 
 def test_final_and_best_weights_are_not_mixed(trained: Bench) -> None:

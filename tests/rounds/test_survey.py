@@ -103,9 +103,9 @@ def test_only_selects_runs_and_their_teachers(bench: Bench, only: str, expected:
         ("method=pure,method=lgoit", "method 'lgoit'", "did you mean 'logit'? known: logit, pure"),
         ("seed=0,dataset=SVHN", "dataset 'SVHN'", "known: Digits"),
         ("method=logit,model=ResNet20", "selects no run", "stillhouse plan"),
-        ("color=red", "'color=red' is not key=value", "dataset, method, model, seed"),
-        ("seed", "'seed' is not key=value", "dataset, method, model, seed"),
-        ("", "'' is not key=value", "dataset, method, model, seed"),
+        ("color=red", "'color=red' is not key=value", "dataset, method, model, teacher, seed"),
+        ("seed", "'seed' is not key=value", "dataset, method, model, teacher, seed"),
+        ("", "'' is not key=value", "dataset, method, model, teacher, seed"),
     ],
 )
 def test_a_wrong_filter_is_refused(bench: Bench, only: str, message: str, hint: str) -> None:

@@ -189,7 +189,7 @@ def _timm(name: str, network: NamedNetwork, spec: DatasetSpec) -> Around:
     arguments: dict[str, Any] = dict(network.arguments)
     if network.stem == "small":
         arguments = _small_arguments(name, spec.size) | arguments
-    module = timm.create_model(
+    module: Any = timm.create_model(
         name, pretrained=False, num_classes=spec.classes, in_chans=spec.channels, **arguments
     )
     if network.stem == "small" and not _small_arguments(name, spec.size):

@@ -19,6 +19,7 @@ from stillhouse.exchange.scripts.write import Import, import_round
 from stillhouse.rounds import cost
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
+from stillhouse.training import timing
 from test_rounds_shipped import ROUNDS
 
 TEACHER = "Cifar10/pure/ResNet112/0"
@@ -143,7 +144,7 @@ def test_plan_of_an_import_takes_recorded_times(
     def probe(*_: object) -> float:
         raise AssertionError("timed on this machine")
 
-    monkeypatch.setattr(cost, "seconds_per_image", probe)
+    monkeypatch.setattr(timing, "seconds_per_image", probe)
     cut = {"status": "in_progress", "epoch": 0, "max_acc": 51.0}
     told = log(0, (50.0, 51.0), seconds=60)
     scripts.run(TEACHER, [50.0, 60.0], log=log(0, (50.0, 51.0), (60.0, 61.0), seconds=7200))
