@@ -11,7 +11,7 @@ demo: .venv/ready          ## a whole round on scikit-learn's digits, then its t
 	$(BIN)/stillhouse report rounds/digits.yaml --root demo
 
 test: .venv/ready          ## the default tests
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 browser:                   ## install Debian's chromium, which the tests of the report's page use
 	command -v chromium || (apt-get update && apt-get install --yes --no-install-recommends chromium)
