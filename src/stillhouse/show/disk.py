@@ -21,16 +21,16 @@ def disk_note(
     Warns where they need more than 80 % of it.
     """
     groups = [[sizes[path] for path in group if path in sizes] for group in left]
-    todo = sum(one[kind] for group in groups for one in group for kind in STAY)
+    unwritten = sum(one[kind] for group in groups for one in group for kind in STAY)
     whole = sum(one[kind] for one in sizes.values() for kind in STAY)
     while_training = max((sum(one[CHECKPOINTS] for one in group) for group in groups), default=0)
     more = sum(one[REPRESENTATIONS] for one in sizes.values())
     parts = [f"disk: {shown(whole)} when all is trained"]
     if groups:
-        parts.append(f"{shown(todo)} of it still to be written")
+        parts.append(f"{shown(unwritten)} of it still to be written")
         parts.append(f"{shown(while_training)} more for the checkpoints of each worker")
     parts += [f"{shown(more)} more for `extract`", f"{shown(room)} are free here"]
-    share = (todo + while_training) / max(room, 1)
+    share = (unwritten + while_training) / max(room, 1)
     if groups and share > WARN_ABOVE:
         parts.append(
             f"warning: training needs {share:.0%} of what is free: free space, take another "

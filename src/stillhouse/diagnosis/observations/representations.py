@@ -6,7 +6,7 @@ Intervals are those of the table: 95 %, per method, not adjusted for the number 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stillhouse.diagnosis.finding import Finding
@@ -22,64 +22,68 @@ Gap = Mapping[str, Any]
 
 def aligned_not_better(scene: Scene) -> Iterator[Finding]:
     """ALIGNED-NOT-BETTER: closer to the teacher than pure, and not shown to be more accurate."""
-    parts, rows = [], []
-    for row in scene.methods:
+
+    def evidence(row: Row) -> str | None:
         gap, accuracy = last_layer(scene, row, ALIKE, "excess"), row.to_pure
         if gap is None or not above_zero(gap) or accuracy is None or accuracy.low is None:
-            continue
-        if accuracy.low <= 0:
-            rows.append(row)
-            parts.append(
-                f"{row.arm.label} {shown(gap)}, accuracy {interval(accuracy)} points "
-                f"(n = {gap['n']})"
-            )
-    if parts:
-        text = (
-            "Closer to the teacher than pure at the last layer (linear CKA, excess), and "
-            "not shown to be more accurate"
-        )
-        cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.finding("aligned-not-better", text, cells, parts)
+            return None
+        if accuracy.low > 0:
+            return None
+        return f"{shown(gap)}, accuracy {interval(accuracy)} points (n = {gap['n']})"
+
+    text = (
+        "Closer to the teacher than pure at the last layer (linear CKA, excess), and "
+        "not shown to be more accurate"
+    )
+    yield from _finding(scene, "aligned-not-better", text, evidence)
 
 
 def generic(scene: Scene) -> Iterator[Finding]:
     """ALIGNMENT-GENERIC: as close to the teachers of other seeds as to the own one."""
-    parts, rows = [], []
-    for row in scene.methods:
+
+    def evidence(row: Row) -> str | None:
         gap = last_layer(scene, row, ALIKE, "excess")
         own = last_layer(scene, row, ALIKE, "specificity")
         if gap is None or own is None or not above_zero(gap) or not known(own):
-            continue
-        if own["low"] <= 0 and own["value"] < SPECIFIC * gap["value"]:
-            rows.append(row)
-            parts.append(f"{row.arm.label} {shown(gap)}, specificity {shown(own)} (n = {own['n']})")
-    if parts:
-        text = (
-            "Closer to the teacher than pure at the last layer (linear CKA, excess), and as "
-            "close to other seeds' teachers: not shown to come from this teacher"
-        )
-        cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.finding("alignment-generic", text, cells, parts)
+            return None
+        if own["low"] > 0 or own["value"] >= SPECIFIC * gap["value"]:
+            return None
+        return f"{shown(gap)}, specificity {shown(own)} (n = {own['n']})"
+
+    text = (
+        "Closer to the teacher than pure at the last layer (linear CKA, excess), and as "
+        "close to other seeds' teachers: not shown to come from this teacher"
+    )
+    yield from _finding(scene, "alignment-generic", text, evidence)
 
 
 def copied_errors(scene: Scene) -> Iterator[Finding]:
     """COPIED-ERRORS: the teacher's wrong answers, more often than a pure student gives them."""
-    parts, rows = [], []
-    for row in scene.methods:
+
+    def evidence(row: Row) -> str | None:
         gap = last_layer(scene, row, COPIED, "excess")
         if gap is None or not above_zero(gap):
-            continue
+            return None
         own = last_layer(scene, row, COPIED, "specificity")
         of_own = ", of its own teacher" if own is not None and above_zero(own) else ""
-        rows.append(row)
-        parts.append(f"{row.arm.label} {shown(gap, 1)}{of_own} (n = {gap['n']})")
-    if parts:
-        text = (
-            "Repeats its teacher's wrong answers more often than pure does, in points of the "
-            "images that the teacher gets wrong"
-        )
-        cells = [cell for row in rows for cell in row.arm.valid]
-        yield scene.finding("copied-errors", text, cells, parts)
+        return f"{shown(gap, 1)}{of_own} (n = {gap['n']})"
+
+    text = (
+        "Repeats its teacher's wrong answers more often than pure does, in points of the "
+        "images that the teacher gets wrong"
+    )
+    yield from _finding(scene, "copied-errors", text, evidence)
+
+
+def _finding(
+    scene: Scene, code: str, text: str, evidence: Callable[[Row], str | None]
+) -> Iterator[Finding]:
+    """One finding on all methods for which there is evidence, if there are any."""
+    found = [(row.arm, part) for row in scene.methods if (part := evidence(row))]
+    if found:
+        cells = [cell for arm, _ in found for cell in arm.valid]
+        parts = [f"{arm.label} {part}" for arm, part in found]
+        yield scene.finding(code, text, cells, parts)
 
 
 def last_layer(scene: Scene, row: Row, measure: str, quantity: str) -> Gap | None:
