@@ -10,6 +10,7 @@ import pytest
 
 from fake_rounds import Bench, write_round
 from real_rounds import Desk
+from small_runs import Lab
 from stillhouse.config.expand import expand
 from stillhouse.config.identity import identity
 from stillhouse.config.load import load_round
@@ -93,6 +94,16 @@ def test_averages_and_adam_need_more(bench: Bench) -> None:
     )
     assert large[WEIGHTS] == pytest.approx(1.5 * plain[WEIGHTS], rel=0.05)
     assert large[CHECKPOINTS] > plain[CHECKPOINTS]
+
+
+@pytest.mark.parametrize("more", [{}, {"optimizer": "adamw", "ema_decay": 0.9}])
+def test_checkpoints_are_as_large_as_predicted(lab: Lab, more: dict[str, Any]) -> None:
+    """The new one and the previous one are kept."""
+    run = lab.run("fitnets", epochs=3, learning_rate=0.01, **more)
+    assert lab.train(run, steps=5) == "enough"
+    attempt = lab.folder(run).path / "attempts" / "001"
+    written = sum(file.stat().st_size for file in attempt.glob("checkpoint*.pt"))
+    assert predicted([run])[run.path][CHECKPOINTS] == pytest.approx(written, rel=0.1)
 
 
 class TestNote:

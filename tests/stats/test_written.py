@@ -42,9 +42,14 @@ def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
 
 def test_the_tables_of_analyze_are_the_frames_of_the_round(bench: Bench) -> None:
     bench.finish_all(90.0 for _ in bench.runs)
+    bench.finish(next(iter(bench.runs)), 10.0)  # at chance: valid is "no"
     analyze_table(bench.workspace, bench.look(), 1, lambda text: None)
     home = bench.workspace.root / "analysis" / "experiment_tiny" / "tables"
     loaded = load_round(bench.file, bench.workspace.root)
+    assert read_table(home, "runs", "tiny")["valid"].value_counts().to_dict() == {
+        True: len(bench.runs) - 1,
+        False: 1,
+    }
     for name, expected in (("runs", loaded.runs), ("epochs", loaded.epochs)):
         pd.testing.assert_frame_equal(
             read_table(home, name, "tiny").fillna(pd.NA), expected.fillna(pd.NA), check_dtype=False

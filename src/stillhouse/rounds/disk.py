@@ -96,9 +96,11 @@ def _sizes(run: RunConfig, keep: Keep) -> dict[str, int] | None:
     dropped = keep.drops(run.method, bool(recipe.validation))
     predictions = 2 * 2 * spec.test_images + 200  # int16, and the labels
     records = _blocks(recipe.epochs * BYTES_PER_EPOCH) + _blocks(predictions)
-    trained = sum(p.numel() * 4 for p in (*network.parameters(), *method.parameters()))
+    weights = sum(p.numel() * 4 for p in network.parameters())
+    trained = weights + sum(p.numel() * 4 for p in method.parameters())
     moments = 2 if recipe.optimizer.startswith("adam") else 1
-    state = sum(sizes.values()) + moments * trained
+    # The weights at the epoch's start are kept too: how far they move is recorded.
+    state = sum(sizes.values()) + moments * trained + weights
     seen = models.shapes(network, spec)
     width = sum(seen.features[name][0] for name in seen.groups) + spec.classes
     rows = spec.test_images + min(TRAIN_ROWS, recipe.train_images or spec.train_images)
