@@ -78,6 +78,23 @@ def test_a_measure_against_another_seeds_teacher_does_not_count() -> None:
     assert table.rows == (("RKD", "90.00"),)
 
 
+def test_pairs_of_different_layers_and_invalid_runs_do_not_count() -> None:
+    names = (("a", True), ("b", False))
+    runs = frame(
+        [{"run": run, "dataset": "Digits", "arm": "RKD", "valid": valid} for run, valid in names],
+        RUNS,
+    )
+    pairs = [
+        {
+            "dataset": "Digits", "run_a": run, "layer_a": "layer3", "run_b": "t", "layer_b": layer,
+            "measure": "linear_cka", "value": value, "kind": "own_teacher",
+        }
+        for run, layer, value in (("a", "layer3", 0.5), ("a", "layer1", 0.1), ("b", "layer3", 0.9))
+    ]  # fmt: skip
+    table = representations(runs, frame([], MEASURES), frame(pairs, PAIRS), "Digits", "Digits")
+    assert table.rows == (("RKD", "0.500"),)
+
+
 def test_runs_that_came_later_are_named(bench: Bench, home: Path) -> None:
     write_measures(home, *(measured(run, 80.0) for run in bench.runs))
     assert sections(bench)["representations"].blocks == ()
