@@ -98,6 +98,19 @@ def test_nothing_is_said_of_a_file_that_agrees(old: Bench) -> None:
     assert disagreements(old.workspace, old.look(), "reset") == ()
 
 
+def test_a_dataset_that_is_not_shown_is_still_named_by_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = Bench(tmp_path / "two", datasets=["Digits", "Cifar10"])
+    two.workspace.activate(two.round, two.file)
+    two.finish(f"{TEACHER}/0", 80.0)
+    two.finish(f"{TEACHER}/0".replace("Digits", "Cifar10"), 80.0)
+    monkeypatch.chdir(two.workspace.root)
+    words = ("table", str(two.file), "--only", "dataset=Digits", "--format", "json")
+    assert typed(monkeypatch, *words) == 0
+    assert "Cifar10/" not in capsys.readouterr().out
+
+
 def test_a_damaged_run_names_the_command_that_moves_it_aside(
     old: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

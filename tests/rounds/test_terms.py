@@ -99,7 +99,8 @@ def test_the_doctor_says_what_terms_says(
     cases = read_round(trained.workspace, trained.round)
     before, _, _ = report("round tiny", cases, trained.workspace.root)
     assert before.notes == (
-        "The own loss of 2 methods' runs is not measured: `stillhouse verify --losses` does.",
+        "Whether the method's own loss became lower is not checked for 2 distilled runs: "
+        "`stillhouse verify --losses` does.",
     )
     write(trained.folder(FITNETS), trained.folder(PURE), losses)
     found, good = terms_table(trained.look("method=fitnets"), here(trained), None, print)

@@ -103,6 +103,15 @@ def test_a_method_whose_runs_all_failed_is_failed(tmp_path: Path) -> None:
     assert found["Logit KD"] == "failed" and found["RKD"] == "no run yet"
 
 
+def test_an_interrupted_method_is_not_failed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.finish(f"{PURE}/0", 80.0)
+    bench.end(f"{LOGIT}/0", "stopped", "a signal")
+    survey = bench.look()
+    found = column(statistics_table(survey, frame(survey, "Digits")), "Verdict")
+    assert found["Logit KD"] == "not finished"
+
+
 def test_few_seeds_have_no_spread_and_no_p(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.finish_all([90, 90, 80, 81, 82, 83, 84, 85])

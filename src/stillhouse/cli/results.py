@@ -92,7 +92,8 @@ def table(
         beside = [*sorted(workspace.pretrained.glob("*.json")), *borrowed(workspace, survey)]
         tables = remembered("table", survey, list[Table], compute, given, beside)
     reset = again("reset --changed", round_, root)
-    differing = disagreements(workspace, survey, reset, fields=style is Style.cost)
+    whole = replace(survey, round=loaded)  # of which `survey` may show a part
+    differing = disagreements(workspace, whole, reset, fields=style is Style.cost)
     last = replace(tables[-1], notes=(*tables[-1].notes, *([age] if age else []), *differing))
     show([*tables[:-1], last], format, again("status", round_, root))
 

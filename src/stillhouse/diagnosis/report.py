@@ -35,8 +35,9 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listin
     title = f"{name}: {looked} run{'s' * (looked != 1)} examined"
     notes = [f"{unstarted} runs have not started."] if unstarted else []
     if unmeasured := sum(map(_unmeasured, cases)):
+        runs = f"{unmeasured} distilled run{'s' * (unmeasured != 1)}"
         notes.append(
-            f"The own loss of {unmeasured} methods' runs is not measured: "
+            f"Whether the method's own loss became lower is not checked for {runs}: "
             "`stillhouse verify --losses` does."
         )
     if len({case.path for case, _ in found}) < len(found):

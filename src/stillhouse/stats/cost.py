@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stillhouse import data
 from stillhouse.rounds.survey import Survey
 from stillhouse.runs.files import read_json
 from stillhouse.stats.arms import Arm, arms
@@ -68,7 +69,7 @@ def cost_table(survey: Survey, dataset: str, pretrained: Path, numbers: bool = F
         for arm in found
         if arm.method != "pure" and (done := _done(arm))
     ]
-    title = f"round {survey.round.round}, {dataset}: extra cost of each method"
+    title = f"{_title(survey, dataset)}: extra cost of each method"
     if numbers:
         names = found[0].names(survey.round.sweep)
         rows = [(*arm.names(survey.round.sweep).values(), *cost) for arm, cost in costs]
@@ -77,6 +78,10 @@ def cost_table(survey: Survey, dataset: str, pretrained: Path, numbers: bool = F
     notes = (SHORT, *damaged) if shown else ()
     empty = "no run of a distillation method is done"
     return Table(title, COLUMNS, shown, notes, keys=1, details=NOTES, empty=empty)
+
+
+def _title(survey: Survey, dataset: str) -> str:
+    return f"round {survey.round.round}, {data.spec(dataset, survey.round.files).label}"
 
 
 def network_table(survey: Survey, dataset: str) -> Table:
@@ -112,7 +117,7 @@ def network_table(survey: Survey, dataset: str) -> Table:
         notes = [f"ms per image was measured in {len(timed)} ways: {'; '.join(timed)}."]
     if rows and not timed:
         notes = ["Multiply-adds, times and classes are known after `stillhouse extract`."]
-    title = f"round {survey.round.round}, {dataset}: networks"
+    title = f"{_title(survey, dataset)}: networks"
     empty = "no run is done"
     return Table(
         title,

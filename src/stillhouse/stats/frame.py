@@ -30,7 +30,8 @@ from stillhouse.stats.summary import MIN_SEEDS
 from stillhouse.stats.verdict import MARGIN, Verdict, judge
 
 _Found = TypeVar("_Found")
-FAILED = ("failed", "unreadable", "at chance", "lost", "stopped")
+UNUSABLE = ("failed", "unreadable", "at chance")
+FAILED = (*UNUSABLE, "lost", "stopped")
 
 
 @dataclass(frozen=True)
@@ -234,8 +235,10 @@ def _verdict(
     if arm.role != "method":
         return None
     if not arm.values:
-        tried = any(cell.shown in FAILED for cell in arm.cells)
-        return Verdict("failed" if tried else "missing")
+        states = {cell.shown for cell in arm.cells}
+        if states.intersection(UNUSABLE):
+            return Verdict("failed")
+        return Verdict("unfinished" if states & {"running", "lost", "stopped"} else "missing")
     if gap is None:
         return None
     checks = (sensitivity.p if sensitivity else None, context.dunnett)

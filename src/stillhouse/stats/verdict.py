@@ -10,7 +10,8 @@ from stillhouse.stats.inference import Difference
 from stillhouse.stats.power import ALPHA, seeds_needed
 from stillhouse.stats.summary import MIN_SEEDS
 
-Word = Literal["helps", "hurts", "equivalent", "inconclusive", "failed", "missing"]
+Word = Literal["helps", "hurts", "equivalent", "inconclusive", "failed", "unfinished", "missing"]
+LABELS = {"missing": "no run yet", "unfinished": "not finished"}
 MARGIN = 0.2
 
 
@@ -31,7 +32,7 @@ class Verdict:
     def label(self) -> str:
         """The verdict without figures: `helps (tests disagree)`, `equivalent`, `no run yet`."""
         doubt = " (tests disagree)" if self.disputed else ""
-        return {"missing": "no run yet"}.get(self.word, self.word) + doubt
+        return LABELS.get(self.word, self.word) + doubt
 
     def text(self) -> str:
         """`helps`, `equivalent (±0.2)`, `inconclusive (n = 1): needs about 14 seeds`, ..."""
