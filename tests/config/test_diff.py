@@ -104,3 +104,18 @@ def test_reasons_against_another_round_are_left_out_and_said() -> None:
     table = diff_rounds(make(), b)
     assert table.rows == (("seeds", "0", "1", None),)
     assert table.notes == ("two gives its reasons relative to zero: none shown.",)
+
+
+def test_networks_of_one_name_with_other_weights_or_options_are_a_row() -> None:
+    def teacher(**options: Any) -> list[dict[str, Any]]:
+        return [{"name": "ResNet112", "as": "ResNet112", **options}]
+
+    frozen = teacher(weights="a.pth", sha256="a" * 64, train=False)
+    a = make(networks=frozen)
+    b = make(round="two", networks=teacher(weights="b.pth", sha256="b" * 64))
+    reasoned = b.model_copy(update={"changes": {"network": "trained longer"}})
+    row = ("network (ResNet112)", f"train false, weights {'a' * 16}", f"weights {'b' * 16}")
+    assert diff_rounds(a, reasoned).rows == ((*row, "trained longer"),)
+    moved = frozen[0] | {"weights": "elsewhere/a.pth"}
+    assert diff_rounds(a, make(round="two", networks=[moved])).rows == ()
+    assert diff_rounds(make(), b).rows[0][1] == "no options"

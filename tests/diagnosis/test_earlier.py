@@ -75,3 +75,16 @@ def test_without_the_earlier_results_nothing_is_said(survey: Survey, tmp_path: P
     assert say(survey, tmp_path / "later.yaml") == []
     alone = replace(survey, round=survey.round.model_copy(update={"compares_to": None}))
     assert say(alone, results(tmp_path, CLOSE)) == []
+
+
+def test_arms_of_several_published_teachers_stay_apart(survey: Survey, tmp_path: Path) -> None:
+    """Pooled, the two arms of logit would have one mean and a spread of seeds of 20 points."""
+    rows = [
+        f"Cifar10,{method},ResNet56,{seed},{accuracy},final_epoch,completed,150,,,{teacher},\n"
+        for method, teacher, start in (("pure", "", 50), ("logit", "A", 40), ("logit", "B", 80))
+        for seed, accuracy in enumerate((start, start + 1, start + 2))
+    ]
+    head = HEAD.replace("epoch\n", "epoch,n,sd,teacher,source\n")
+    (tmp_path / "before_results.csv").write_text(head + "".join(rows))
+    (found,) = say(survey, tmp_path / "later.yaml")
+    assert "in before 20.82 and 1.00" in found.text

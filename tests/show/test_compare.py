@@ -18,7 +18,7 @@ from stillhouse.exchange.scripts.write import Import
 from stillhouse.rounds.find import open_round
 from stillhouse.rounds.survey import survey_round
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.show.compare import Pair, pairs, results_table, settings_table
+from stillhouse.show.compare import Pair, pairs, results_numbers, results_table, settings_table
 from test_rounds_shipped import ROUNDS, load
 
 BEFORE, AFTER = [80.0, 81.0, 82.0], [86.1, 87.0, 88.1]
@@ -171,6 +171,67 @@ def test_an_arm_at_a_parameters_default_is_a_point_of_its_sweep(tmp_path: Path) 
     levels.finish("Digits/logit/temperature_4/ResNet20_to_ResNetBaby/0", 84.0)
     found = [pair for pair in pairs(plain.look(), levels.look()) if pair.gap]
     assert [pair.arm.label for pair in found] == ["Logit KD temperature=4"]
+
+
+BY_56 = "ResNet56_to_ResNetBaby"
+
+
+def taught(root: Path, **changes: Any) -> Bench:
+    """A finished round in which ResNet56 teaches five points better than ResNet20."""
+    bench = Bench(root, round=root.name, seeds=[0, 1, 2], **changes)
+    for path, run in bench.runs.items():
+        bench.finish(path, 80.0 + run.seed + 5 * (BY_56 in path))
+    return bench
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_arms_of_one_teacher_are_compared_with_each_other(tmp_path: Path, reverse: bool) -> None:
+    """Two rounds with the same two teachers, in another order, and equal results."""
+    both = ["ResNet20", "ResNet56"]
+    first = taught(tmp_path / "first", teachers=both)
+    second = taught(tmp_path / "second", teachers=both[::-1] if reverse else both)
+    listed = pairs(first.look(), second.look())
+    assert {pair.change for pair in listed} == {"not shown"}
+    assert {pair.gap.value for pair in listed if pair.gap} == {0.0}
+    found = {pair.arm.label: pair for pair in listed if pair.arm.role == "method"}
+    assert len(found) == 4
+    for label, pair in found.items():
+        assert pair.earlier and pair.later
+        assert pair.earlier.teacher == pair.later.teacher == label.rpartition(" ")[2]
+
+
+@pytest.mark.parametrize("several_first", [False, True])
+def test_the_only_teacher_of_a_round_is_one_of_the_others(
+    tmp_path: Path, several_first: bool
+) -> None:
+    one = taught(tmp_path / "one")
+    two = taught(tmp_path / "two", teachers=["ResNet20", "ResNet56"])
+    sides = (two, one) if several_first else (one, two)
+    first, second = (bench.look() for bench in sides)
+    rows = {str(row[1]): row[2:] for row in results_table(first, second).rows}
+    assert rows["Logit KD from ResNet20"][-1] == "not shown"
+    assert rows["Logit KD from ResNet56"][-1] == ("gone" if several_first else "new")
+    numbers = results_numbers(first, second)
+    cells = [dict(zip(numbers.columns, row, strict=True)) for row in numbers.rows]
+    logit = {cell["teacher"]: cell for cell in cells if cell["method"] == "logit"}
+    assert logit["ResNet20"]["difference"] == 0
+    assert logit["ResNet56"]["difference"] is None
+
+
+def test_two_rounds_with_one_teacher_each_compare_the_teachers(tmp_path: Path) -> None:
+    """The settings say that the teacher differs; the arms are those of one method."""
+    first, second = taught(tmp_path / "first"), taught(tmp_path / "second", teacher="ResNet56")
+    listed = {pair.arm.label: pair for pair in pairs(first.look(), second.look())}
+    assert listed["Logit KD"].change == "better"
+    assert "teacher" not in results_numbers(first.look(), second.look()).columns
+
+
+def test_a_student_that_teaches_itself_is_one_arm_whoever_else_teaches(tmp_path: Path) -> None:
+    methods = ["pure", "self"]
+    one = taught(tmp_path / "one", methods=methods)
+    two = taught(tmp_path / "two", methods=methods, teachers=["ResNet20", "ResNet56"])
+    found = [p for p in pairs(one.look(), two.look()) if p.arm.method == "self"]
+    assert [pair.change for pair in found] == ["not shown"]
 
 
 def test_the_command(rounds: tuple[Bench, Bench]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -60,9 +59,10 @@ def reset(
 
     They lie in experiments/.trash until --purge; --undo puts the last ones back. With a RUN,
     --only or --changed other runs are moved. With --as NAME a new round file is written beside
-    the old one, which takes its teachers from this workspace. With --unlock no run is moved: those
-    held by a machine that is gone for good are released, which else wait until its heartbeat is
-    five minutes old; the exit code is 1 if one is held by a process that lives on this machine.
+    the old one: it takes the teachers trained here from this workspace and keeps given ones. With
+    --unlock no run is moved: those held by a machine that is gone for good are released, which else
+    wait until its heartbeat is five minutes old; the exit code is 1 if one is held by a process
+    that lives on this machine.
 
     Example: stillhouse reset rounds/digits.yaml --only method=nst --yes
     """
@@ -77,8 +77,8 @@ def reset(
     workspace, loaded, file, run = open_target(root, target, named=False)
     round_ = loaded.round if run else target
     if as_:
-        new = _copy(workspace, loaded, file, as_)
-        say(f"{new} takes its teachers from {workspace.root}; change its settings there")
+        new, teachers = _copy(workspace, loaded, file, as_)
+        say(f"{new} {teachers}; change its settings there")
         follow(again("plan", str(new), root / new.stem))
     elif undo or list_ or purge:
         _past(workspace, loaded, (undo, purge, yes), format)
@@ -169,17 +169,21 @@ def _ask(question: str, yes: bool) -> None:
         raise typer.Exit(1)
 
 
-def _copy(workspace: Workspace, round_: Round, file: Path, name: str) -> Path:
-    from stillhouse.rounds.reset import copy_of_round
+def _copy(workspace: Workspace, round_: Round, file: Path, name: str) -> tuple[Path, str]:
+    """Write the copy; return its path and where its teachers are from. No invalid file is left."""
+    from stillhouse.config.load import load_round
+    from stillhouse.rounds.reset import copy_of_round, teachers_of_copy
 
     new = file.with_name(f"{name}{file.suffix}")
     if new.exists():
         raise RunError(f"{new} exists", "choose another name")
-    if round_.teachers_from:
-        raise ConfigError(
-            f"round '{round_.round}' has its teachers from '{round_.teachers_from}'",
-            "copy its file by hand and keep that line",
-        )
-    teachers = os.path.relpath(workspace.root.resolve(), file.parent.resolve())
-    new.write_text(copy_of_round(file.read_text("utf-8"), round_.round, name, teachers), "utf-8")
-    return new
+    teachers = teachers_of_copy(workspace, round_, file)
+    text = copy_of_round(file.read_text("utf-8"), round_.round, name, teachers)
+    new.write_text(text, "utf-8")
+    try:
+        load_round(new)
+    except ConfigError:
+        new.unlink()
+        raise
+    trained = teachers and round_.teachers_from is None
+    return new, f"takes its teachers from {workspace.root}" if trained else "keeps its teachers"

@@ -8,8 +8,10 @@ from typing import Any
 
 from stillhouse import methods
 from stillhouse.config import legacy
+from stillhouse.config.identity import FILE_DIGITS, as_written, flatten
 from stillhouse.config.schema import FLAT, Distillation, Round, Training
 from stillhouse.errors import ConfigError
+from stillhouse.models.named import find, label_of
 from stillhouse.tables import Table
 
 MATRIX = (
@@ -24,6 +26,7 @@ MATRIX = (
 )
 LABELS = {"alpha": "loss weight alpha"}
 UNKNOWN = "unknown"
+NETWORK = "network"
 TEXTS: dict[str, dict[str | None, str]] = {
     "teacher_seeds": {None: "the student's"},
     "teachers_from": {None: "trained here"},
@@ -93,7 +96,7 @@ def changeable(round_: Round) -> list[str]:
     own = (
         parameter for method in known for parameter in methods.declared(method, files).parameters
     )
-    return list(dict.fromkeys([*MATRIX, *FLAT, "sweep", *own, *legacy.keys(files)]))
+    return list(dict.fromkeys([*MATRIX, NETWORK, *FLAT, "sweep", *own, *legacy.keys(files)]))
 
 
 def _rows(a: Round, b: Round) -> Iterator[_Row]:
@@ -102,6 +105,7 @@ def _rows(a: Round, b: Round) -> Iterator[_Row]:
     for field in FLAT:
         yield from _row(field, LABELS.get(field, field), _base(a, field), _base(b, field))
     yield from _override_rows(a, b)
+    yield from _network_rows(a, b)
     for axis in dict.fromkeys([*a.sweep, *b.sweep]):
         label = f"sweep ({LABELS.get(axis, axis)})"
         yield from _row("sweep", label, a.sweep.get(axis), b.sweep.get(axis))
@@ -127,6 +131,26 @@ def _override_rows(a: Round, b: Round) -> Iterator[_Row]:
                     for round_, section in ((a, left), (b, right))
                 )
                 yield from _row(field, f"{LABELS.get(field, field)} ({name})", *values)
+
+
+def _network_rows(a: Round, b: Round) -> Iterator[_Row]:
+    """Return the options of networks that both rounds name alike but build or load differently."""
+    names = [dict.fromkeys([*round_.all_teachers, *round_.students]) for round_ in (a, b)]
+    for name in (name for name in names[0] if name in names[1]):
+        yield from _row(NETWORK, f"{NETWORK} ({name})", _options(a, name), _options(b, name))
+
+
+def _options(round_: Round, name: str) -> str:
+    network = find(name, round_.networks)
+    given = network.counted() if network else {}
+    if network and not network.train:
+        given["train"] = False
+    if "sha256" in given:
+        given["weights"] = given.pop("sha256")[:FILE_DIGITS]
+    if network and label_of(network.name) == name:
+        del given["name"]
+    options = [f"{key} {as_written(value)}" for key, value in flatten(given)]
+    return ", ".join(options) or "no options"
 
 
 def _base(round_: Round, field: str) -> Any:

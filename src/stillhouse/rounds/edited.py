@@ -106,10 +106,11 @@ def epochs_notes(changed: Iterable[tuple[Cell, Changes]], round_: Round) -> tupl
     else:
         why = "a completed run keeps its weights, but not the state of the optimizer"
     teachers = (
-        "The given teachers stay as they are."
-        if round_.teachers_from
-        else "Its teachers can be: with --as NAME instead of --changed, `reset` writes a new round "
-        "file that takes them from here and trains the students alone."
+        "Its teachers can be: with --as NAME instead of --changed, `reset` writes a new round file "
+        "that takes them from here and trains the students alone."
+        if round_.own_teachers
+        else "The given teachers stay as they are; with --as NAME instead of --changed, `reset` "
+        "writes a new round file with them, and these runs stay too."
     )
     return (f"From {was} to {now} epochs no trained epoch can be reused: {why}. {teachers}",)
 

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from stillhouse.config.expand import expand
 from stillhouse.config.recorded import recorded
+from stillhouse.config.schema import PURE, Round
+from stillhouse.config.teacher_file import fill, is_pattern
 from stillhouse.errors import RunError, unknown_name
 from stillhouse.rounds.survey import Cell, Survey, own_teacher
 from stillhouse.rounds.workspace import TRASH, Workspace
@@ -147,18 +152,52 @@ def purge(found: Iterable[Heap]) -> None:
         shutil.rmtree(heap.path)
 
 
-def copy_of_round(text: str, old: str, new: str, teachers: str) -> str:
-    """A round file's text under a new name, with the teachers of the old round's workspace."""
-    lines = [line for line in text.splitlines() if not line.startswith("compares_to:")]
+def teachers_of_copy(workspace: Workspace, round_: Round, file: Path) -> str | None:
+    """The `teachers_from` that a copy of a round file needs in another workspace.
+
+    It names this workspace if the round trains teachers, and given teachers if they are found from
+    this workspace alone. None if the file's own lines lead to them from everywhere.
+    """
+    beside, here = file.resolve().parent, workspace.root.resolve()
+    given = round_.teachers_from
+    if given is None:
+        borrowed = PURE not in round_.methods and any(map(own_teacher, expand(round_)))
+        return os.path.relpath(here, beside) if round_.own_teachers or borrowed else None
+    if is_pattern(given):
+        files = {
+            fill(given, run.dataset, run.teacher.model, run.teacher.seed)
+            for run in expand(round_)
+            if run.teacher and run.teacher.source == given
+        }
+        alone = any((here / name).is_file() and not (beside / name).is_file() for name in files)
+        return os.path.relpath(here / given, beside) if alone else None
+    found = workspace.teachers_of(given).resolve()
+    homes = [beside / given / "experiments", beside / given]
+    if found in [home.resolve() for home in homes]:
+        return None
+    return os.path.relpath(found, beside)
+
+
+def copy_of_round(text: str, old: str, new: str, teachers: str | None) -> str:
+    """A round file's text under a new name, compared with the old round.
+
+    `teachers` replaces `teachers_from`. Reasons for changes are left out: they are relative to an
+    earlier round. Raises RunError if the text has no line for its name.
+    """
+    left_out = {"compares_to", "changes", *(["teachers_from"] if teachers else [])}
+    lines, inside = list[str](), False
+    for line in text.splitlines():
+        if line[:1] not in ("", " ", "\t", "#"):
+            inside = line.partition(":")[0].rstrip() in left_out
+        if not inside or line.startswith("#"):
+            lines.append(line)
     for index, line in enumerate(lines):
         if line.startswith("round:"):
-            lines[index] = f"round: {new}"
-            lines.insert(index + 1, f"compares_to: {old}")
-            lines.insert(index + 2, f"teachers_from: {teachers}")
-            break
-    else:
-        raise RunError("the round file has no line `round: NAME`", "write it on a line of its own")
-    return "\n".join(lines) + "\n"
+            given = {"round": new, "compares_to": old}
+            given |= {"teachers_from": teachers} if teachers else {}
+            lines[index : index + 1] = yaml.safe_dump(given, sort_keys=False).splitlines()
+            return "\n".join(lines) + "\n"
+    raise RunError("the round file has no line `round: NAME`", "write it on a line of its own")
 
 
 def _move(source: Path, target: Path) -> None:

@@ -45,9 +45,11 @@ class Pair:
 
     @property
     def arm(self) -> Arm:
-        """Either of them, for its names: the later, unless only the earlier has an axis."""
+        """Either of them, for its names: the later, unless the earlier names an axis or teacher
+        of which the later has only one.
+        """
         known = [arm for arm in (self.later, self.earlier) if arm]
-        return max(known, key=lambda arm: bool(arm.axes))
+        return max(known, key=lambda arm: len(arm.label))
 
     @property
     def change(self) -> Change:
@@ -71,7 +73,8 @@ def pairs(a: Survey, b: Survey, which: Which = "final") -> list[Pair]:
     """Every arm of either round, in the order of the tables; the datasets of A first."""
     found = []
     for dataset in dict.fromkeys([*a.round.datasets, *b.round.datasets]):
-        before, after = _keyed(arms(a, dataset, which), arms(b, dataset, which))
+        sides = arms(a, dataset, which), arms(b, dataset, which)
+        before, after = _keyed(*sides, several=_several_teachers(a, b))
         for key in dict.fromkeys([*before, *after]):
             earlier, later = before.get(key), after.get(key)
             gap = None
@@ -81,11 +84,17 @@ def pairs(a: Survey, b: Survey, which: Which = "final") -> list[Pair]:
     return found
 
 
-Key = tuple[str, str, tuple[tuple[str, Any], ...]]
+Key = tuple[str, str, str | None, tuple[tuple[str, Any], ...]]
 
 
-def _keyed(*sides: list[Arm]) -> list[dict[Key, Arm]]:
-    """Each side's arms by method, network and the value of every axis that either side sweeps.
+def _several_teachers(a: Survey, b: Survey) -> bool:
+    """Whether either round compares teachers, so that an arm is not known without its own."""
+    return any(len(survey.round.all_teachers) > 1 for survey in (a, b))
+
+
+def _keyed(*sides: list[Arm], several: bool) -> list[dict[Key, Arm]]:
+    """Each side's arms by method, network, the value of every axis that either side sweeps, and
+    teacher if either round has several.
 
     An arm that is not swept has the value of its settings: logit at alpha 0.5 is logit at the
     point 0.5 of a sweep.
@@ -94,13 +103,14 @@ def _keyed(*sides: list[Arm]) -> list[dict[Key, Arm]]:
     for arm in (arm for side in sides for arm in side):
         swept = axes.setdefault((arm.method, arm.model), set())
         swept |= set(arm.cells[0].config.axes)
-    return [
-        {
-            (arm.method, arm.model, _point(arm, sorted(axes[arm.method, arm.model]))): arm
-            for arm in side
-        }
-        for side in sides
-    ]
+
+    def key(arm: Arm) -> Key:
+        run = arm.cells[0].config
+        by = methods.declared(run.method, run.files).taught_by
+        teacher = arm.teacher if several and by == "teacher" else None
+        return arm.method, arm.model, teacher, _point(arm, sorted(axes[arm.method, arm.model]))
+
+    return [{key(arm): arm for arm in side} for side in sides]
 
 
 def _point(arm: Arm, axes: list[str]) -> tuple[tuple[str, Any], ...]:
@@ -142,10 +152,12 @@ def results_numbers(a: Survey, b: Survey, which: Which = "final") -> Table:
     """The results of both rounds for programs, one number per cell: A is `earlier`, B `later`."""
     found = pairs(a, b, which)
     axes = dict.fromkeys([*a.round.sweep, *b.round.sweep])
+    several = _several_teachers(a, b)
     rows = [
         {
             "dataset": pair.dataset,
             **pair.arm.names(axes),
+            **({"teacher": pair.arm.teacher} if several else {}),
             **_side("earlier", pair.earlier),
             **_side("later", pair.later),
             "difference": pair.gap.value if pair.gap else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from stillhouse.config.schema import PURE
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.exchange.published import PublishedResult, read_results, results_file
 from stillhouse.rounds.survey import Survey
@@ -27,24 +28,26 @@ def beside_earlier(survey: Survey, file: Path, which: Which) -> Iterator[Finding
     for dataset in survey.round.datasets:
         theirs = _values(row for row in published if row.dataset == dataset)
         students = [arm for arm in arms(survey, dataset, which) if arm.role != "teacher"]
-        common = [arm for arm in students if arm.values and arm.method in theirs]
+        published_methods = {method for method, *_ in theirs}
+        common = [arm for arm in students if arm.values and arm.method in published_methods]
         ours = differentiation([arm.values for arm in common])
-        before = differentiation([theirs[method] for method in {arm.method for arm in common}])
+        shared = {arm.method for arm in common}
+        before = differentiation([own for (method, *_), own in theirs.items() if method in shared])
         if ours and before:
             yield _sentence(dataset, common, ours, earlier, before)
 
 
-def _values(rows: Iterable[PublishedResult]) -> dict[str, list[float]]:
-    """The accuracies of the completed students by method; the teacher is the first pure model."""
-    found: dict[str, dict[str, list[float]]] = {}
+def _values(rows: Iterable[PublishedResult]) -> dict[tuple[str, str, str | None], list[float]]:
+    """The accuracies of the completed students by method, network and teacher.
+
+    Pure runs of a network that no method trains are those of a teacher.
+    """
+    found: dict[tuple[str, str, str | None], list[float]] = {}
     for row in rows:
         if row.status == "completed" and row.accuracy is not None:
-            found.setdefault(row.method, {}).setdefault(row.model, []).append(row.accuracy)
-    students = {model for method, models in found.items() if method != "pure" for model in models}
-    return {
-        method: [value for model in models if model in students for value in models[model]]
-        for method, models in found.items()
-    }
+            found.setdefault((row.method, row.model, row.teacher), []).append(row.accuracy)
+    students = {model for method, model, _ in found if method != PURE}
+    return {key: values for key, values in found.items() if key[1] in students}
 
 
 def _sentence(
