@@ -23,7 +23,7 @@ from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Dataset, Split
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.records import dump, dump_sealed
-from stillhouse.training import trainer
+from stillhouse.training import optim
 from stillhouse.training.reopen import Place
 from stillhouse.training.trainer import Trainer
 from stillhouse.training.worker import work
@@ -65,12 +65,12 @@ def raising(error: Callable[[], object], epoch: int = 2) -> Fault:
 
 def rate(change: Callable[[int, float], float]) -> Fault:
     """A learning rate that is not the configured one: of epoch (from 0) and configured rate."""
-    real = trainer.learning_rate
+    real = optim.learning_rate
 
     def changed(training: Any, epoch: int, *rest: int) -> float:
         return change(epoch, real(training, epoch, *rest))
 
-    return lambda: patch.object(trainer, "learning_rate", changed)
+    return lambda: patch.object(optim, "learning_rate", changed)
 
 
 def asleep(epochs: int) -> Fault:
