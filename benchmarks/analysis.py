@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 
@@ -71,17 +72,17 @@ def references(dataset: int) -> tuple[list[Representation], np.ndarray, np.ndarr
     return [layer for layers, _ in runs for layer in layers], runs[0][1][0], runs[3][1][0]
 
 
-def analyse(dataset: int, runs: Iterable[int]) -> tuple[Counter[str], Counter[str], int]:
+def analyse(dataset: int, runs: Iterable[int]) -> tuple[Counter[str], dict[str, float], int]:
     """Measure runs; return values and CPU seconds by kind, and the peak memory in KiB."""
     others, teacher, pure = references(dataset)
     measures = {kind: of_kind(kind) for kind in KINDS}
     counts: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
+    seconds = dict.fromkeys(KINDS, 0.0)
     labels = np.arange(ROWS) % CLASSES
     for run in runs:
         layers, (logits, train) = opened(dataset, run)
         predictions = Predictions(logits, labels, (train, labels), teacher, pure)
-        inputs = {
+        inputs: dict[str, Iterable[Any]] = {
             "representation": layers,
             "predictions": [predictions],
             "pair": (pair for _, _, pair in compare(layers, others)),
@@ -108,7 +109,7 @@ def bench(runs: int, jobs: int) -> str:
         done = list(pool.map(analyse, *zip(*tasks, strict=True)))
     elapsed = time.perf_counter() - start
     counts = sum((count for count, _, _ in done), Counter[str]())
-    seconds = sum((second for _, second, _ in done), Counter[str]())
+    seconds = {kind: sum(second[kind] for _, second, _ in done) for kind in KINDS}
     # Each process reports its own peak; the largest `jobs` of them bound what they hold at once.
     memory = sum(sorted({peak for _, _, peak in done})[-jobs:]) / 2**20
     cells = [f"{runs}", f"{elapsed:.0f}", f"{memory:.1f}"]

@@ -106,7 +106,7 @@ def values(schema: dict[str, Any], defs: dict[str, Any]) -> str:
         return f"{count}: {values(items, defs)}"
     if kind in ("integer", "number"):
         return {"integer": "whole number", "number": "number"}[kind] + _bounds(schema)
-    return {"boolean": "true, false", "string": "text", "object": "a mapping"}.get(kind, kind)
+    return str({"boolean": "true, false", "string": "text", "object": "a mapping"}.get(kind, kind))
 
 
 def _bounds(schema: dict[str, Any]) -> str:

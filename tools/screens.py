@@ -110,9 +110,9 @@ def screens(workspace: str, width: int) -> Iterator[tuple[str, str]]:
 
 def main() -> int:
     """Print all screens; 1 if one has a fault."""
-    bad = 0
+    bad, workspace = 0, (sys.argv[1:2] or ["demo"])[0]
     for width in WIDTHS:
-        for typed, text in screens(*sys.argv[1:2] or ["demo"], width):
+        for typed, text in screens(workspace, width):
             sys.stdout.write(f"=== {width} columns\n$ {typed}\n\n{text}\n\n")
             sys.stdout.flush()
             for fault in faults(text, width):

@@ -45,10 +45,10 @@ def frozen() -> AbstractContextManager[Any]:
 def bad_gradient() -> AbstractContextManager[Any]:
     """A finite loss with a gradient that is not: the square root of 0, as in an early RKD."""
 
-    def extra(outputs: Any) -> Tensor:
-        return (outputs.logits * 0).square().sum().sqrt()
+    def changed(terms: dict[str, Tensor], outputs: Any) -> dict[str, Tensor]:
+        return terms | {"ce": terms["ce"] + (outputs.logits * 0).square().sum().sqrt()}
 
-    return _with_terms(lambda terms, outputs: terms | {"ce": terms["ce"] + extra(outputs)})
+    return _with_terms(changed)
 
 
 def raising(error: Callable[[], object], epoch: int = 2) -> Fault:
@@ -168,7 +168,7 @@ def moving_teacher() -> AbstractContextManager[Any]:
     def teach(inputs: Any, batch: Any) -> Any:
         if inputs.teacher:
             for part in inputs.teacher.network.modules():
-                if isinstance(part, torch.nn.BatchNorm2d):
+                if isinstance(part, torch.nn.BatchNorm2d) and part.running_mean is not None:
                     part.running_mean.add_(1e-3)
         return real(inputs, batch)
 
@@ -281,7 +281,9 @@ def elsewhere(workspace: Workspace, run: RunConfig) -> None:
     edited("attempts/001/status.json", lambda s: s.update(heartbeat=hour))(workspace, run)
 
 
-def _with_terms(change: Callable[[dict[str, Tensor], Any], dict[str, Tensor]]) -> Any:
+def _with_terms(
+    change: Callable[[dict[str, Tensor], Any], dict[str, Tensor]],
+) -> AbstractContextManager[Any]:
     real = Trainer._terms
 
     def changed(self: Trainer, outputs: Any, *rest: Any) -> dict[str, Tensor]:

@@ -50,7 +50,7 @@ def _dead(new: bool) -> list[Scene]:
         Scene("terminated", "killed", "logit", train=f.TERMINATE),
         Scene("gone", "stale-heartbeat", train=f.KILL, after=f.elsewhere),
         Scene("gone-student", "stale-heartbeat", "logit", train=f.KILL, after=f.elsewhere),
-        Scene("error", "crash", fault=f.raising(lambda: {}["key"])),
+        Scene("error", "crash", fault=f.raising(lambda: {"a": 0}["key"])),
         Scene("error-student", "crash", "logit", fault=f.raising(lambda: [][1], 0)),
     ]
 
@@ -99,7 +99,7 @@ def _teachers(new: bool) -> list[Scene]:
     """Students of teachers that are not what they should be."""
     short = {"overrides": {"models": {"ResNet20": {"epochs": 1}}}}
     brief = {"overrides": {"models": {"ResNet20": {"epochs": 2}}}} if new else short
-    later = {"train": f.unstarted, "own_teacher": True}
+    later: dict[str, Any] = {"train": f.unstarted, "own_teacher": True}
     other = "nst" if new else "fitnets"
     return [
         Scene(

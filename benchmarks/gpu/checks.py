@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def synchronisations(base: Setting, images: Dataset, device: torch.device) -> It
         if device.type != "cuda":
             yield check(name, None, "not measured: needs CUDA")
             continue
-        yield from guarded(name, lambda s=setting, n=name: _waits(s, images, device, n))
+        yield from guarded(name, partial(_waits, setting, images, device, name))
 
 
 def _waits(setting: Setting, images: Dataset, device: torch.device, name: str) -> Iterator[Check]:

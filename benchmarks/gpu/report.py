@@ -61,7 +61,7 @@ def make(options: argparse.Namespace) -> int:
     """Make the report of this machine."""
     device = torch.device("cpu" if options.dry_run else "cuda")
     images, kind = load_images(options.data_root, FEW_IMAGES if options.dry_run else IMAGES, device)
-    report = {
+    report: dict[str, Any] = {
         "format": FORMAT,
         "facts": facts(device) | {"images": kind},
         **{part: [] for part in ("checks", "timings", "ratios", "processes", "skipped")},
@@ -101,7 +101,7 @@ def facts(device: torch.device) -> dict[str, Any]:
             "gpu_memory_gib": round(properties.total_memory / 2**30, 1),
             "multiprocessors": properties.multi_processor_count,
             "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
             "driver": _driver(),
             "tf32_convolutions": torch.backends.cudnn.allow_tf32,
             "tf32_products": torch.backends.cuda.matmul.allow_tf32,

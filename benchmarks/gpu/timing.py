@@ -110,7 +110,7 @@ def _profiled(cohort: Cohort, device: torch.device, ms: float, steps: int = 2) -
         wait(device)
     spans, launches = [], 0
     for event in found.events():
-        if event.device_type == torch.autograd.DeviceType.CUDA:
+        if event.device_type.name == "CUDA":
             spans.append((event.time_range.start, event.time_range.end))
         elif event.name.startswith(("cudaLaunch", "cuLaunch", "cudaGraphLaunch", "cudaMemcpy")):
             launches += 1
