@@ -83,6 +83,7 @@ def train(bench: Bench) -> None:
         bench.workspace.teachers(bench.round),
         bench.workspace.root,
         torch.device("cpu"),
+        keep=bench.round.keep,
     )
     problems: list[str] = []
     for taught in (False, True):

@@ -79,6 +79,11 @@ def describe(error: BaseException) -> str | None:
     return None
 
 
+def reason_of(error: BaseException) -> str:
+    """What `describe` says of an error; its type and text where that knows nothing better."""
+    return describe(error) or f"{type(error).__name__}: {error}"
+
+
 def code_of(error: BaseException) -> Cause:
     """The cause that an error stands for; `crash` for one that no rule knows."""
     if isinstance(error, StillhouseError):

@@ -26,6 +26,11 @@ class Format(StrEnum):
     latex = "latex"
     json = "json"
 
+    @property
+    def for_programs(self) -> bool:
+        """Whether programs read it: one number per cell, without rounding."""
+        return self in (Format.csv, Format.json)
+
 
 @dataclass(frozen=True)
 class Table:

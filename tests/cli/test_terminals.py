@@ -47,7 +47,7 @@ COMMANDS = (
     "cluster retry tiny",
     "reset --unlock tiny",
     f"verify {LOGIT}/0 --steps 0 --device cpu",
-    "run tiny --device cpu --jobs 1 --data-root nowhere --only method=pure,seed=1",
+    "run tiny --device cpu --jobs 1 --data-root nowhere --only model=ResNetBaby,method=pure,seed=1",
     "plan --try tiny --device cpu --only seed=7",
     "verify --losses tiny --device cpu --only seed=7",
     "import nöwhere→ --as x",
@@ -75,7 +75,17 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         known = {"model": "ResNet20", "seed": seed}
         edit(bench.folder(f"{LOGIT}/{seed}").run, lambda run, k=known: run["teacher"].update(k))
     monkeypatch.chdir(tmp_path)
+    empty_scheduler(tmp_path / "bin", monkeypatch)
     return bench
+
+
+def empty_scheduler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slurm's commands, as if nothing were queued: a real one may wait for its controller."""
+    folder.mkdir()
+    for name in ("sbatch", "scancel", "sinfo", "squeue"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from fake_rounds import Bench, write_round
-from real_rounds import Desk
+from represented import train
 from small_runs import Lab
+from stillhouse.cli.main import app
 from stillhouse.config.expand import expand
 from stillhouse.config.identity import identity
 from stillhouse.config.load import load_round
@@ -30,32 +32,35 @@ LITTLE = {"students": "final", "best": False}
 
 
 @pytest.fixture(scope="module", params=[{}, LITTLE], ids=["all", "little"])
-def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A trained round that keeps all, and one that keeps final weights alone."""
-    desk = Desk(tmp_path_factory.mktemp("disk"), **ROUND, keep=request.param)
-    done = desk.run("--jobs", "1")
-    assert done.returncode == 0, done.stderr
-    return desk
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A trained round that keeps all, and one, trained by `run`, that keeps final weights alone."""
+    bench = Bench(tmp_path_factory.mktemp("disk"), **ROUND, keep=request.param)
+    if not request.param:
+        train(bench)
+        return bench
+    words = ["run", str(bench.file), "--root", str(bench.workspace.root), "--device", "cpu"]
+    done = CliRunner().invoke(app, [*words, "--jobs", "1"])
+    assert done.exit_code == 0, done.output
+    return bench
 
 
 @pytest.mark.slow
-def test_the_prediction_is_within_a_tenth_of_du(desk: Desk) -> None:
-    round_ = load_round(desk.file)
-    sizes = predicted(expand(round_), round_.keep)
+def test_the_prediction_is_within_a_tenth_of_du(kept: Bench) -> None:
+    sizes = predicted(kept.runs.values(), kept.round.keep)
     total = sum(one[kind] for one in sizes.values() for kind in (WEIGHTS, RECORDS, PARTS))
-    home = desk.workspace.experiments
+    home = kept.workspace.experiments
     told = subprocess.run(
         ["du", "-s", "--block-size=1", str(home)], capture_output=True, text=True, check=True
     )
     on_disk = int(told.stdout.split()[0])
     assert total == pytest.approx(on_disk, rel=0.1)
-    assert sum(one.bytes for one in held(desk.workspace.root).values()) == on_disk
+    assert sum(one.bytes for one in held(kept.workspace.root).values()) == on_disk
 
 
 @pytest.mark.slow
-def test_what_is_not_kept_is_not_written(desk: Desk) -> None:
-    little = load_round(desk.file).keep != Keep()
-    for cell in desk.look().cells:
+def test_what_is_not_kept_is_not_written(kept: Bench) -> None:
+    little = kept.round.keep != Keep()
+    for cell in kept.look().cells:
         files = {path.stem for path in cell.folder.path.glob("*.safetensors")} - {"predictions"}
         result = cell.folder.completed()
         assert result is not None

@@ -143,16 +143,19 @@ def test_a_copy_of_the_round_takes_its_teachers_from_the_old_one(
 
 
 @pytest.mark.slow
-def test_the_way_on_after_a_diverged_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_way_on_after_a_diverged_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The settings are mended, `run` names the command, and after it the round is trained."""
     hot = {"methods": {"logit": {"learning_rate": 1e18}}}
     desk = Desk(tmp_path, methods=["pure", "logit"], seeds=[0], overrides=hot)
     assert desk.run().returncode == 1
     desk.file.write_text(desk.file.read_text().replace("1.0e+18", "0.02"))
-    refused = desk.run()
-    command = refused.stderr.splitlines()[-1].partition("after: ")[2]
+    assert typed(monkeypatch, *desk.command()[3:]) == 1
+    refused = capsys.readouterr().err
+    command = refused.splitlines()[-1].partition("after: ")[2]
     assert command.startswith("stillhouse reset ")
-    assert "learning_rate: 1000000000000000000 -> 0.02" in refused.stderr
+    assert "learning_rate: 1000000000000000000 -> 0.02" in refused
     assert typed(monkeypatch, *command.split()[1:], "--yes") == 0
     done = desk.run()
     assert done.returncode == 0, done.stderr

@@ -84,7 +84,7 @@ def test_a_missing_dataset_stops_the_round(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("name", "what", "methods", "problem"),
     [
-        ("hungry", "torch.empty(1 << 50)", ["pure"], "allocate memory"),
+        ("hungry", "torch.empty(1 << 50)", ["pure"], "out of memory"),
         ("shot", "os.kill(os.getpid(), 9)", ["pure", "logit"], "its process was killed, as it is"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_disk_that_takes_no_checkpoint(bench: Bench) -> None:
     write_round(bench.file, methods=["pure"], students=["ResNet20"])
     done = preflight(bench, preexec_fn=small_files)
     assert done.returncode == 1
-    assert all("OSError: [Errno 27] File too large" in row for row in rows(done).values())
+    assert all("File too large" in row for row in rows(done).values())
 
 
 def test_a_folder_that_cannot_be_written(bench: Bench) -> None:

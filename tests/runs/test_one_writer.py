@@ -34,7 +34,7 @@ from stillhouse.runs.records import dump_sealed
 pytestmark = pytest.mark.slow
 CONTENDERS = 16
 STARTS = 500
-SLEEPERS = 25
+SLEEPERS = 12  # each step of falling asleep, each order of waking, twice
 EXPIRY = 1.0
 LIMIT = 60.0
 HASH = "0" * 64
@@ -181,7 +181,7 @@ def test_one_that_sleeps_past_its_expiry_damages_nothing(tmp_path: Path) -> None
         for start in range(SLEEPERS):
             folder = make(tmp_path / str(start), fresh)
             sleeper = dice.choice(crowd)
-            sleeper.start(folder, sleep=dice.choice(starting_process.STEPS))
+            sleeper.start(folder, sleep=starting_process.STEPS[start % len(starting_process.STEPS)])
             while not sleeper.asleep():
                 time.sleep(0.002)
             others = [one for one in crowd if one is not sleeper]

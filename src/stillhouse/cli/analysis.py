@@ -67,15 +67,14 @@ def extract(
     Example: stillhouse extract rounds/digits.yaml --jobs 2
     """
     from stillhouse import data
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey_round
+    from stillhouse.rounds.find import open_survey
     from stillhouse.show.extract import extract_table
 
-    workspace, loaded, _ = open_round(root, round_)
+    workspace, survey, _ = open_survey(root, round_, only)
     workspace.refuse_archived()
     table, complete = extract_table(
         workspace,
-        survey_round(workspace, loaded, only),
+        survey,
         weights,
         data.data_root(data_root),
         device,
@@ -113,8 +112,8 @@ def analyze(
     Example: stillhouse analyze rounds/digits.yaml --figure accuracy --format pdf
     """
     os.environ["MPLBACKEND"] = "agg"  # with an unknown one matplotlib is not even imported
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey_round
+    from stillhouse.rounds.find import open_survey
+    from stillhouse.rounds.survey import part
     from stillhouse.show.analyze import analyze_table
     from stillhouse.show.figures.from_tables import read_tables, write_figures
     from stillhouse.stats.summary import which_epoch
@@ -122,8 +121,7 @@ def analyze(
     for name in figure or ():
         if name not in FIGURES:
             raise unknown_name("figure", name, FIGURES)
-    workspace, loaded, _ = open_round(root, round_)
-    whole = survey_round(workspace, loaded)
+    workspace, whole, _ = open_survey(root, round_)
     if out is None or not figure:
         workspace.refuse_archived()
     survey, which = part(whole, only), which_epoch(accuracy)
@@ -134,7 +132,7 @@ def analyze(
         show(transfer, Format.rich)
         for file in files:
             say(str(file))
-    home = workspace.root / "analysis" / f"experiment_{loaded.round}"
+    home = workspace.root / "analysis" / f"experiment_{whole.round.round}"
     folder, kinds = out or home / "figures", [format] if format else list(Picture)
     folder.mkdir(parents=True, exist_ok=True)
     names = [name for name in FIGURES if name in (figure or FIGURES)]

@@ -163,17 +163,17 @@ def retry(
     Example: stillhouse cluster retry beta --failed
     """
     from stillhouse.cluster import control
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey_round
+    from stillhouse.cluster.store import Store
+    from stillhouse.rounds.find import open_survey
 
-    workspace, loaded, _ = open_round(root, round_)
-    store, _ = _open(root, round_)
+    workspace, survey, _ = open_survey(root, round_, only)
+    store = Store(workspace.jobs)
     local = (
         f"runs that `stillhouse run` trains are tried again after: {again('reset', round_, root)}"
     )
     site = _last_options(store, local)["site"]
     with store.lock():
-        tried = control.retry(store, survey_round(workspace, loaded, only), failed)
+        tried = control.retry(store, survey, failed)
     for path in tried:
         say(f"{path}: will be tried again")
     follow(again(f"cluster submit --site {site}", round_, root))

@@ -156,19 +156,21 @@ def list_runs(
 
     Example: stillhouse list runs rounds/digits.yaml --columns run,accuracy
     """
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import choose_cells, survey_round
+    from stillhouse.rounds.find import open_survey
+    from stillhouse.rounds.survey import choose_cells
     from stillhouse.show.runs import chosen_runs, runs_table
 
-    workspace, loaded, _ = open_round(root, round_)
-    survey = survey_round(workspace, loaded)
+    _, survey, _ = open_survey(root, round_)
     cells = choose_cells(survey, only)
     if format is RunsFormat.parquet:
         _write_parquet(chosen_runs(survey, cells, columns))
         return
     written = Format(format)
-    numbers = written in (Format.csv, Format.json)
-    show(runs_table(survey, cells, numbers, columns), written, again("status", round_, root))
+    show(
+        runs_table(survey, cells, written.for_programs, columns),
+        written,
+        again("status", round_, root),
+    )
 
 
 def _write_parquet(table: pd.DataFrame) -> None:

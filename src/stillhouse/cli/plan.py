@@ -145,7 +145,7 @@ def _plan(
     differing = disagreements(workspace, survey, reset)
     following = "status" if loaded.imported else "table" if survey.trained else "run"
     next_command = again(following, round_, root)
-    if format in (Format.csv, Format.json):
+    if format.for_programs:
         found = plan_numbers(survey, seconds)
         show(replace(found, notes=(*found.notes, *differing)), format, next_command)
         return
@@ -186,17 +186,15 @@ def _plan_new(name: str, round_: str, folder: Path | None) -> None:
 
 def _plan_choose(round_: str, root: Path, only: str | None, format: Format) -> None:
     from stillhouse.rounds.choose import trials, write_final
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey_round
+    from stillhouse.rounds.find import open_survey
     from stillhouse.show.choose import choice_table
 
     if only:
         raise ConfigError("--choose chooses for the whole round", "leave out --only")
-    workspace, loaded, file = open_round(root, round_)
-    survey = survey_round(workspace, loaded)
+    _, survey, file = open_survey(root, round_)
     found = trials(survey)
     new = write_final(survey, file, found)
-    show(choice_table(loaded, found), format)
+    show(choice_table(survey.round, found), format)
     say(f"{new} trains them on all training images; it needs a workspace of its own", err=True)
     follow(again("run", str(new), root / new.stem), format)
 
@@ -243,7 +241,7 @@ def _plan_power(
     else:
         found = _designs(round_, root, only)
     tables = [power_table(one, difference) for one in found]
-    if format in (Format.csv, Format.json):
+    if format.for_programs:
         tables = [power_records(found, difference)]
     for one in tables[:-1]:
         show(one, format)
@@ -251,16 +249,16 @@ def _plan_power(
 
 
 def _designs(name: str, root: Path, only: str | None) -> list[Design]:
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey_round
+    from stillhouse.rounds.find import open_survey
+    from stillhouse.rounds.survey import part
     from stillhouse.show.power import designs
 
-    workspace, loaded, _ = open_round(root, name)
-    found = designs(part(survey_round(workspace, loaded), only))
+    _, survey, _ = open_survey(root, name)
+    found = designs(part(survey, only))
     if not found:
         raise ConfigError(
-            f"round '{loaded.round}' shows no spread yet: it takes three completed and valid seeds "
-            "of a method, which differ from the pure student's by more than one test image",
+            f"round '{survey.round.round}' shows no spread yet: it takes three completed and valid "
+            "seeds of a method, which differ from the pure student's by more than one test image",
             "assume one: stillhouse plan --power --sd 0.3",
         )
     return found

@@ -122,8 +122,8 @@ def _move(workspace: Workspace, round_: Round, cells: list[Cell], yes: bool) -> 
 
 def _unlock(target: str, root: Path, only: str | None, format: Format) -> None:
     from stillhouse.config.renamed import folder_of
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import choose_cells, survey_round
+    from stillhouse.rounds.find import open_survey
+    from stillhouse.rounds.survey import choose_cells
     from stillhouse.rounds.unlock import refused, unlock
     from stillhouse.rounds.workspace import Workspace
 
@@ -133,9 +133,9 @@ def _unlock(target: str, root: Path, only: str | None, format: Format) -> None:
         table, active = unlock([run], f"run {target}"), workspace.active()
         name = active["round"] if active else "ROUND"
     else:
-        workspace, loaded, _ = open_round(root, target)
-        folders = [cell.folder for cell in choose_cells(survey_round(workspace, loaded), only)]
-        table, name = unlock(folders, f"round {loaded.round}"), target
+        _, survey, _ = open_survey(root, target)
+        folders = [cell.folder for cell in choose_cells(survey, only)]
+        table, name = unlock(folders, f"round {survey.round.round}"), target
     show(table, format, again("run", name, root))
     raise typer.Exit(1 if refused(table) else 0)
 

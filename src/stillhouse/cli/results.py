@@ -79,7 +79,7 @@ def table(
     workspace, loaded, file = open_round(root, round_)
     made, age = copy_note(Store(workspace.jobs))
     survey = part(survey_round(workspace, loaded, now=made), only)
-    data = format in (Format.csv, Format.json)
+    data = format.for_programs
     style = style or (Style.stats if data else Style.seeds)
 
     def compute() -> list[Table]:
@@ -181,7 +181,7 @@ def observe(
     ]
     found = remembered("observe", survey, list[Finding], compute, [which], beside)
     next_command = again("table", round_, root)
-    if format in (Format.csv, Format.json):
+    if format.for_programs:
         show(observation_records(loaded.round, found), format, next_command)
         return
     listings = []
@@ -233,7 +233,7 @@ def compare(
         return
     both = part(survey_round(first, earlier), only), part(survey_round(second, later), only)
     which, following = which_epoch(accuracy), again("observe", b, root)
-    if format in (Format.csv, Format.json):
+    if format.for_programs:
         show(results_numbers(*both, which), format, following)
     else:
         tables = [settings_table(earlier, later), results_table(*both, which)]
@@ -244,13 +244,12 @@ def _compare_rerun(
     packed: Path, name: str, root: Path, only: str | None, format: Format
 ) -> NoReturn:
     from stillhouse.exchange.pack import results_in
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import part, survey_round
+    from stillhouse.rounds.find import open_survey
+    from stillhouse.rounds.survey import part
     from stillhouse.show.rerun import rerun_table
 
-    workspace, loaded, _ = open_round(root, name)
-    survey = part(survey_round(workspace, loaded), only)
-    table, same = rerun_table(results_in(packed), survey, packed.name)
+    _, survey, _ = open_survey(root, name)
+    table, same = rerun_table(results_in(packed), part(survey, only), packed.name)
     show(table, format, again("table", name, root))
     raise typer.Exit(0 if same else 1)
 
@@ -298,8 +297,7 @@ def doctor(
     table, listing, wrong, bad = remembered("doctor", survey, kind, compute, given, teachers)
     following = "reset" if bad and not round_.imported else "status"
     shown = run if run and bad else file if target is None or run else Path(target)
-    people = format not in (Format.csv, Format.json)
-    show(listing if people else table, format, again(following, str(shown), root))
+    show(table if format.for_programs else listing, format, again(following, str(shown), root))
     raise typer.Exit(1 if wrong else 0)
 
 
@@ -387,14 +385,12 @@ def _verify_losses(
     device: str,
     format: Format,
 ) -> None:
-    from stillhouse.rounds.find import open_round
-    from stillhouse.rounds.survey import survey_round
+    from stillhouse.rounds.find import open_survey
     from stillhouse.show.own_loss import terms_table
 
-    workspace, loaded, _ = open_round(root, round_)
+    workspace, survey, _ = open_survey(root, round_, only)
     workspace.refuse_archived()
-    place = workspace.place(loaded.teachers_from, data_root, device)
-    log = partial(say, err=True)
-    found, kept = terms_table(survey_round(workspace, loaded, only), place, fit_epochs, log)
+    place = workspace.place(survey.round.teachers_from, data_root, device)
+    found, kept = terms_table(survey, place, fit_epochs, partial(say, err=True))
     show(found, format, again("table", round_, root))
     raise typer.Exit(0 if kept else 1)

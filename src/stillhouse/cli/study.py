@@ -76,7 +76,7 @@ def _disk(workspace: Workspace, format: Format, next_command: str) -> None:
     from stillhouse.runs.disk import free, held
     from stillhouse.show.disk import disk_table
 
-    numbers = format in (Format.csv, Format.json)
+    numbers = format.for_programs
     found = disk_table(held(workspace.root), free(workspace.root), numbers)
     show(found, format, next_command)
 

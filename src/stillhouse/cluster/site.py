@@ -128,12 +128,7 @@ class Site(Strict):
 
 
 FORM = Form(
-    {
-        (): Site,
-        ("resources",): Resources,
-        ("special",): Special,
-        ("environment",): Environment,
-    },
+    {(): Site, ("resources",): Resources, ("special",): Special, ("environment",): Environment},
     field="{} = ...",
     section="[{}]",
     characters="expected characters without a special meaning for a scheduler or a shell",

@@ -137,11 +137,7 @@ def live(jobs: Iterable[Job], queue: list[QueuedJob]) -> int:
 
 
 def reconcile(
-    store: Store,
-    ledger: Ledger,
-    queue: list[QueuedJob],
-    look: Callable[[], Survey],
-    grace: float,
+    store: Store, ledger: Ledger, queue: list[QueuedJob], look: Callable[[], Survey], grace: float
 ) -> tuple[list[Job], list[tuple[Job, Ending]], Survey]:
     """Take ids from the queue and close finished jobs; return the open jobs and the survey used.
 

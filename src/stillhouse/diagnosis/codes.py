@@ -86,10 +86,7 @@ OF_RUNS = (
         "finish the teacher or train it again, then its students",
     ),
     Code(
-        "blocked",
-        "end",
-        "the run waits for a teacher that has failed",
-        "repair the teacher first",
+        "blocked", "end", "the run waits for a teacher that has failed", "repair the teacher first"
     ),
     Code(
         "bad-data",
@@ -141,12 +138,7 @@ OF_RUNS = (
         "the run was running, or had been cut off, when its records were copied",
         "look at the machine that trained it; import the records again when it has ended",
     ),
-    Code(
-        "crash",
-        "end",
-        "an error that no rule knows",
-        "read the traceback in the log",
-    ),
+    Code("crash", "end", "an error that no rule knows", "read the traceback in the log"),
     Code(
         "kd-dominates",
         "caution",
@@ -205,12 +197,7 @@ OF_RUNS = (
     ),
 )
 OF_ROUNDS = (
-    Code(
-        "failed",
-        "alarm",
-        "runs failed",
-        "`stillhouse doctor` names the cause of each",
-    ),
+    Code("failed", "alarm", "runs failed", "`stillhouse doctor` names the cause of each"),
     Code(
         "damaged",
         "alarm",
@@ -223,119 +210,40 @@ OF_ROUNDS = (
         "runs ended at an accuracy that guessing reaches",
         "`stillhouse doctor` names the cause of each",
     ),
-    Code(
-        "incomplete",
-        "alarm",
-        "runs are not finished",
-        "`stillhouse run` resumes them",
-    ),
+    Code("incomplete", "alarm", "runs are not finished", "`stillhouse run` resumes them"),
     Code(
         "above-unfinished-teacher",
         "alarm",
         "a student is above a teacher that is not finished",
         "finish the teacher first",
     ),
+    Code("helps", "finding", "a method is above the pure student"),
+    Code("hurts", "finding", "a method is below the pure student"),
+    Code("equivalent", "finding", "a method is as good as the pure student"),
+    Code("inconclusive", "finding", "this number of seeds does not decide"),
+    Code("below-pure", "warning", "every seed of a method is below every pure seed"),
     Code(
-        "helps",
-        "finding",
-        "a method is above the pure student",
+        "underfits", "warning", "a method fits its training images worse than pure and tests worse"
     ),
-    Code(
-        "hurts",
-        "finding",
-        "a method is below the pure student",
-    ),
-    Code(
-        "equivalent",
-        "finding",
-        "a method is as good as the pure student",
-    ),
-    Code(
-        "inconclusive",
-        "finding",
-        "this number of seeds does not decide",
-    ),
-    Code(
-        "below-pure",
-        "warning",
-        "every seed of a method is below every pure seed",
-    ),
-    Code(
-        "underfits",
-        "warning",
-        "a method fits its training images worse than pure and tests worse",
-    ),
-    Code(
-        "weak-teacher",
-        "warning",
-        "the teacher is hardly better than the pure student",
-    ),
-    Code(
-        "teachers-compared",
-        "finding",
-        "which of several teachers is the best one for a method",
-    ),
+    Code("weak-teacher", "warning", "the teacher is hardly better than the pure student"),
+    Code("teachers-compared", "finding", "which of several teachers is the best one for a method"),
     Code(
         "no-same-architecture",
         "note",
         "no teacher has the student's own network",
         "list the student's network among `teachers`, or add the method `self`",
     ),
-    Code(
-        "seed-outlier",
-        "warning",
-        "one seed is far from the others",
-    ),
-    Code(
-        "wide-spread",
-        "warning",
-        "an arm spreads over its seeds much more than the others",
-    ),
-    Code(
-        "teacher-driven",
-        "warning",
-        "a student's accuracy follows that of its own teacher",
-    ),
-    Code(
-        "confound",
-        "warning",
-        "arms differ in more than their method",
-    ),
-    Code(
-        "uneven-seeds",
-        "warning",
-        "arms have different numbers of valid seeds",
-    ),
-    Code(
-        "mixed-epochs",
-        "warning",
-        "completed runs have different numbers of epochs",
-    ),
-    Code(
-        "above-teacher",
-        "note",
-        "students are above the teacher that they had",
-    ),
-    Code(
-        "selection-bias",
-        "note",
-        "choosing the best epoch makes much of the difference",
-    ),
-    Code(
-        "calibration",
-        "note",
-        "the calibration error differs from that of pure",
-    ),
-    Code(
-        "swept",
-        "note",
-        "the best of several values was chosen on the test images",
-    ),
-    Code(
-        "smoothed-teacher",
-        "note",
-        "the teachers were trained with label smoothing",
-    ),
+    Code("seed-outlier", "warning", "one seed is far from the others"),
+    Code("wide-spread", "warning", "an arm spreads over its seeds much more than the others"),
+    Code("teacher-driven", "warning", "a student's accuracy follows that of its own teacher"),
+    Code("confound", "warning", "arms differ in more than their method"),
+    Code("uneven-seeds", "warning", "arms have different numbers of valid seeds"),
+    Code("mixed-epochs", "warning", "completed runs have different numbers of epochs"),
+    Code("above-teacher", "note", "students are above the teacher that they had"),
+    Code("selection-bias", "note", "choosing the best epoch makes much of the difference"),
+    Code("calibration", "note", "the calibration error differs from that of pure"),
+    Code("swept", "note", "the best of several values was chosen on the test images"),
+    Code("smoothed-teacher", "note", "the teachers were trained with label smoothing"),
     Code(
         "aligned-not-better",
         "finding",

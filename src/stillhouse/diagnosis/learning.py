@@ -10,6 +10,7 @@ from stillhouse.diagnosis.balance import dominated
 from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.ends import WARNED
 from stillhouse.diagnosis.finding import Confidence, Finding, Line
+from stillhouse.rounds.survey import steps_per_epoch
 from stillhouse.runs.chance import chance_bound
 
 FLAT = 0.01  # relative standard deviation of a training loss that does not move; healthy: 0.28
@@ -24,7 +25,7 @@ def never_stepped(case: Case) -> Iterator[Finding]:
     moved = case.series("update_ratio")
     still = [epoch for epoch, ratio in enumerate(moved) if ratio < STILL]
     skipped = case.series("scaler.skipped")
-    steps = _steps(case)
+    steps = steps_per_epoch(case.config)
     idle = [epoch for epoch, count in enumerate(skipped) if count > steps / 2]
     if still and len(still) >= len(moved) / 2:
         line = case.at(still[-1], f"update_ratio 0 in {len(still)} of {len(moved)} epochs")
@@ -45,12 +46,6 @@ def never_stepped(case: Case) -> Iterator[Finding]:
 def _warned(case: Case) -> tuple[Line, ...]:
     """The line in which PyTorch warns of a step that came before the optimizer's."""
     return tuple(line for line in case.lines if WARNED.search(line.text))[:1]
-
-
-def _steps(case: Case) -> int:
-    recipe = case.config.training
-    images = recipe.train_images or case.spec.train_images - recipe.validation
-    return max(1, images // recipe.batch_size)
 
 
 def _frozen(case: Case) -> bool:

@@ -11,16 +11,8 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor
 
-from stillhouse.data.base import Batch
-from stillhouse.methods.base import Card, Method, MethodConfig, Reference
-from stillhouse.methods.connectors import (
-    LayerPair,
-    in_full_precision,
-    pair_groups,
-    per_pair,
-    pool_to_smaller,
-)
-from stillhouse.models.base import Outputs, Shapes
+from stillhouse.methods.base import Card
+from stillhouse.methods.connectors import PairedMaps, in_full_precision, pool_to_smaller
 
 
 @in_full_precision
@@ -38,16 +30,12 @@ def attention(x: Tensor) -> Tensor:
     return F.normalize(x.square().mean(dim=1).flatten(1))
 
 
-class AttentionTransfer(Method):
-    """Match the spatial attention of each group: one term `at_LAYER` per pair of groups, summed.
-
-    `connectors.pair_groups` pairs the groups; all share the coefficient of `at`.
-    """
+class AttentionTransfer(PairedMaps):
+    """Match the spatial attention of each group: one term `at_LAYER` per pair of groups, summed."""
 
     label = "Attention Transfer"
-    family = "maps"
-    mixed_images = True
-    capturable = True
+    term = "at"
+    loss = staticmethod(attention_loss)
     card = Card(
         formula="at_L = mean (unit(mean_c F_s^2) - unit(mean_c F_t^2))^2, summed over pairs L",
         layers="all groups, paired from input to output",
@@ -60,32 +48,7 @@ class AttentionTransfer(Method):
         ),
     )
 
-    class Config(MethodConfig):
-        """`weight` of each pair's term; `layers` are pairs (student's, teacher's) of maps."""
+    class Config(PairedMaps.Config):
+        """The published weight."""
 
         weight: PositiveFloat = 1000.0
-        layers: tuple[LayerPair, ...] | None = None
-
-    config: Config
-
-    def __init__(self, config: Config, student: Shapes, teacher: Shapes) -> None:
-        super().__init__(config, student, teacher)
-        pairs = pair_groups(student, teacher, config.layers)
-        self.pairs = {f"at_{pair[0]}": pair for pair in pairs}
-
-    @classmethod
-    def reference(cls, config: MethodConfig) -> Reference:
-        """Return CE + 1000 times the sum over groups."""
-        assert isinstance(config, cls.Config)
-        return Reference(ce=1.0, weights={"at": config.weight})
-
-    def weights(self, coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
-        """Give every pair's term the coefficient of `at`."""
-        return per_pair(coefficients, "at", self.pairs)
-
-    def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return one term per pair."""
-        return {
-            name: attention_loss(student.features[s], teacher.features[t])
-            for name, (s, t) in self.pairs.items()
-        }

@@ -8,11 +8,11 @@ paper's own loss compares Gaussian kernels of whole batches, and is another one.
 from __future__ import annotations
 
 from pydantic import PositiveFloat, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
 from stillhouse.data.base import Batch
 from stillhouse.methods.base import Card, Method, MethodConfig, Reference
-from stillhouse.methods.connectors import in_full_precision
+from stillhouse.methods.connectors import in_full_precision, linear_embeddings
 from stillhouse.models.base import Outputs, Shapes
 
 
@@ -53,9 +53,8 @@ class Cc(Method):
 
     def __init__(self, config: Config, student: Shapes, teacher: Shapes) -> None:
         super().__init__(config, student, teacher)
-        self.student_embedding, self.teacher_embedding = (
-            nn.Linear(shapes.features["pooled"][0], config.embedding_size)
-            for shapes in (student, teacher)
+        self.student_embedding, self.teacher_embedding = linear_embeddings(
+            student, teacher, config.embedding_size
         )
 
     @classmethod

@@ -6,14 +6,17 @@ import copy
 from collections.abc import Callable, Iterable
 from functools import wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
+from stillhouse.data.base import Batch
 from stillhouse.errors import ConfigError, unknown_name
-from stillhouse.models.base import Shapes
+from stillhouse.methods.base import Method, MethodConfig, Reference
+from stillhouse.models.base import Outputs, Shapes
 
 MapShape = tuple[int, int, int]
 LayerPair = tuple[str, str]
@@ -84,6 +87,12 @@ def middle_pair(student: Shapes, teacher: Shapes) -> LayerPair:
     return pairs[len(pairs) // 2]
 
 
+def linear_embeddings(student: Shapes, teacher: Shapes, size: int) -> tuple[nn.Linear, nn.Linear]:
+    """Return linear maps of the student's and of the teacher's `pooled` to `size` dimensions."""
+    s, t = (nn.Linear(shapes.features["pooled"][0], size) for shapes in (student, teacher))
+    return s, t
+
+
 def map_shape(shapes: Shapes, layer: str, network: str) -> MapShape:
     """Return (channels, height, width) of a feature map. Raises ConfigError if it is not one."""
     if layer not in shapes.features:
@@ -103,6 +112,52 @@ def per_pair(coefficients: dict[str, float], term: str, names: Iterable[str]) ->
     """Return the coefficients with that of `term` given to each of the terms `names` instead."""
     others = {name: value for name, value in coefficients.items() if name != term}
     return others | dict.fromkeys(names, coefficients[term])
+
+
+class PairedMaps(Method):
+    """Base of methods that compare maps pair by pair: one term `NAME_LAYER` per pair, summed.
+
+    `term` is NAME, and `loss` compares a student's and a teacher's map. `pair_groups` pairs the
+    groups; all pairs share the coefficient of `term`.
+    """
+
+    term: ClassVar[str]
+    family = "maps"
+    mixed_images = True
+    capturable = True
+
+    class Config(MethodConfig):
+        """`weight` of each pair's term; `layers` are pairs (student's, teacher's) of maps."""
+
+        weight: PositiveFloat
+        layers: tuple[LayerPair, ...] | None = None
+
+    def __init__(self, config: Config, student: Shapes, teacher: Shapes) -> None:
+        super().__init__(config, student, teacher)
+        pairs = pair_groups(student, teacher, config.layers)
+        self.pairs = {f"{self.term}_{pair[0]}": pair for pair in pairs}
+
+    @classmethod
+    def reference(cls, config: MethodConfig) -> Reference:
+        """Return CE + `weight` times the sum over pairs."""
+        assert isinstance(config, cls.Config)
+        return Reference(ce=1.0, weights={cls.term: config.weight})
+
+    def weights(self, coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
+        """Give every pair's term the coefficient of `term`."""
+        return per_pair(coefficients, self.term, self.pairs)
+
+    def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Return one term per pair."""
+        return {
+            name: self.loss(student.features[s], teacher.features[t])
+            for name, (s, t) in self.pairs.items()
+        }
+
+    @staticmethod
+    def loss(student: Tensor, teacher: Tensor) -> Tensor:
+        """Return the term of one pair of (batch, channels, h, w) maps."""
+        raise NotImplementedError
 
 
 class ConvRegressor(nn.Module):

@@ -14,13 +14,13 @@ from typing import Annotated, Literal
 import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
 from stillhouse.data.augment import send
 from stillhouse.data.base import Batch
 from stillhouse.errors import ConfigError
 from stillhouse.methods.base import Card, Method, MethodConfig, Reference, TrainingImages
-from stillhouse.methods.connectors import in_full_precision
+from stillhouse.methods.connectors import in_full_precision, linear_embeddings
 from stillhouse.models.base import Outputs, Shapes
 
 EPSILON = 1e-7
@@ -84,10 +84,7 @@ class Crd(Method):
 
     def __init__(self, config: Config, student: Shapes, teacher: Shapes) -> None:
         super().__init__(config, student, teacher)
-        self.embed_s, self.embed_t = (
-            nn.Linear(shapes.features["pooled"][0], config.embedding_size)
-            for shapes in (student, teacher)
-        )
+        self.embed_s, self.embed_t = linear_embeddings(student, teacher, config.embedding_size)
 
     def bind_training_images(self, images: TrainingImages) -> None:
         """Make the banks, one row per training image, and sort the images by class."""

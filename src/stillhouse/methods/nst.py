@@ -12,16 +12,8 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor
 
-from stillhouse.data.base import Batch
-from stillhouse.methods.base import Card, Method, MethodConfig, Reference
-from stillhouse.methods.connectors import (
-    LayerPair,
-    in_full_precision,
-    pair_groups,
-    per_pair,
-    pool_to_smaller,
-)
-from stillhouse.models.base import Outputs, Shapes
+from stillhouse.methods.base import Card
+from stillhouse.methods.connectors import PairedMaps, in_full_precision, pool_to_smaller
 
 
 @in_full_precision
@@ -60,49 +52,21 @@ def discrepancy_over_pixels(s: Tensor, t: Tensor) -> Tensor:
     return (gram_s - gram_t).square().sum(dim=(1, 2)).mean()
 
 
-class Nst(Method):
+class Nst(PairedMaps):
     """Match the distribution of channel activations: one term `nst_LAYER` per pair of groups,
     summed.
-
-    `connectors.pair_groups` pairs the groups; all share the coefficient of `nst`.
     """
 
     label = "NST"
-    family = "maps"
-    mixed_images = True
-    capturable = True
+    term = "nst"
+    loss = staticmethod(selectivity_loss)
     card = Card(
         formula="nst_L = MMD^2 of unit channel maps under (x . y)^2, summed over pairs L",
         layers="all groups, paired from input to output",
         hazards=("the three kernel means nearly cancel: float16 sums lose the difference",),
     )
 
-    class Config(MethodConfig):
-        """`weight` of each pair's term; `layers` are pairs (student's, teacher's) of maps."""
+    class Config(PairedMaps.Config):
+        """The published weight."""
 
         weight: PositiveFloat = 50.0
-        layers: tuple[LayerPair, ...] | None = None
-
-    config: Config
-
-    def __init__(self, config: Config, student: Shapes, teacher: Shapes) -> None:
-        super().__init__(config, student, teacher)
-        pairs = pair_groups(student, teacher, config.layers)
-        self.pairs = {f"nst_{pair[0]}": pair for pair in pairs}
-
-    @classmethod
-    def reference(cls, config: MethodConfig) -> Reference:
-        """Return CE + 50 times the sum over groups."""
-        assert isinstance(config, cls.Config)
-        return Reference(ce=1.0, weights={"nst": config.weight})
-
-    def weights(self, coefficients: dict[str, float], epoch: int, epochs: int) -> dict[str, float]:
-        """Give every pair's term the coefficient of `nst`."""
-        return per_pair(coefficients, "nst", self.pairs)
-
-    def terms(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return one term per pair."""
-        return {
-            name: selectivity_loss(student.features[s], teacher.features[t])
-            for name, (s, t) in self.pairs.items()
-        }

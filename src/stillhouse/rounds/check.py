@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from stillhouse import data, methods, models
 from stillhouse.config.identity import as_written
 from stillhouse.config.load import check_parameters
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import PURE, Round, RunConfig
-from stillhouse.data.specs import DatasetSpec
 from stillhouse.errors import ConfigError, RunError, command_line, some
-from stillhouse.methods.base import TrainingImages
 from stillhouse.methods.objective import coefficients
 from stillhouse.models import named
 from stillhouse.models.base import Network
 from stillhouse.rounds.edited import changed_runs, epochs_notes
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
+from stillhouse.training.reopen import untrained_method
 from stillhouse.training.weight_files import start_from
 
 SHOWN = 5
@@ -124,28 +121,17 @@ def try_methods(runs: Iterable[RunConfig]) -> None:
         student, teacher = (networks.get((name, images)) for name in (run.model, taught))
         assert student is not None
         try:
-            _try_method(run, spec, student, teacher)
+            method, weighing = untrained_method(run, student, teacher), run.distillation
+            coefficients(method.reference(method.config), weighing.total, weighing.alpha)
         except ConfigError as error:
             between = f"{taught} to {run.model}" if taught else run.model
             refused.setdefault(f"{run.dataset}, {run.label}, {between}", str(error))
     if refused:
-        reasons = "".join(f"\n    {where}: {why}" for where, why in [*refused.items()][:SHOWN])
-        more = f"\n    and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
+        reasons = some([f"{where}: {why}" for where, why in refused.items()], SHOWN, "\n    ")
         raise ConfigError(
-            f"{len(refused)} of the round's methods cannot be trained there:{reasons}{more}",
+            f"{len(refused)} of the round's methods cannot be trained there:\n    {reasons}",
             "leave the method out, or change what is named",
         )
-
-
-def _try_method(
-    run: RunConfig, spec: DatasetSpec, student: Network, teacher: Network | None
-) -> None:
-    labels = torch.arange(run.training.train_images or spec.train_images) % spec.classes
-    images = TrainingImages(torch.arange(len(labels)), labels, spec.train_images)
-    kind = methods.load(run.method, run.files)
-    method = methods.make(kind, run.parameters, student, teacher, spec, images)
-    weighing = run.distillation
-    coefficients(kind.reference(method.config), weighing.total, weighing.alpha)
 
 
 def refuse_legacy(round_: Round) -> None:

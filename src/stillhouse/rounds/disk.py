@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from stillhouse import data, methods, models
+from stillhouse import data, models
 from stillhouse.config.facts import facts
 from stillhouse.config.identity import canonical
 from stillhouse.config.resolve import resolve
@@ -65,9 +65,7 @@ def disk_fact(run: RunConfig, keep: Keep) -> tuple[str, Callable[[], dict[str, i
 
 def _made(run: RunConfig) -> tuple[Network, Method]:
     """Return the untrained network and method of a resolved run."""
-    import torch
-
-    from stillhouse.methods.base import TrainingImages
+    from stillhouse.training.reopen import untrained_method
 
     spec, taught = data.spec(run.dataset, run.files), run.teacher.model if run.teacher else None
     student, teacher = (
@@ -75,10 +73,7 @@ def _made(run: RunConfig) -> tuple[Network, Method]:
         for name in (run.model, taught)
     )
     assert student is not None
-    labels = torch.arange(run.training.train_images or spec.train_images) % spec.classes
-    images = TrainingImages(torch.arange(len(labels)), labels, spec.train_images)
-    kind = methods.load(run.method, run.files)
-    return student, methods.make(kind, run.parameters, student, teacher, spec, images)
+    return student, untrained_method(run, student, teacher)
 
 
 def _sizes(run: RunConfig, keep: Keep) -> dict[str, int] | None:

@@ -75,10 +75,10 @@ def _with_known_weights(config: RunConfig, was: RunConfig) -> RunConfig:
     return config.model_copy(update={"networks": tuple(networks)})
 
 
-def changed_notes(cells: Iterable[Cell]) -> tuple[str, ...]:
+def changed_notes(changed: Iterable[tuple[Cell, Changes]]) -> tuple[str, ...]:
     """One sentence per setting that was changed since some runs began, naming the runs."""
     found: dict[str, list[str]] = {}
-    for cell, fields in changed_runs(cells):
+    for cell, fields in changed:
         for field, was, now in fields:
             what = f"{field} {as_written(was)} (now {as_written(now)})"
             found.setdefault(what, []).append(cell.config.path)
@@ -162,13 +162,11 @@ def disagreements(
     """Sentences on every setting that was changed (unless `fields` is false: where they are shown
     already), on what to type then, and on the runs that are no longer named.
     """
-    runs = [*changed_runs(survey.cells)]
-    changed = changed_notes(survey.cells)
+    changed = [*changed_runs(survey.cells)]
     cure = f"Restore the round file, or train these runs anew after: {reset}"
-    shown = changed if fields else ()
     return (
-        *shown,
-        *epochs_notes(runs, survey.round),
+        *(changed_notes(changed) if fields else ()),
+        *epochs_notes(changed, survey.round),
         *([cure] if changed else []),
         *dropped_notes(workspace, survey.round, (cell.folder.path for cell in survey.cells)),
     )

@@ -11,6 +11,7 @@ from stillhouse.config.load import load_round
 from stillhouse.config.renamed import current_path, folder_of
 from stillhouse.config.schema import Round
 from stillhouse.errors import ConfigError, unknown_name
+from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 
 
@@ -47,6 +48,12 @@ def open_round(root: Path, name: str) -> tuple[Workspace, Round, Path]:
     raise ConfigError(
         f"no round file for '{name}'", f"looked for {looked}; and as workspaces: {folders}"
     )
+
+
+def open_survey(root: Path, name: str, only: str | None = None) -> tuple[Workspace, Survey, Path]:
+    """The workspace, the runs (see `survey_round`) and the file of a round (see `open_round`)."""
+    workspace, round_, file = open_round(root, name)
+    return workspace, survey_round(workspace, round_, only), file
 
 
 def open_target(

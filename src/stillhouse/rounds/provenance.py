@@ -13,7 +13,7 @@ from stillhouse import data
 from stillhouse.config.identity import as_written, difference
 from stillhouse.errors import RunError, some
 from stillhouse.rounds.choose import search_note
-from stillhouse.rounds.edited import SHOWN_RUNS, changed_notes
+from stillhouse.rounds.edited import SHOWN_RUNS, changed_notes, changed_runs
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.records import Result, Run, Teaching
 
@@ -48,7 +48,7 @@ def confounds(survey: Survey, dataset: str) -> tuple[str, ...]:
         *damaged,
         *changed_teachers(done),
         *_adopted(done),
-        *changed_notes(done),
+        *changed_notes(changed_runs(done)),
         *_arms_recipes(done),
         *_mixed("versions of the code", sources),
         *_mixed("sets of packages", [[_packages(run)] for run in runs]),

@@ -13,13 +13,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from stillhouse.config.resolve import resolve
-from stillhouse.errors import RunError
+from stillhouse.errors import RunError, printable, reason_of
 from stillhouse.rounds.schedule import cohorts
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs import environment
 from stillhouse.tables import Table
-from stillhouse.training.dry_run import Trial, describe, dry_run
+from stillhouse.training.dry_run import Trial, dry_run
 from stillhouse.training.reopen import Place
 
 GIB = 2**30
@@ -96,7 +96,7 @@ def _try(group: list[Cell], place: Place, scratch: Path) -> list[Trial]:
         except BrokenProcessPool:
             problem = "its process was killed, as it is when memory runs out"
         except Exception as error:  # noqa: BLE001 - whatever a worker would die of
-            problem = describe(error)
+            problem = printable(reason_of(error))
     return [Trial(problem)] * len(group)
 
 

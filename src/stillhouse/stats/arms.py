@@ -22,15 +22,7 @@ SHOWN: dict[Which, str] = {
     "best": "best epoch",
     "ema": "final epoch, averaged weights (EMA)",
 }
-ORDER = (
-    "pure",
-    "logit",
-    "factor_transfer",
-    "attention_transfer",
-    "fitnets",
-    "nst",
-    "rkd",
-)
+ORDER = ("pure", "logit", "factor_transfer", "attention_transfer", "fitnets", "nst", "rkd")
 
 
 @dataclass(frozen=True)

@@ -303,10 +303,7 @@ def _per_image(arm: Arm, pure: Arm, problems: list[str]) -> tuple[int, int] | No
 
 
 def _compared(
-    how: Callable[[RunFolder, RunFolder], _Found | None],
-    a: Cell,
-    b: Cell,
-    problems: list[str],
+    how: Callable[[RunFolder, RunFolder], _Found | None], a: Cell, b: Cell, problems: list[str]
 ) -> _Found | None:
     """Two runs image by image; None, and the problem noted, where a file is damaged."""
     try:

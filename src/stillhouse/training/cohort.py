@@ -6,12 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from stillhouse.config.identity import as_written, counted, difference, identity
 from stillhouse.config.recorded import recorded
 from stillhouse.config.schema import RunConfig
-from stillhouse.errors import RunError, describe, one_line
+from stillhouse.errors import RunError, one_line, reason_of
 from stillhouse.methods.objective import effective_ratio
 from stillhouse.plugin import kept, source
 from stillhouse.runs import environment
@@ -22,6 +20,7 @@ from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Run, dump_sealed, train_anew
 from stillhouse.training import checkpoint
 from stillhouse.training.loop import Cohort, Member
+from stillhouse.training.precision import machine
 from stillhouse.training.recorder import Recorder
 from stillhouse.training.reopen import Place, Shared, reopen
 from stillhouse.training.trainer import Trainer
@@ -49,7 +48,7 @@ def open_cohort(configs: list[RunConfig], place: Place, on_error: Callable[[str]
             if member := _open_member(config, shared, on_error):
                 cohort.members.append(member)
         except Exception as error:  # noqa: BLE001 - a method is foreign code; the others continue
-            on_error(f"{config.path}: {describe(error) or f'{type(error).__name__}: {error}'}")
+            on_error(f"{config.path}: {reason_of(error)}")
             cohort.failures += 1
     return cohort
 
@@ -119,9 +118,6 @@ def _taught_by(facts: Run | dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Trainer) -> None:
-    machine = {**environment.machine(), "device": str(t.device), "threads": torch.get_num_threads()}
-    if t.device.type == "cuda":
-        machine["gpu"] = torch.cuda.get_device_name(t.device)
     ratios = effective_ratio(t.coefficients)  # to cross entropy, which may have no part in it
     run = {
         "config": t.config.model_dump(mode="json"),
@@ -129,7 +125,7 @@ def _write_run(folder: RunFolder, place: Place, facts: dict[str, Any], t: Traine
         "coefficients": t.coefficients,
         "effective_ratio": {k: v for k, v in ratios.items() if math.isfinite(v)},
         "code": environment.code(),
-        "machine": machine,
+        "machine": machine(t.device),
     }
     for file, copy in zip(t.config.files, kept(t.config.files, place.experiments), strict=True):
         copy.path.parent.mkdir(parents=True, exist_ok=True)

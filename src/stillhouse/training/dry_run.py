@@ -10,7 +10,7 @@ import torch
 from stillhouse.config.schema import RunConfig
 from stillhouse.data.base import Batch
 from stillhouse.data.loader import plain_batches
-from stillhouse.errors import RunError, StillhouseError
+from stillhouse.errors import RunError, printable, reason_of
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training import checkpoint
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate
@@ -56,14 +56,8 @@ def dry_run(configs: list[RunConfig], place: Place, taught: bool, scratch: Path)
             alive.append(trainer)
             trials.append(_try(trainer, some, shared, folder))
         except Exception as error:  # noqa: BLE001 - a method is foreign code and may raise anything
-            trials.append(Trial(describe(error)))
+            trials.append(Trial(printable(reason_of(error))))
     return trials
-
-
-def describe(error: BaseException) -> str:
-    """Return an error as one line, with its type if it was not expected."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, StillhouseError) else f"{type(error).__name__}: {text}"
 
 
 def _try(trainer: Trainer, some: list[Batch], shared: Shared, folder: RunFolder) -> Trial:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 from torch import nn
 
 from stillhouse.config.schema import Precision, Training
+from stillhouse.runs import environment
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -37,6 +39,15 @@ def configure(training: Training) -> None:
     torch.backends.cuda.matmul.allow_tf32 = training.tf32 == "everywhere"
     if training.deterministic:  # read by cuBLAS when it starts
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Return what a run records of the machine: its packages, device, GPU and threads."""
+    found = environment.machine()
+    found |= {"device": str(device), "threads": torch.get_num_threads()}
+    if device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(device)
+    return found
 
 
 def waits_for(device: torch.device) -> bool:

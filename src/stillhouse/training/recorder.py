@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from stillhouse.causes import Cause
 from stillhouse.config.schema import KEEP_ALL, Keep
-from stillhouse.errors import RunError, code_of, describe, one_line
+from stillhouse.errors import RunError, code_of, describe, one_line, reason_of
 from stillhouse.runs.claim import Claim, Superseded
 from stillhouse.runs.complete import complete, tidy
 from stillhouse.runs.files import blamed_on, read_recorded, write_atomic
@@ -127,9 +127,8 @@ class Recorder:
 
         Returns the reason if it could not be written into the folder.
         """
-        foreseen = describe(error)
-        reason = foreseen or f"{type(error).__name__}: {error}"
-        self.log.error("failed: %s", reason, exc_info=None if foreseen else error)
+        reason = reason_of(error)
+        self.log.error("failed: %s", reason, exc_info=None if describe(error) else error)
         try:
             self._end("failed", reason, code_of(error))
         except OSError:

@@ -17,8 +17,9 @@ from stillhouse.data.augmentation import SETTINGS, Augmentation
 from stillhouse.data.base import Dataset, Split
 from stillhouse.data.loader import TrainBatches
 from stillhouse.data.split import hold_out, stratified
-from stillhouse.methods.base import TrainingImages
+from stillhouse.methods.base import Method, TrainingImages
 from stillhouse.models import named
+from stillhouse.models.base import Network
 from stillhouse.plugin import versioned
 from stillhouse.runs.folder import RunFolder
 from stillhouse.seeding import reseed
@@ -131,6 +132,15 @@ def reopen(runs: Sequence[RunConfig], place: Place, untrained: bool = False) -> 
     inputs = Inputs(teacher, graphed(first.training, place.device))
     batches = train_batches(dataset, first)
     return Shared(place, dataset, validation, content, batches, teacher, inputs)
+
+
+def untrained_method(run: RunConfig, student: Network, teacher: Network | None) -> Method:
+    """Return a resolved run's method between two new networks; its dataset need not be present."""
+    spec = data.spec(run.dataset, run.files)
+    labels = torch.arange(run.training.train_images or spec.train_images) % spec.classes
+    images = TrainingImages(torch.arange(len(labels)), labels, spec.train_images)
+    kind = methods.load(run.method, run.files)
+    return methods.make(kind, run.parameters, student, teacher, spec, images)
 
 
 def prepare_data(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from stillhouse.config.identity import difference
 from stillhouse.config.recorded import recorded
 from stillhouse.errors import RunError
@@ -15,6 +13,7 @@ from stillhouse.plugin import kept
 from stillhouse.runs import environment
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Run
+from stillhouse.training.precision import machine
 from stillhouse.training.reopen import Place, reopen
 from stillhouse.training.trainer import Trainer
 
@@ -67,12 +66,5 @@ def _marks(folder: RunFolder, steps: int) -> dict[int, str]:
 
 
 def _changed(run: Run, trainer: Trainer) -> list[tuple[str, Any, Any]]:
-    now = {
-        "code": environment.code(),
-        "machine": {
-            **environment.machine(),
-            "device": str(trainer.device),
-            "threads": torch.get_num_threads(),
-        },
-    }
-    return difference({"code": run.get("code"), "machine": run.get("machine")}, now)
+    now = {"code": environment.code(), "machine": machine(trainer.device)}
+    return difference({name: run.get(name) for name in now}, now)

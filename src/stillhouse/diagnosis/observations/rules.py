@@ -8,13 +8,7 @@ from pathlib import Path
 from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.codes import LEVELS
 from stillhouse.diagnosis.finding import Finding
-from stillhouse.diagnosis.observations import (
-    effects,
-    process,
-    representations,
-    teachers,
-    validity,
-)
+from stillhouse.diagnosis.observations import effects, process, representations, teachers, validity
 from stillhouse.diagnosis.observations.base import Scene, scene
 from stillhouse.diagnosis.read import read_cases
 from stillhouse.rounds.survey import Survey

@@ -9,7 +9,7 @@ from math import sqrt
 from statistics import mean, median
 
 from stillhouse import methods
-from stillhouse.config.expand import one_of_several, teacher_seed
+from stillhouse.config.expand import one_of_several
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.base import FEW, Scene, shown
 from stillhouse.rounds.survey import Cell
@@ -175,14 +175,10 @@ def _follows(scene: Scene, arm: Arm) -> float | None:
 
 def _teachers(scene: Scene, arm: Arm) -> dict[int, float]:
     """By student seed, its teacher's accuracy by the same kind of epoch."""
-    if len(scene.survey.round.all_teachers) > 1:
-        return teachers_now(scene.survey, arm, scene.arms)
-    if scene.teacher is None or not scene.teacher.values:
+    one = len(scene.survey.round.all_teachers) == 1
+    if one and (scene.teacher is None or not scene.teacher.values):
         return arm.column("teacher_accuracy")
-    own, round_ = scene.teacher.by_seed, scene.survey.round
-    known = [seed for seed in arm.by_seed if seed in round_.seeds]
-    pairs = {seed: own.get(teacher_seed(round_, seed)) for seed in known}
-    return {seed: accuracy for seed, accuracy in pairs.items() if accuracy is not None}
+    return teachers_now(scene.survey, arm, scene.arms)
 
 
 def compared(scene: Scene) -> Iterator[Finding]:
@@ -226,13 +222,9 @@ def no_control(scene: Scene) -> Iterator[Finding]:
         yield scene.finding("no-same-architecture", text)
 
 
-def _students(scene: Scene) -> list[Arm]:
-    return [arm for arm in scene.arms if arm.role != "teacher"]
-
-
 def _with_others(scene: Scene) -> Iterator[tuple[Arm, float | None]]:
     """Every student's arm with the pooled sd of the others."""
-    students = _students(scene)
+    students = [arm for arm in scene.arms if arm.role != "teacher"]
     parts = [spread_parts([arm.values]) for arm in students]
     before = [*accumulate(parts, _added, initial=(0.0, 0))]
     after = [*accumulate(reversed(parts), _added, initial=(0.0, 0))][::-1]

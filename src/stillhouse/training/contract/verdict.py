@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from stillhouse.errors import StillhouseError
+from stillhouse.errors import StillhouseError, reason_of
 from stillhouse.plugin import Files, line_of
 
 
@@ -61,10 +61,8 @@ def run_checks(
         try:
             check(subject)
             yield Verdict(name, "")
-        except StillhouseError as error:
-            yield Verdict(name, str(error), _line(subject.files, error))
         except Exception as error:  # noqa: BLE001 - it is foreign code and may raise anything
-            yield Verdict(name, f"{type(error).__name__}: {error}", _line(subject.files, error))
+            yield Verdict(name, reason_of(error), _line(subject.files, error))
 
 
 def bugs(verdicts: Iterable[Verdict]) -> list[Bug]:
