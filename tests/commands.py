@@ -1,13 +1,31 @@
-"""The commands of the command line, by the words that name them."""
+"""The commands of the command line, by the words that name them, and how a test types one."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
-from stillhouse.cli.main import app
+from stillhouse.cli.main import app, main
+
+
+def call(*words: object, code: int = 0) -> str:
+    """What a command prints that ends with `code`."""
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """The exit code of a command, its errors printed as the program prints them."""
+    monkeypatch.setattr(sys, "argv", ["stillhouse", *words])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    return int(exited.value.code or 0)
 
 
 def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:

@@ -39,6 +39,17 @@ NO_HASH = "0" * 64
 RKD = "Digits/rkd/ResNet20_to_ResNetBaby"
 
 
+# The least that these files of a completed run hold.
+RUN_FACTS = {"identity": NO_HASH, "config": {}, "teacher": None, "data": NO_HASH}
+RESULT_FACTS = {
+    "identity": NO_HASH,
+    "final": {"epoch": 3, "test": {"accuracy": 50.0}, "time": {"seconds": 1.0}},
+    "best": {"epoch": 2, "chosen_on": "test", "accuracy": 60.0, "test_accuracy": 60.0},
+    "weights": {"final": NO_HASH, "best": NO_HASH},
+    "metrics": NO_HASH,
+}
+
+
 @dataclass
 class Answer:
     """What a command answered."""

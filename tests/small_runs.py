@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from real_rounds import outcome
 from stillhouse import methods
-from stillhouse.causes import Cause
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import RunConfig, Teacher, Training
 from stillhouse.plugin import Files
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training.cohort import open_cohort
+from stillhouse.training.contract.runs import StopAfter
 from stillhouse.training.loop import Cohort, train
 from stillhouse.training.reopen import Place
 
@@ -27,19 +27,6 @@ RECIPE = Training(
     crop_padding=1,
     train_images=200,
 )
-
-
-class StopAfter:
-    """Asks to stop once it has been asked `steps` times."""
-
-    code: Cause = "killed"
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def reason(self) -> str | None:
-        self.left -= 1
-        return "enough" if self.left < 0 else None
 
 
 @dataclass
@@ -86,7 +73,7 @@ class Lab:
         return cohort
 
     def train(
-        self, *configs: RunConfig, steps: int = 10**9, complaints: list[str] | None = None
+        self, *configs: RunConfig, steps: int | None = None, complaints: list[str] | None = None
     ) -> str | None:
         cohort = self.open(*configs, complaints=complaints)
         return train(cohort, StopAfter(steps), lambda trainer, record: None)
@@ -96,14 +83,7 @@ class Lab:
 
     def outcome(self, config: RunConfig) -> dict[str, Any]:
         """Everything of a completed run that must be bit-identical when repeated."""
-        folder = self.folder(config)
-        result = folder.completed()
-        assert result is not None
-        records = [
-            {key: value for key, value in record.items() if key != "time"}
-            for record in map(json.loads, (folder.path / "metrics.jsonl").read_text().splitlines())
-        ]
-        return {"weights": result["weights"], "records": records, "best": result["best"]}
+        return outcome(self.folder(config))
 
 
 ALL_METHODS = methods.names()

@@ -7,14 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from commands import call
 from fake_rounds import RKD, Bench
 from stillhouse.cli.main import app
-
-
-def call(*words: object, code: int = 0) -> str:
-    done = CliRunner().invoke(app, list(map(str, words)))
-    assert done.exit_code == code, (done.output, done.exception)
-    return done.output
 
 
 @pytest.fixture

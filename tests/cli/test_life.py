@@ -9,22 +9,15 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
+from commands import call
 from fake_rounds import Bench
 from represented import EXAMPLES, LOGIT, WIDE
-from stillhouse.cli.main import app
 from stillhouse.exchange.archive import Archive
 from stillhouse.exchange.move import digests_of
 
 pytestmark = pytest.mark.slow
 OWN = "Digits/own_method/ResNetBaby_to_own_model/0"
-
-
-def call(*words: object, code: int = 0) -> str:
-    done = CliRunner().invoke(app, list(map(str, words)))
-    assert done.exit_code == code, (done.output, done.exception)
-    return done.output
 
 
 @pytest.fixture

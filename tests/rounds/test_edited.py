@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from commands import typed
 from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
-from stillhouse.cli.main import main
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.rounds.edited import changed_runs, disagreements, dropped_runs
 from stillhouse.rounds.find import open_round
@@ -66,13 +65,6 @@ def test_runs_that_the_file_no_longer_names_are_found(old: Bench) -> None:
         (kept / name / "Digits").mkdir(parents=True)
         (kept / name / "Digits" / "run.json").touch()
     assert dropped_runs(old.workspace, old.round) == []
-
-
-def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["stillhouse", *words])
-    with pytest.raises(SystemExit) as exited:
-        main()
-    return int(exited.value.code or 0)
 
 
 @pytest.mark.parametrize("command", ["plan", "status", "table", "table --style cost", "run"])

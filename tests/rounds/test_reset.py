@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from commands import typed
 from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from real_rounds import Desk
-from stillhouse.cli.main import main
 from stillhouse.config.load import load_round
 from stillhouse.errors import RunError
 from stillhouse.rounds.edited import changed_runs
@@ -107,13 +106,6 @@ def test_runs_with_other_settings_are_found(bench: Bench) -> None:
     ((cell, fields),) = changed_runs(bench.look().cells)
     assert cell.config.path == f"{LOGIT}/0"
     assert fields == [("training.learning_rate", 0.02, 0.01)]
-
-
-def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["stillhouse", *words])
-    with pytest.raises(SystemExit) as exited:
-        main()
-    return int(exited.value.code or 0)
 
 
 def test_nothing_moves_without_consent(

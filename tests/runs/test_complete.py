@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from fake_rounds import RESULT_FACTS, RUN_FACTS
 from stillhouse.runs.claim import Claim
 from stillhouse.runs.complete import KEPT, complete, tidy
 from stillhouse.runs.files import ABANDONED_SECONDS, sweep, temporary
@@ -22,22 +23,12 @@ from stillhouse.runs.process import Process
 from stillhouse.runs.records import dump_sealed
 from stillhouse.training.recorder import load_weights
 
-HASH = "0" * 64
-RUN = {"identity": HASH, "config": {}, "teacher": None, "data": HASH}
-RESULT = {
-    "identity": HASH,
-    "final": {"epoch": 3, "test": {"accuracy": 50.0}, "time": {"seconds": 1.0}},
-    "best": {"epoch": 2, "chosen_on": "test", "accuracy": 60.0, "test_accuracy": 60.0},
-    "weights": {"final": HASH, "best": HASH},
-    "metrics": HASH,
-}
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
-    folder.run.write_bytes(dump_sealed(RUN))
+    folder.run.write_bytes(dump_sealed(RUN_FACTS))
     return folder
 
 
@@ -57,12 +48,12 @@ def test_a_suspended_attempt_that_wakes_up_late_changes_nothing(folder: RunFolde
     late = staged(Claim.take(folder), "late")
     late.write_status("stopped")  # stands for an expired heartbeat
     winner = staged(Claim.take(folder), "winner")
-    assert complete(winner, RESULT)
+    assert complete(winner, RESULT_FACTS)
     winner.write_status("finished")
     tidy(folder)
     late.write_status("running")
     staged(late, "woken")
-    assert not complete(late, RESULT)
+    assert not complete(late, RESULT_FACTS)
     late.write_status("stopped")
     tidy(folder)
     assert {(folder.path / name).read_text() for name in KEPT} == {"winner"}
@@ -80,7 +71,7 @@ def test_the_next_process_carries_on_after_a_kill_between_result_and_move(
         "from stillhouse.runs.folder import RunFolder;"
         "claim = Claim.take(RunFolder(Path(sys.argv[1])));"
         "[(claim.attempt.path / name).write_text('x') for name in KEPT];"
-        f"complete(claim, {RESULT!r})"
+        f"complete(claim, {RESULT_FACTS!r})"
     )
     subprocess.run([sys.executable, "-c", code, str(folder.path)], check=True)
     assert not folder.final.exists()
@@ -105,7 +96,7 @@ def test_a_living_attempt_keeps_its_files(folder: RunFolder) -> None:
     first = staged(Claim.take(folder), "first")
     first.write_status("stopped")
     alive = staged(Claim.take(folder), "alive")
-    assert complete(first, RESULT)
+    assert complete(first, RESULT_FACTS)
     tidy(folder)
     assert alive.attempt.checkpoint.exists() and not first.attempt.checkpoint.exists()
     assert folder.final.read_text() == "first"

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 import starting_process
+from fake_rounds import RESULT_FACTS, RUN_FACTS
 from stillhouse.runs.claim import Claim, release
 from stillhouse.runs.complete import KEPT
 from stillhouse.runs.files import dump_json
@@ -37,15 +38,6 @@ STARTS = 500
 SLEEPERS = 12  # each step of falling asleep, each order of waking, twice
 EXPIRY = 1.0
 LIMIT = 60.0
-HASH = "0" * 64
-RUN = {"identity": HASH, "config": {}, "teacher": None, "data": HASH}
-RESULT = {
-    "identity": HASH,
-    "final": {"epoch": 3, "test": {"accuracy": 50.0}, "time": {"seconds": 1.0}},
-    "best": {"epoch": 2, "chosen_on": "test", "accuracy": 60.0, "test_accuracy": 60.0},
-    "weights": {"final": HASH, "best": HASH},
-    "metrics": HASH,
-}
 Answer = dict[str, Any]
 
 
@@ -62,7 +54,7 @@ class Contender:
 
     def start(self, folder: RunFolder, sleep: str | None = None) -> None:
         assert self.process.stdin is not None
-        order = {"folder": str(folder.path), "result": RESULT, "sleep": sleep}
+        order = {"folder": str(folder.path), "result": RESULT_FACTS, "sleep": sleep}
         self.process.stdin.write((json.dumps(order) + "\n").encode())
         self.process.stdin.flush()
 
@@ -134,7 +126,7 @@ FOUND = (fresh, dead, expired, from_the_future, stopped, released)
 def make(path: Path, found: Callable[[RunFolder], None]) -> RunFolder:
     folder = RunFolder(path)
     folder.path.mkdir()
-    folder.run.write_bytes(dump_sealed(RUN))
+    folder.run.write_bytes(dump_sealed(RUN_FACTS))
     found(folder)
     return folder
 

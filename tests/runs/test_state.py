@@ -4,21 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from fake_rounds import RESULT_FACTS, RUN_FACTS
 from stillhouse.runs.claim import Claim
 from stillhouse.runs.files import dump_json
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import dump_sealed
 from stillhouse.runs.state import state_of
-
-HASH = "0" * 64
-RUN = {"identity": HASH, "config": {}, "teacher": None, "data": HASH}
-RESULT = {
-    "identity": HASH,
-    "final": {"epoch": 3, "test": {"accuracy": 50.0}, "time": {"seconds": 1.0}},
-    "best": {"epoch": 2, "chosen_on": "test", "accuracy": 60.0, "test_accuracy": 60.0},
-    "weights": {"final": HASH, "best": HASH},
-    "metrics": HASH,
-}
 
 
 @pytest.fixture
@@ -75,8 +66,8 @@ def test_only_the_result_marks_completion(folder: RunFolder) -> None:
     claim = Claim.take(folder)
     claim.write_status("finished", epoch=3)
     assert state_of(folder).name != "done"
-    folder.run.write_bytes(dump_sealed(RUN))
-    folder.result.write_bytes(dump_sealed(RESULT))
+    folder.run.write_bytes(dump_sealed(RUN_FACTS))
+    folder.result.write_bytes(dump_sealed(RESULT_FACTS))
     assert (state_of(folder).name, state_of(folder).epoch) == ("done", 3)
 
 
