@@ -101,6 +101,16 @@ def test_averages_and_adam_need_more(bench: Bench) -> None:
     assert large[CHECKPOINTS] > plain[CHECKPOINTS]
 
 
+def test_representations_are_of_the_whole_training_set(bench: Bench) -> None:
+    """`train_images` limits what is trained on, not what `extract` looks at."""
+    (run, *_) = bench.runs.values()
+    whole = run.model_copy(
+        update={"training": run.training.model_copy(update={"train_images": None})}
+    )
+    few, all_ = (predicted([one])[one.path][REPRESENTATIONS] for one in (run, whole))
+    assert few == all_
+
+
 @pytest.mark.parametrize("more", [{}, {"optimizer": "adamw", "ema_decay": 0.9}])
 def test_checkpoints_are_as_large_as_predicted(lab: Lab, more: dict[str, Any]) -> None:
     """The new one and the previous one are kept."""

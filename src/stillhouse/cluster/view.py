@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stillhouse import data
+from stillhouse.config.facts import training_images
 from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Survey
@@ -28,7 +29,7 @@ def epoch_costs(survey: Survey, operations: Operations) -> dict[str, float]:
 def _epoch_cost(run: RunConfig, operations: Mapping[str, int]) -> float:
     """Return the operations of an epoch; a backward pass takes about twice a forward pass."""
     spec = data.spec(run.dataset, run.files)
-    images = run.training.train_images or spec.train_images - run.training.validation
+    images = training_images(run)
     cost = operations[run.model] * (3 * images + spec.test_images)
     return float(cost + (operations[run.teacher.model] * images if run.teacher else 0))
 

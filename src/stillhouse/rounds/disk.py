@@ -98,7 +98,7 @@ def _sizes(run: RunConfig, keep: Keep) -> dict[str, int] | None:
     state = sum(sizes.values()) + moments * trained + weights
     seen = models.shapes(network, spec)
     width = sum(seen.features[name][0] for name in seen.groups) + spec.classes
-    rows = spec.test_images + min(TRAIN_ROWS, recipe.train_images or spec.train_images)
+    rows = spec.test_images + min(TRAIN_ROWS, spec.train_images)
     part = method.pretraining()
     return {
         PARTS: _blocks(_tensors(part.module)) + BLOCK if part else 0,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stillhouse import data
 from stillhouse.config.expand import expand
+from stillhouse.config.facts import training_images
 from stillhouse.config.recorded import recorded
 from stillhouse.config.renamed import canonical, folder_of
 from stillhouse.config.schema import PURE, Round, RunConfig
@@ -104,9 +105,7 @@ class Cell:
 
 def steps_per_epoch(run: RunConfig) -> int:
     """How many batches a run is trained on in an epoch."""
-    recipe = run.training
-    images = data.spec(run.dataset, run.files).train_images - recipe.validation
-    return (recipe.train_images or images) // recipe.batch_size
+    return training_images(run) // run.training.batch_size
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from stillhouse.show.progress import ShareProgress
 from stillhouse.stats.columns import EPOCHS, MEASURES, PAIRS, RUNS, TRANSFER, Column, records
 from stillhouse.stats.runs import epochs_frame, runs_frame
 from stillhouse.stats.transfer import transfer_frame
+from stillhouse.stats.wording import with_interval
 from stillhouse.stats.written import parquet, read_table
 from stillhouse.tables import Table
 
@@ -153,7 +154,7 @@ def transfer_table(
     arms: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, Any]]] = {}
     for row in transfer:
         values = arms.setdefault((row["dataset"], row["arm"]), {})
-        if row["layer"] == LOGITS or row["measure"] in ("linear_cka",):
+        if row["layer"] == LOGITS or row["measure"] == "linear_cka":
             values[row["measure"], row["quantity"]] = row  # of layers, the last one stays
     rows = []
     for (dataset, arm), values in arms.items():
@@ -177,7 +178,4 @@ def _interval(row: Mapping[str, Any] | None, places: int) -> str | None:
     """A difference with so many decimals, and its interval if it has one."""
     if row is None or row["value"] is None:
         return None
-    value = f"{row['value']:+.{places}f}"
-    if row["low"] is None:
-        return value
-    return f"{value} [{row['low']:+.{places}f}, {row['high']:+.{places}f}]"
+    return with_interval(row["value"], row["low"], row["high"], places)

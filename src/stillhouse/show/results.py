@@ -43,7 +43,7 @@ def _seed_table(survey: Survey, dataset: str, which: Which) -> Table:
     names = [f"Seed {seed}" for seed in seeds]
     notes, details = results_notes(survey, found)
     return Table(
-        _title(survey, dataset, which),
+        title(survey, dataset, which),
         ("Model / Method", *names, mean, "n"),
         tuple(rows),
         notes,
@@ -74,10 +74,11 @@ def _seed_numbers(survey: Survey, dataset: str, which: Which) -> Table:
     found = arms(survey, dataset, which)
     rows = [{**arm.numbers(survey), "why": arm.why} for arm in found]
     notes, details = results_notes(survey, found)
-    return from_rows(_title(survey, dataset, which), rows, (*notes, *details))
+    return from_rows(title(survey, dataset, which), rows, (*notes, *details))
 
 
-def _title(survey: Survey, dataset: str, which: Which) -> str:
+def title(survey: Survey, dataset: str, which: Which) -> str:
+    """What stands above a dataset's table."""
     return (
         f"round {survey.round.round}, {label(survey, dataset)}: test accuracy (%), {SHOWN[which]}"
     )
@@ -150,8 +151,8 @@ def join(tables: Sequence[Table], datasets: Sequence[str]) -> Table:
         for row in table.rows
     ]
     notes = dict.fromkeys(note for table in tables for note in table.notes)
-    title = "; ".join(table.title for table in tables)
-    return Table(title, columns, tuple(rows), tuple(notes))
+    titles = "; ".join(table.title for table in tables)
+    return Table(titles, columns, tuple(rows), tuple(notes))
 
 
 def label(survey: Survey, dataset: str) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from stillhouse import data
 from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Survey
-from stillhouse.show.results import best, left_out, not_counted
-from stillhouse.stats.arms import SHOWN
+from stillhouse.show.results import best, left_out, not_counted, title
 from stillhouse.stats.frame import Frame, Row
 from stillhouse.stats.inference import Difference, Test
 from stillhouse.stats.summary import MIN_SEEDS
@@ -43,7 +42,7 @@ def statistics_table(survey: Survey, frame: Frame) -> Table:
     mean = names.index(ACCURACY) if ACCURACY in names else None
     top = best([row.arm for row in frame.rows]) if mean is not None else []
     return Table(
-        _title(survey, frame),
+        title(survey, frame.dataset, frame.which),
         names,
         rows,
         short,
@@ -58,12 +57,7 @@ def statistics_numbers(survey: Survey, frame: Frame) -> Table:
     """The table for programs: one number per cell, one row per arm."""
     rows = [_numbers(row, survey) for row in frame.rows]
     short, details = notes(survey, frame)
-    return from_rows(_title(survey, frame), rows, (*short, *details))
-
-
-def _title(survey: Survey, frame: Frame) -> str:
-    label = data.spec(frame.dataset, survey.round.files).label
-    return f"round {survey.round.round}, {label}: test accuracy (%), {SHOWN[frame.which]}"
+    return from_rows(title(survey, frame.dataset, frame.which), rows, (*short, *details))
 
 
 def _heading(name: str, column: tuple[Cell, ...]) -> str:

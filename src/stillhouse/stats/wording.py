@@ -17,9 +17,16 @@ def interval(found: Difference | None) -> str | None:
     """`+0.54 [+0.21, +0.87]`; below three seeds `+0.54`, else without an interval `+0.54 [n/a]`."""
     if found is None:
         return None
-    if found.low is None or found.high is None:
-        return f"{found.value:+.2f}" + (" [n/a]" if found.n >= MIN_SEEDS else "")
-    return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+    text = with_interval(found.value, found.low, found.high)
+    return f"{text} [n/a]" if found.low is None and found.n >= MIN_SEEDS else text
+
+
+def with_interval(value: float, low: float | None, high: float | None, places: int = 2) -> str:
+    """A difference with so many decimals, and its interval if it has one."""
+    text = f"{value:+.{places}f}"
+    if low is None or high is None:
+        return text
+    return f"{text} [{low:+.{places}f}, {high:+.{places}f}]"
 
 
 def p_text(p: float | None) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.base import Scene
 from stillhouse.stats.frame import Row
-from stillhouse.stats.wording import interval
+from stillhouse.stats.wording import interval, with_interval
 
 ALIKE = "linear_cka"
 COPIED = "agreement_on_errors"
@@ -113,5 +113,4 @@ def above_zero(row: Gap) -> bool:
 
 def shown(row: Gap, places: int = 3) -> str:
     """`+0.102 [+0.053, +0.151]`."""
-    value, low, high = (f"{row[name]:+.{places}f}" for name in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    return with_interval(row["value"], row["low"], row["high"], places)
