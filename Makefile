@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: site browser docs-figures screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
+.PHONY: package lowest newest site browser docs-figures screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -78,6 +78,12 @@ format: .venv/ready        ## put the code into its format
 
 doctor-bench: .venv/ready  ## runs with known causes, and what the doctor says of them
 	PYTHONPATH=. $(BIN)/python -m benchmarks.doctor doctor-bench
+
+package: .venv/ready       ## wheel and sdist run the demo outside the checkout
+	$(BIN)/python tools/package.py
+
+lowest newest: .venv/ready  ## the quick tests with the lowest or newest versions of all packages (VENV=FOLDER keeps them; about 6 GB)
+	$(BIN)/python tools/versions.py $@ $(VENV)
 
 release: .venv/ready       ## check, build and tag a version (VERSION=0.2.0; DRY=1 tags nothing)
 	$(BIN)/python tools/release.py "$(VERSION)" $(if $(DRY),--dry-run)

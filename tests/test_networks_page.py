@@ -70,6 +70,7 @@ def test_a_round_of_the_page_trains(folder: Path, name: str) -> None:
 
 
 def test_every_network_of_the_page_is_known() -> None:
-    named = re.findall(r"`(?:\{name: )?((?:torchvision|timm)/\w+)", PAGE.read_text())
+    pages = PAGE.read_text() + PAGE.with_name("bring.md").read_text()
+    named = re.findall(r"((?:torchvision|timm)/[a-z]\w+)", pages)
     assert len(named) > 5
     assert [name for name in named if split(name) and suggested(name)] == []

@@ -49,7 +49,7 @@ def test_what_the_page_writes_is_a_round(text: str) -> None:
 
 
 def test_every_field_is_on_the_page() -> None:
-    assert len(BLOCKS) >= 4 and len(LINES) >= 4
+    assert len(BLOCKS) >= 4 and LINES
     wanted = {*ImageSource.model_fields, *(f"keep: {name}" for name in Keep.model_fields)}
     assert [name for name in sorted(wanted) if f"{name}:" not in TEXT and name not in TEXT] == []
 

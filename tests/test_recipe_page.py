@@ -58,23 +58,3 @@ def test_every_optimizer_setting_and_augmentation_is_on_the_page() -> None:
     later = {name for name in Training.model_fields if is_later(f"training.{name}")}
     wanted = {*later, *SETTINGS, *get_args(Training.model_fields["optimizer"].annotation)}
     assert [name for name in sorted(wanted - DEVICE_ONLY) if f"`{name}`" not in text] == []
-
-
-ROWS = re.findall(r"^\| ([^|]+) \| (`.+`.*) \|$", PAGE.read_text().split("## ")[0], re.M)
-
-
-@pytest.mark.parametrize(("what", "lines"), ROWS, ids=[what for what, _ in ROWS])
-def test_the_lines_of_the_table_are_a_recipe(what: str, lines: str, tmp_path: Path) -> None:
-    """A later line for the same field is another choice; the last one is tried."""
-    given = dict(text.split(": ", 1) for text in re.findall(r"`(\w+: [^`]+)`", lines))
-    recipe = "".join(f"  {field}: {value}\n" for field, value in given.items())
-    file = write_round(tmp_path / "round.yaml", training=None)
-    file.write_text(file.read_text().replace("training: null\n", f"training:\n{recipe}"))
-    training = load_round(file).training
-    assert given and all(training.uses(field) for field in given)
-
-
-def test_the_table_has_every_optimizer_and_augmentation() -> None:
-    text = " ".join(lines for _, lines in ROWS)
-    names = {*get_args(Training.model_fields["optimizer"].annotation), *SETTINGS}
-    assert {n for n in names if n not in text} == {"pad_crop", "flip", "random_resized_crop"}

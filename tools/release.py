@@ -15,6 +15,10 @@ import tomllib
 import venv
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import package
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -49,7 +53,7 @@ def call(*words: str | Path) -> str:
 
 
 def build_and_try(version: str) -> None:
-    """Build wheel and sdist into `dist/`; install each into an empty environment and call it."""
+    """Build wheel and sdist into `dist/`; run the demo with each in an empty environment."""
     call(sys.executable, "-m", "build", "--outdir", ROOT / "dist", ROOT)
     for file in (
         ROOT / "dist" / f"stillhouse-{version}-py3-none-any.whl",
@@ -61,7 +65,7 @@ def build_and_try(version: str) -> None:
             told = call(Path(folder, "bin", "stillhouse"), "--version")
             if f"stillhouse {version}\n" not in told:
                 raise SystemExit(f"{file.name}: `stillhouse --version` says {told!r}")
-            call(Path(folder, "bin", "stillhouse"), "methods")
+            package.demo(Path(folder, "bin", "python"), Path(folder), "")
             sys.stdout.write(f"{file.name}: installs and runs in an empty environment\n")
 
 

@@ -59,6 +59,12 @@ def test_every_listing_has_every_format_and_says_what_is_next(
         assert answer.out.endswith("\\end{table}\n")
 
 
+def test_the_list_of_models_says_how_networks_of_a_library_are_named(call: Call) -> None:
+    text = call("list", "models", "--format", "md").out
+    assert "torchvision/NAME" in text and "timm/NAME" in text and "stillhouse[timm]" in text
+    assert call("list", "models", "--format", "csv").out.count("NAME") == 0
+
+
 def test_the_tables_of_several_datasets_are_one_for_programs(call: Call, tmp_path: Path) -> None:
     two = str(write_round(tmp_path / "two.yaml", datasets=["Digits", "SVHN"]))
     table = json.loads(call("table", two, "--format", "json").out)

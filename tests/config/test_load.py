@@ -118,7 +118,7 @@ MISTAKES = {
     "unknown model": (
         ("teacher: ResNet20", "teacher: Resnet20"),
         "round.yaml:3: teacher: given 'Resnet20'\n"
-        f"  hint: did you mean 'ResNet20'? allowed: {MODELS}; or torchvision/NAME, timm/NAME{OWN}",
+        f"  hint: did you mean 'ResNet20'? allowed: {MODELS}; or {models.BY_LIBRARY}{OWN}",
     ),
     "unknown method": (
         ("rkd]", "rdk]"),

@@ -174,6 +174,13 @@ def test_without_timm_the_error_names_the_extra() -> None:
     assert "stillhouse[timm]" in caught.value.hint
 
 
+def test_an_unknown_name_is_told_how_networks_of_a_library_are_named() -> None:
+    with pytest.raises(ConfigError, match="resnet57") as caught:
+        build("resnet57")
+    for said in ("did you mean", "torchvision/NAME", "timm/NAME", "stillhouse[timm]"):
+        assert said in caught.value.hint
+
+
 def test_a_slash_is_a_dot_in_folders() -> None:
     assert split("torchvision.resnet18") == split("torchvision/resnet18")
     assert split("ResNet56") is split("own/net") is None

@@ -100,11 +100,12 @@ def list_models(
         )
         parameters = sum(p.numel() for p in network.parameters())
         rows.append((name, parameters, aliases.get(name), features))
-    note = (
+    notes = (
         f"Parameters and features: with {spec.classes} classes, for {spec.size} x {spec.size} "
-        "colour images."
+        "colour images.",
+        f"Besides these a round may name {networks.BY_LIBRARY} (docs/networks.md).",
     )
-    table = Table("Models", ("Name", "Parameters", "Also called", "Features"), tuple(rows), (note,))
+    table = Table("Models", ("Name", "Parameters", "Also called", "Features"), tuple(rows), notes)
     show(table, format, _next("list datasets", round_, root))
 
 

@@ -14,7 +14,6 @@ from stillhouse.config.schema import Round
 from stillhouse.fields import Form, Problem, Where, choose, problem
 from stillhouse.models.named import NamedNetwork, find, label_of, split, suggested
 
-LIBRARIES = "; or torchvision/NAME, timm/NAME"
 PLACES = ("teacher", "teachers", "students")
 
 
@@ -117,4 +116,6 @@ def unknown(where: Where, name: str, round_: Round, more: str) -> Iterator[Probl
         if near := suggested(bare):
             yield Problem(where, f"given '{bare}'", f"networks of that library: {', '.join(near)}")
     elif bare not in known:
-        yield Problem(where, f"given '{bare}'", f"{choose(bare, known)}{LIBRARIES}{more}")
+        yield Problem(
+            where, f"given '{bare}'", f"{choose(bare, known)}; or {models.BY_LIBRARY}{more}"
+        )

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from stillhouse import plugin
-from stillhouse.errors import ConfigError, unknown_name
+from stillhouse.errors import ConfigError, nearest
 from stillhouse.models import named
 from stillhouse.models.named import NamedNetwork, Networks
 from stillhouse.plugin import Files, Plugin
@@ -46,6 +46,7 @@ ALIASES = {  # names in the CRD benchmark of what has another name here
     "resnet20": "ResNet20",
     "resnet8": "ResNetBaby",
 }
+BY_LIBRARY = f"torchvision/NAME, or timm/NAME after: {named.TIMM}"
 
 
 def names(files: Files = ()) -> list[str]:
@@ -83,7 +84,9 @@ def _build(options: NamedNetwork, spec: DatasetSpec, files: Files) -> Network:
         return library.build(options, spec)
     name = ALIASES.get(name, name)
     if name not in NETWORKS:
-        raise unknown_name("model", name, names(files))
+        known = names(files)
+        hint = f"{nearest(name, known)}known: {', '.join(known)}; or {BY_LIBRARY}"
+        raise ConfigError(f"unknown model '{name}'", hint)
     family, arguments = NETWORKS[name]
     module = import_module(f"stillhouse.models.{family}")
     network: Network = module.build(*arguments, spec.classes, spec.channels)

@@ -26,7 +26,6 @@ ADAPTER = (
     "wrap it yourself: `Tapped(module, taps, head)` in a file under `files:` "
     "(docs/custom-components.md)"
 )
-EXTRA = "pip install 'stillhouse[timm]'"
 NO_AUXILIARY = {"aux_logits": False, "init_weights": True}
 SPECIAL: dict[str, dict[str, Any]] = {"googlenet": NO_AUXILIARY, "inception_v3": NO_AUXILIARY}
 
@@ -184,7 +183,7 @@ def _timm(name: str, network: NamedNetwork, spec: DatasetSpec) -> Around:
     try:
         import timm
     except ImportError as error:
-        raise ConfigError(f"timm/{name}: timm does not import ({error})", EXTRA) from error
+        raise ConfigError(f"timm/{name}: timm does not import ({error})", named.TIMM) from error
 
     arguments: dict[str, Any] = dict(network.arguments)
     if network.stem == "small":

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, model_validator
 
 LIBRARIES = ("torchvision", "timm")
+TIMM = "pip install 'stillhouse[timm]'"
 LABEL = r"^[A-Za-z][A-Za-z0-9._-]*$"
 BETWEEN = "_to_"  # between teacher and student in a run's folder
 PRETRAINED = "pretrained"
