@@ -23,7 +23,7 @@ WHERE = "import stillhouse; print(stillhouse.__file__)"
 
 def build(folder: Path) -> list[Path]:
     """Build both files into a folder; the wheel is built from the sdist."""
-    words = [sys.executable, "-m", "build", "--outdir", folder, ROOT]
+    words: list[str | Path] = [sys.executable, "-m", "build", "--outdir", folder, ROOT]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     return sorted(folder.iterdir())
 
@@ -48,8 +48,8 @@ def try_outside(file: Path) -> None:
     """Install a wheel or an sdist beside this Python's packages, and run the demo with it."""
     with tempfile.TemporaryDirectory() as name:
         folder, packages = Path(name), Path(name, "packages")
-        install = ["install", "--quiet", "--no-deps", "--target", packages, file]
-        subprocess.run([sys.executable, "-m", "pip", *install], check=True)
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+        subprocess.run([*install, "--target", str(packages), str(file)], check=True)
         env = dict(os.environ, PYTHONPATH=str(packages))
         where = subprocess.run(
             [sys.executable, "-P", "-c", WHERE],

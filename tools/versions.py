@@ -64,7 +64,7 @@ def main(which: str, folder: Path, tests: tuple[str, ...]) -> int:
         raise SystemExit(f"{folder} exists: name a folder that does not")
     python = install(which, folder)
     subprocess.run([python, "-m", "pip", "list"], check=True)
-    words = [python, "-P", "-m", "pytest", "-p", "no:cacheprovider", *(tests or TESTS)]
+    words = [str(python), "-P", "-m", "pytest", "-p", "no:cacheprovider", *(tests or TESTS)]
     return subprocess.run(words, cwd=ROOT, env=dict(os.environ, PYTHONPATH="")).returncode
 
 

@@ -38,10 +38,10 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chance, "PATIENCE_STEPS", 1)
 
 
-def test_a_few_steps_per_epoch_are_given_a_hundred() -> None:
-    check_progress([record(e) for e in range(1, 17)], 60, 6, CHANCE)
-    with pytest.raises(TrainingError, match="in epochs 1-17"):
-        check_progress([record(e) for e in range(1, 18)], 60, 6, CHANCE)
+def test_a_few_steps_per_epoch_are_given_two_hundred() -> None:
+    check_progress([record(e) for e in range(1, 8)], 60, 25, CHANCE)
+    with pytest.raises(TrainingError, match="in epochs 1-8"):
+        check_progress([record(e) for e in range(1, 9)], 60, 25, CHANCE)
 
 
 def test_five_epochs_at_chance_level_are_too_many() -> None:

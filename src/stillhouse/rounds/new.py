@@ -33,7 +33,7 @@ seeds: [0, 1, 2]            # one run of every cell per seed; intervals need thr
 training:                   # one recipe for teachers and students
   epochs: {epochs}
   batch_size: {batch_size}
-  learning_rate: {rate}       # SGD
+  learning_rate: {rate:<9}  # SGD
   momentum: 0.9
   weight_decay: 5e-4
   schedule: cosine          # or constant, or step with milestones: [5, 8]
@@ -58,7 +58,7 @@ DIGITS = {
     "datasets": " [Digits]          # `stillhouse list datasets`; Digits needs no download",
     "epochs": 10,
     "batch_size": 64,
-    "rate": 0.05,
+    "rate": "0.05",
     "padding": 1,
     "validation": 200,
 }
@@ -68,9 +68,9 @@ OWN = """
     size: {size}                # pixels per side: the centred square of each image, resized
     # {facts}"""
 PLAIN = re.compile(r"[\w./-]+")  # a path that YAML needs no quotes for
-# A batch so small that an epoch has enough steps, with a learning rate that suits it: training at
-# chance level is stopped after five epochs.
-RATES = {64: 0.05, 32: 0.03, 16: 0.02, 8: 0.01}
+# A batch so small that an epoch has enough steps, with a learning rate in proportion: training that
+# stays at chance level is stopped.
+RATES = {64: "0.05", 32: "0.025", 16: "0.0125", 8: "0.00625"}
 STEPS_PER_EPOCH, MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 20, 600, 10, 60
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 CONFIDENCE = 0.999
 FEW_CLASSES = 2
-PATIENCE_EPOCHS, PATIENCE_FRACTION, PATIENCE_STEPS = 5, 0.05, 100
+PATIENCE_EPOCHS, PATIENCE_FRACTION, PATIENCE_STEPS = 5, 0.05, 200
 
 
 @cache
@@ -43,7 +43,8 @@ def patience(epochs: int, steps: int) -> int:
     """Return after how many epochs at chance level a run fails, with `steps` steps per epoch.
 
     A few steps per epoch, as with some hundred images, are too few for the running statistics of
-    batch norm: a network that learns well may test at chance level for its first fifty steps.
+    batch norm, and few test images have a wide chance level: a network that learned well tested at
+    chance level for its first 125 steps.
     """
     by_steps = ceil(PATIENCE_STEPS / max(1, steps))
     return max(PATIENCE_EPOCHS, ceil(PATIENCE_FRACTION * epochs), by_steps)

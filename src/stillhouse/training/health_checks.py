@@ -68,7 +68,7 @@ def check_progress(
 
     `judged` are the records after warm-up and earlier phases of the method; `steps` are those of an
     epoch, `chance` is the accuracy (%) of guessing. Weights that did not move are an error at once;
-    accuracy at chance level after max(5, 5 % of all epochs) such epochs and a hundred steps.
+    accuracy at chance level after max(5, 5 % of all epochs) such epochs and 200 steps.
     """
     if not judged:
         return
