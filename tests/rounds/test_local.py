@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from stillhouse.cli.study import _cuda_devices
+from stillhouse.cli.options import cuda_devices
 from stillhouse.rounds.local import Local, visible_gpus
 from stillhouse.rounds.survey import Survey
 from stillhouse.runs.environment import KEEP_MEMORY
@@ -62,4 +62,4 @@ def test_a_gpu_named_by_number_gets_one_worker(
     device: str, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    assert _cuda_devices(device) == workers
+    assert cuda_devices(device) == workers

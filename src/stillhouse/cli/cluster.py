@@ -26,6 +26,7 @@ from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import RunError, unknown_name
 
 if TYPE_CHECKING:
+    from stillhouse.cluster.policy import Decision
     from stillhouse.cluster.store import Store
     from stillhouse.cluster.submit import Pass, Submitter
     from stillhouse.config.schema import Round
@@ -69,6 +70,7 @@ def submit(
         if trouble:
             say(f"{trouble}; it is taken for empty", err=True)
         _left(decision.left)
+        _say_needs(submitter, decision)
         follow(again(f"cluster submit --site {site}", round_, root))
         return
     try:
@@ -241,6 +243,20 @@ def _tell(submitter: Submitter, done: Pass) -> None:
     if done.decision.halt:
         say(f"nothing is submitted: {done.decision.halt}")
         say("fix the cause, then: stillhouse cluster retry ROUND (--failed: failed runs too)")
+
+
+def _say_needs(submitter: Submitter, decision: Decision) -> None:
+    """Say how long the jobs take and what they need, where finished or timed runs tell."""
+    from stillhouse.rounds.cost import processes, recorded_costs, timed_costs
+    from stillhouse.rounds.timings import Timings
+    from stillhouse.show.cost import site_note
+
+    survey, terms = submitter.look(), submitter.terms
+    costs = timed_costs(survey, "auto", recorded_costs(survey), Timings())
+    found = processes(survey, costs, together=terms.cohorts)
+    given = decision.requests[0].resources if decision.requests else None
+    if note := site_note(found, terms.site.margin, given):
+        say(note)
 
 
 def _left(left: dict[str, str]) -> None:

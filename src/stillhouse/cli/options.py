@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stillhouse.errors import ConfigError, command_line
 from stillhouse.tables import Format
+
+if TYPE_CHECKING:
+    from stillhouse.config.schema import Round
 
 
 def _known_device(name: str) -> str:
@@ -82,3 +86,18 @@ FilesOption = Annotated[
 
 
 again = command_line
+
+
+def workers(round_: Round, device: str, jobs: int | None) -> int:
+    """How many processes train a round at once: those asked for, else one per GPU, or core."""
+    alone = max(1, (os.cpu_count() or 1) // round_.training.threads)
+    return jobs or cuda_devices(device) or alone
+
+
+def cuda_devices(device: str) -> int:
+    """How many GPUs a device option gives to workers; 0 on a CPU."""
+    if device.partition(":")[0] not in ("auto", "cuda"):
+        return 0
+    import torch
+
+    return min(1, torch.cuda.device_count()) if ":" in device else torch.cuda.device_count()

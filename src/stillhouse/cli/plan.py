@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,11 @@ from stillhouse.cli.options import (
     DataRootOption,
     DeviceOption,
     FormatOption,
+    JobsOption,
     OnlyOption,
     RootOption,
     again,
+    workers,
 )
 from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import ConfigError
@@ -87,6 +90,7 @@ def plan(
     time: Annotated[
         bool, typer.Option("--time", help="Time a training step of every network and method here.")
     ] = False,
+    jobs: JobsOption = None,
     choose: ChooseOption = False,
     power: Annotated[
         bool, typer.Option("--power", help="Show how many seeds a difference needs.")
@@ -121,18 +125,27 @@ def plan(
     elif try_:
         _plan_try(round_, root, only, data_root, device, format)
     else:
-        _plan(round_, root, only, device, format, time)
+        _plan(round_, root, only, device, format, jobs, time)
 
 
 def _plan(
-    round_: str, root: Path, only: str | None, device: str, format: Format, timed: bool
+    round_: str,
+    root: Path,
+    only: str | None,
+    device: str,
+    format: Format,
+    jobs: int | None,
+    timed: bool,
 ) -> None:
     from stillhouse.config.load import check_parameters
-    from stillhouse.rounds.cost import recorded_seconds, timed_seconds
+    from stillhouse.rounds.cost import processes, recorded_costs, timed_costs
+    from stillhouse.rounds.disk import predicted
     from stillhouse.rounds.edited import disagreements
     from stillhouse.rounds.find import open_round
     from stillhouse.rounds.memo import borrowed, remembered
     from stillhouse.rounds.survey import survey_round
+    from stillhouse.rounds.timings import Timings
+    from stillhouse.show.cost import site_note
     from stillhouse.show.plan import plan as make_plan
     from stillhouse.show.plan import plan_numbers
     from stillhouse.show.power import plan_notes
@@ -140,32 +153,36 @@ def _plan(
     workspace, loaded, file = open_round(root, round_)
     check_parameters(loaded, file)
     survey = survey_round(workspace, loaded, only)
-    seconds = timed_seconds(survey, device) if timed else recorded_seconds(survey)
+    log = partial(say, err=True) if timed else None
+    costs = timed_costs(survey, device, recorded_costs(survey), Timings(), log)
+    jobs = workers(loaded, device if timed else "cpu", jobs)
+    sizes = {} if loaded.imported else predicted((c.config for c in survey.cells), loaded.keep)
+    found = processes(survey, costs, jobs, sizes)
     reset = again("reset --changed", round_, root)
     differing = disagreements(workspace, survey, reset)
     following = "status" if loaded.imported else "table" if survey.trained else "run"
     next_command = again(following, round_, root)
     if format.for_programs:
-        found = plan_numbers(survey, seconds)
-        show(replace(found, notes=(*found.notes, *differing)), format, next_command)
+        numbers = plan_numbers(survey, found)
+        show(replace(numbers, notes=(*numbers.notes, *differing)), format, next_command)
         return
-    *tables, last = make_plan(survey, seconds, again("plan", round_, root))
+    *tables, last = make_plan(survey, found, jobs, again("plan", round_, root))
     *notes, summary = last.notes
     if not loaded.imported:
-        notes.append(_disk(workspace, survey))
+        notes.append(_disk(workspace, survey, sizes))
+        if any([*(root / "sites").glob("*.toml"), *Path("sites").glob("*.toml")]):
+            notes += [note] if (note := site_note(processes(survey, costs, 1, sizes))) else []
     beside = borrowed(workspace, survey)
     power = remembered("power", survey, list[str], lambda: [*plan_notes(survey)], beside=beside)
     notes += [*power, *differing, summary]
     show([*tables, replace(last, notes=tuple(notes))], format, next_command)
 
 
-def _disk(workspace: Workspace, survey: Survey) -> str:
-    from stillhouse.rounds.disk import predicted
+def _disk(workspace: Workspace, survey: Survey, sizes: Mapping[str, Mapping[str, int]]) -> str:
     from stillhouse.rounds.schedule import cohorts
     from stillhouse.runs.disk import free
     from stillhouse.show.disk import disk_note
 
-    sizes = predicted((cell.config for cell in survey.cells), survey.round.keep)
     left = [cell for cell in survey.cells if cell.state.name != "done"]
     groups = [[cell.config.path for cell in group] for group in cohorts(left)]
     return disk_note(sizes, groups, free(workspace.root))

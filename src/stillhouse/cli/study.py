@@ -21,6 +21,8 @@ from stillhouse.cli.options import (
     RootOption,
     RoundArgument,
     again,
+    cuda_devices,
+    workers,
 )
 from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import ConfigError, Notice
@@ -28,7 +30,7 @@ from stillhouse.errors import ConfigError, Notice
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stillhouse.config.schema import Round, RunConfig
+    from stillhouse.config.schema import Round
     from stillhouse.rounds.survey import Cell, Survey
     from stillhouse.rounds.workspace import Workspace
 
@@ -115,7 +117,7 @@ def run(
         runs = select(expand(loaded), only)
         import_teachers(workspace, runs, images, device, say=say)
         start = worker_command(file, workspace.root, images, device, keep_going)
-        survey = _train(workspace, loaded, only, runs, start, device, jobs)
+        survey = _train(workspace, loaded, only, start, device, jobs)
     workspace.tidy(cell.folder for cell in survey.cells)
     say(summary(survey, workspace.experiments))
     following = (
@@ -129,7 +131,6 @@ def _train(
     workspace: Workspace,
     round_: Round,
     only: str | None,
-    runs: list[RunConfig],
     command: Callable[[list[Cell]], list[str]],
     device: str,
     jobs: int | None,
@@ -137,26 +138,44 @@ def _train(
     """Keep workers busy until nothing is left that can be trained; the last survey."""
     from rich.console import Console
 
-    from stillhouse.rounds.cost import passes
     from stillhouse.rounds.local import Local, visible_gpus
     from stillhouse.rounds.survey import Watched
     from stillhouse.show.progress import Progress
 
-    found, watched = _cuda_devices(device), Watched(workspace, round_, only)
+    found, watched = cuda_devices(device), Watched(workspace, round_, only)
+    jobs = workers(round_, device, jobs)
 
     def look() -> Survey:
         workspace.refuse_vanished()
         return watched.look()
 
-    with Progress(Console(), passes(runs)) as progress:
+    work, expected = _expected(look(), device, jobs)
+    with Progress(Console(), work, expected=expected) as progress:
         local = Local(
             look=look,
             command=command,
-            jobs=jobs or found or max(1, (os.cpu_count() or 1) // round_.training.threads),
+            jobs=jobs,
             progress=progress,
             gpus=visible_gpus(device, found, os.environ),
         )
         return local.run()
+
+
+def _expected(survey: Survey, device: str, jobs: int) -> tuple[dict[str, float], float | None]:
+    """What each whole run (by path) costs, and the seconds until the round is trained.
+
+    By the costs that `plan` shows: in seconds if all are known, else in passes of the pure student
+    and for an unknown time.
+    """
+    from stillhouse.rounds.cost import passes, processes, recorded_costs, timed_costs
+    from stillhouse.rounds.estimate import clock_seconds
+    from stillhouse.rounds.timings import Timings
+
+    costs = timed_costs(survey, device, recorded_costs(survey), Timings())
+    if any(cell.path not in costs for cell in survey.cells):
+        return passes(cell.config for cell in survey.cells), None
+    whole = {c.path: c.config.training.epochs * costs[c.path].own for c in survey.cells}
+    return whole, clock_seconds(processes(survey, costs, jobs), jobs)
 
 
 def train(
@@ -214,12 +233,3 @@ def train(
     place = replace(place, keep=loaded.keep)
     complain = partial(say, err=True)
     raise typer.Exit(work(configs, place, parent, until, log=say, on_error=complain))
-
-
-def _cuda_devices(device: str) -> int:
-    """How many GPUs a device option gives to workers; 0 on a CPU."""
-    if device.partition(":")[0] not in ("auto", "cuda"):
-        return 0
-    import torch
-
-    return min(1, torch.cuda.device_count()) if ":" in device else torch.cuda.device_count()

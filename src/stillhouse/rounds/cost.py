@@ -1,8 +1,8 @@
-"""What a round costs: by recorded times, in passes of the pure student, or by timed steps."""
+"""What the runs of a round cost: by recorded epochs, by timed steps, or in passes of pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from statistics import median
 
 from stillhouse import data
@@ -10,51 +10,100 @@ from stillhouse.config.facts import multiplications, training_images
 from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.errors import RunError
-from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.runs.records import Epoch
+from stillhouse.rounds.estimate import EpochCost, Process, Work
+from stillhouse.rounds.schedule import cohorts, size_for, split
+from stillhouse.rounds.survey import Cell, Survey, own_teacher
+from stillhouse.rounds.timings import Timings, kind
+from stillhouse.runs.disk import CHECKPOINTS, PARTS, RECORDS, WEIGHTS
+from stillhouse.runs.records import Epoch, Timing, own_seconds
 
-FORWARD_SHARE = 1 / 3
+KEPT = 2  # checkpoints of a run in training
 TRAINING_PASSES = 3  # forward, and backward to the inputs and to the weights
+Seen = tuple[RunConfig, Timing, int]
+Times = dict[tuple[object, ...], list[Seen]]
 
 
-def recorded_seconds(survey: Survey) -> dict[str, float]:
-    """Seconds still needed by unfinished runs (by path), alone, by the epoch times recorded.
+def recorded_costs(survey: Survey) -> dict[str, EpochCost]:
+    """Return what an epoch of each run (by path) costs, by the epochs that are recorded.
 
-    A finished run of the same dataset, method and networks gives the time of an epoch; a run
-    without one is left out.
+    Those of finished runs of the same kind, else of unfinished ones; a kind without any is left
+    out. In older records the teacher's passes are not timed: they are taken from the time of the
+    student's steps, in multiplications.
     """
-    recorded = _recorded(survey.cells)
-    keys = {c.config.path: _kind(c.config) for c in survey.cells}
-    return {
-        cell.config.path: cell.left * recorded[keys[cell.config.path]]
-        for cell in survey.cells
-        if cell.state.name != "done" and keys[cell.config.path] in recorded
-    }
-
-
-def timed_seconds(survey: Survey, device_name: str) -> dict[str, float]:
-    """Seconds still needed by each unfinished run (by path), alone on a device.
-
-    Where no time is recorded, training steps of the method, its teacher's pass included, are timed
-    here and now on random images. Nothing is timed for an imported round, which was trained on
-    another machine.
-    """
-    from stillhouse.training.precision import pick_device
-    from stillhouse.training.timing import seconds_per_image
-
-    costs, device = recorded_seconds(survey), pick_device(device_name)
-    timed: dict[tuple[object, ...], float] = {}
+    exact, alike = _by_kind(survey.cells)
+    operations = forward_operations(cell.config for cell in survey.cells)
+    found: dict[str, EpochCost] = {}
+    known: dict[tuple[object, ...], EpochCost] = {}
     for cell in survey.cells:
-        if cell.state.name == "done" or cell.config.path in costs or cell.imported:
+        run = cell.config
+        of, loose = kind(run), kind(run, numbers=False)
+        if of not in known and (times := exact.get(of) or alike.get(loose)):
+            known[of] = _cost(run, times, operations[run.dataset])
+        if of in known:
+            found[run.path] = known[of]
+    return found
+
+
+def timed_costs(
+    survey: Survey,
+    device: str,
+    known: Mapping[str, EpochCost],
+    timings: Timings,
+    log: Callable[[str], None] | None = None,
+) -> dict[str, EpochCost]:
+    """Return `known`, and the cost of an epoch of every other unfinished run by timed steps.
+
+    With `log`, which is told each of them, a kind that was never timed on this machine is timed
+    now. Nothing is timed for an imported round, which was trained on another machine.
+    """
+    found = dict(known)
+    for cell in survey.cells:
+        if cell.state.name == "done" or cell.path in found or cell.imported:
             continue
-        run = resolve(cell.config)
-        teacher = run.teacher and run.teacher.model
-        kind = run.dataset, run.method, run.model, teacher, str(run.parameters)
-        if kind not in timed:
-            timed[kind] = seconds_per_image(run, device)
-        tested = data.spec(run.dataset, run.files).test_images * FORWARD_SHARE
-        costs[run.path] = cell.left * timed[kind] * (training_images(run) + tested)
-    return costs
+        run = cell.config
+        key = timings.key(run, device)
+        if key not in timings.known and log is not None:
+            from stillhouse.training.precision import pick_device
+            from stillhouse.training.timing import measure
+
+            log(f"timing {run.label}, {run.model} on {run.dataset}")
+            timings.keep(key, measure(resolve(run), pick_device(device)))
+        if key in timings.known:
+            found[run.path] = timings.cost(run, key)
+    return found
+
+
+def processes(
+    survey: Survey,
+    costs: Mapping[str, EpochCost],
+    jobs: int = 1,
+    sizes: Mapping[str, Mapping[str, int]] | None = None,
+    together: bool = True,
+) -> list[Process]:
+    """Return the processes that `run` with `jobs` workers starts for all that is left.
+
+    `sizes` are the bytes of each run on disk, as `predicted` gives them. Without `together` every
+    run has a process of its own, as the jobs of a cluster may have.
+    """
+    left = [cell for cell in survey.cells if cell.state.name != "done"]
+    groups = cohorts(left) if together else [[cell] for cell in left]
+    size = size_for([group for group in groups if group[0].config.teacher], jobs)
+    parts = [part for group in groups for part in split(group, size)]
+    of = sizes or {}
+    return [
+        Process(tuple(_work(cell, costs, of.get(cell.path, {})) for cell in part)) for part in parts
+    ]
+
+
+def _work(cell: Cell, costs: Mapping[str, EpochCost], sizes: Mapping[str, int]) -> Work:
+    return Work(
+        cell.path,
+        cell.left,
+        costs.get(cell.path),
+        state=sizes.get(CHECKPOINTS, 0) // KEPT,
+        disk=sum(sizes.get(what, 0) for what in (WEIGHTS, RECORDS, PARTS)),
+        waits_for=own_teacher(cell.config),
+    )
 
 
 def passes(runs: Iterable[RunConfig]) -> dict[str, float]:
@@ -96,28 +145,48 @@ def forward_operations(runs: Iterable[RunConfig]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _recorded(cells: list[Cell]) -> dict[tuple[str, ...], float]:
-    times: dict[tuple[str, ...], list[float]] = {}
+def _by_kind(cells: list[Cell]) -> tuple[Times, Times]:
+    """Return the recorded times by kind, and by kind without the method's numbers."""
+    exact: Times = {}
+    unread: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
-        newest = _newest(cell)
-        if newest is not None and "time" in newest:
-            times.setdefault(_kind(cell.config), []).append(newest["time"]["seconds"])
-    return {key: median(values) for key, values in times.items()}
+        if cell.state.result is not None:
+            _note(exact, cell, cell.state.result["final"])
+        elif cell.state.epoch or cell.imported:
+            unread.setdefault(kind(cell.config), []).append(cell)
+    for of, unfinished in unread.items():
+        for cell in [] if of in exact else unfinished:
+            for record in _records(cell):
+                _note(exact, cell, record)
+    alike: Times = {}
+    for times in exact.values():
+        for run, time, memory in times:
+            alike.setdefault(kind(run, numbers=False), []).append((run, time, memory))
+    return exact, alike
 
 
-def _kind(run: RunConfig) -> tuple[str, ...]:
-    """What the time of an epoch depends on."""
-    return run.dataset, run.method, run.model, run.teacher.model if run.teacher else ""
+def _note(times: Times, cell: Cell, record: Epoch) -> None:
+    if "time" in record:
+        seen = cell.config, record["time"], cell.state.memory
+        times.setdefault(kind(cell.config), []).append(seen)
 
 
-def _newest(cell: Cell) -> Epoch | None:
-    """The last epoch of a completed run; of an imported one that was cut off, too."""
-    if cell.state.result is not None:
-        return cell.state.result["final"]
-    if not cell.imported or cell.state.name != "lost":
-        return None
+def _cost(run: RunConfig, times: list[Seen], operations: Mapping[str, int]) -> EpochCost:
+    own = median(own_seconds(time) for _, time, _ in times)
+    loading = median(time.get("loading", 0.0) for _, time, _ in times)
+    taught = [time["teacher"] for _, time, _ in times if "teacher" in time]
+    teacher = median(taught) if taught else 0.0
+    if run.teacher and not taught:
+        images, tests = training_images(run), data.spec(run.dataset, run.files).test_images
+        forward = own / (TRAINING_PASSES * images + tests) / operations[run.model]
+        teacher = forward * operations[run.teacher.model] * images
+    memory, runs = max((memory, time.get("runs", 1)) for _, time, memory in times)
+    return EpochCost(own, loading, teacher, memory, runs)
+
+
+def _records(cell: Cell) -> list[Epoch]:
+    """Return the epochs of an unfinished run; none where the file is damaged."""
     try:
-        records = cell.folder.records()
+        return cell.folder.records()
     except RunError:  # `status` and `doctor` name the damaged file
-        return None
-    return records[-1] if records else None
+        return []

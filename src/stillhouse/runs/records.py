@@ -101,12 +101,25 @@ class Measures(TypedDict):
 
 @_open
 class Timing(TypedDict):
-    """The fields that differ when a run is repeated."""
+    """The fields that differ when a run is repeated.
+
+    `seconds` are those of the run alone: `loading` its batches and `teacher`, its teacher's passes,
+    which the `runs` of its cohort shared, then its own steps, evaluation and writing. Without
+    these fields, in older records, `seconds` are its own steps and evaluation.
+    """
 
     seconds: Annotated[float, Field(ge=0)]
+    loading: NotRequired[Annotated[float, Field(ge=0)]]
+    teacher: NotRequired[Annotated[float, Field(ge=0)]]
+    runs: NotRequired[Natural]
     images_per_second: NotRequired[float]
     peak_memory: NotRequired[Natural]
     ended: NotRequired[float]
+
+
+def own_seconds(time: Timing) -> float:
+    """Return the seconds of an epoch that no other run shares: steps, evaluation, writing."""
+    return max(0.0, time["seconds"] - time.get("loading", 0.0) - time.get("teacher", 0.0))
 
 
 @_open

@@ -16,6 +16,7 @@ from stillhouse.methods import load
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.own_loss import OwnLoss, read, write
+from stillhouse.runs.records import own_seconds
 from stillhouse.tables import Cell as TableCell
 from stillhouse.tables import Table
 from stillhouse.training.own_loss import FITS, compare, groups
@@ -176,7 +177,8 @@ def _seconds(
 
 def _epoch_seconds(folder: RunFolder) -> float:
     result = folder.completed()
-    return result["final"].get("time", {"seconds": 0.0})["seconds"] if result else 0.0
+    time = result["final"].get("time") if result else None
+    return own_seconds(time) if time else 0.0
 
 
 class _Progress:

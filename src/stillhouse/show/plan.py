@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from stillhouse.config.expand import label
 from stillhouse.config.facts import loss_weights
 from stillhouse.config.schema import PURE, Round, RunConfig
 from stillhouse.methods.objective import effective_ratio
 from stillhouse.rounds.cost import passes
+from stillhouse.rounds.estimate import Process
 from stillhouse.rounds.survey import Cell, Survey
+from stillhouse.show.cost import cost_note, hours
 from stillhouse.tables import Cell as Value
 from stillhouse.tables import Table, from_rows
 
@@ -17,14 +19,16 @@ COLUMNS = ("Method", "Network", "Seeds", "Runs", "Done", "Waits for", "Cost")
 Row = tuple[Value, ...]
 
 
-def plan(survey: Survey, seconds: dict[str, float], again: str = "stillhouse plan") -> list[Table]:
+def plan(
+    survey: Survey, found: Sequence[Process], jobs: int = 1, again: str = "stillhouse plan"
+) -> list[Table]:
     """A table for all datasets that have the same rows: one row per method and network.
 
-    `seconds` are those that unfinished runs still need (by path), as far as known; the cost of
-    the others is in runs of the pure student. `again` is the command that was typed. The summary
-    stands in the last table's last note.
+    `found` are the processes in which `jobs` workers train what is left. A run whose time is not
+    known has its cost in runs of the pure student. `again` is the command that was typed. The
+    summary stands in the last table's last note.
     """
-    relative = passes(cell.config for cell in survey.cells)
+    relative, seconds = passes(cell.config for cell in survey.cells), _shares(found)
     groups: dict[tuple[Row, ...], list[str]] = {}
     for dataset in survey.round.datasets:
         rows = (_row(survey.round, cells, seconds, relative) for cells in _rows(survey, dataset))
@@ -32,23 +36,31 @@ def plan(survey: Survey, seconds: dict[str, float], again: str = "stillhouse pla
     tables = [Table(_datasets(names), COLUMNS, rows) for rows, names in groups.items()]
     notes = (
         *_losses(survey),
-        _cost_note(survey, seconds, relative, again),
+        cost_note(survey, found, jobs, relative, again),
         f"round {survey.round.round}: {_counts(survey)}",
     )
     last = tables[-1]
     return [*tables[:-1], Table(last.title, last.columns, last.rows, notes)]
 
 
-def plan_numbers(survey: Survey, seconds: dict[str, float]) -> Table:
-    """The same for programs: one row per dataset, method and network, one number per cell."""
-    relative = passes(cell.config for cell in survey.cells)
+def plan_numbers(survey: Survey, found: Sequence[Process]) -> Table:
+    """The same for programs: one row per dataset, method and network, one number per cell.
+
+    Of what is left: `seconds` as cohorts train it, `seconds_alone`, `memory` (bytes of the largest
+    process that trains one of the runs) and `disk` (bytes that stay).
+    """
+    relative, seconds = passes(cell.config for cell in survey.cells), _shares(found)
+    runs = [(one, run) for one in found for run in one.runs]
+    alone = {run.path: run.epochs * run.cost.alone for _, run in runs if run.cost}
+    memory = {run.path: one.memory for one, run in runs}
+    disk = {run.path: run.disk for _, run in runs}
     rows = [cells for dataset in survey.round.datasets for cells in _rows(survey, dataset)]
     weights = [loss_weights(cells[0].config) for cells in rows]
     terms = dict.fromkeys(term for own in weights for term in own)
-    found: list[dict[str, Value]] = []
+    records: list[dict[str, Value]] = []
     for cells, own in zip(rows, weights, strict=True):
         run, done = cells[0].config, sum(cell.state.name == "done" for cell in cells)
-        found.append(
+        records.append(
             {
                 "dataset": run.dataset,
                 "method": run.method,
@@ -62,9 +74,12 @@ def plan_numbers(survey: Survey, seconds: dict[str, float]) -> Table:
                 **{f"weight_{term}": own.get(term) for term in terms},
                 "passes": relative[run.path],
                 "seconds": _seconds(cells, seconds),
+                "seconds_alone": _seconds(cells, alone),
+                "memory": max((memory.get(cell.path, 0) for cell in cells), default=0) or None,
+                "disk": sum(disk.get(cell.path, 0) for cell in cells) or None,
             }
         )
-    return from_rows(f"round {survey.round.round}: {_counts(survey)}", found)
+    return from_rows(f"round {survey.round.round}: {_counts(survey)}", records)
 
 
 def loss_text(run: RunConfig) -> str:
@@ -86,7 +101,7 @@ def _rows(survey: Survey, dataset: str) -> Iterable[list[Cell]]:
 
 
 def _row(
-    round_: Round, cells: list[Cell], seconds: dict[str, float], relative: dict[str, float]
+    round_: Round, cells: list[Cell], seconds: Mapping[str, float], relative: Mapping[str, float]
 ) -> Row:
     run = cells[0].config
     done = sum(cell.state.name == "done" for cell in cells)
@@ -97,7 +112,7 @@ def _row(
     known = _seconds(cells, seconds)
     cost = f"{len(cells) - done} x {relative[run.path]:.2g}"
     if known is not None:
-        cost = _hours(known)
+        cost = hours(known)
     elif cells[0].imported:
         cost = "unknown"
     seeds = ",".join(str(cell.config.seed) for cell in cells)
@@ -114,32 +129,6 @@ def _losses(survey: Survey) -> tuple[str, ...]:
     return tuple(f"loss of {method}: {' or '.join(own)}" for method, own in texts.items())
 
 
-def _cost_note(
-    survey: Survey, seconds: dict[str, float], relative: dict[str, float], again: str
-) -> str:
-    left = [cell for cell in survey.cells if cell.state.name != "done"]
-    if not left:
-        return "cost: nothing is left to train"
-    unknown = [cell for cell in left if cell.config.path not in seconds]
-    known = _hours(sum(seconds.values()))
-    if survey.round.imported:
-        return (
-            f"cost: {known} for {len(seconds)} of the {len(left)} runs that are left, by the epoch "
-            "times in the records; for the others they hold none"
-        )
-    if not unknown:
-        return (
-            f"cost: {known} for all that is left, each run alone; the students of one seed share "
-            "their teacher's pass and need less"
-        )
-    whole = sum(relative[cell.config.path] for cell in unknown)
-    return (
-        f"cost: {len(unknown)} runs have no recorded time and cost as much as {whole:.3g} runs of "
-        "the pure student, in images x multiplications (3 x 1.7: three runs of 1.7 each); unknown "
-        f"in hours: {again} --time" + (f"; {known} for the others" if seconds else "")
-    )
-
-
 def _counts(survey: Survey) -> str:
     total, done = len(survey.cells), survey.count("done")
     return f"{total} runs, {done} done, {total - done} left"
@@ -149,14 +138,13 @@ def _datasets(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names)}: for each of them"
 
 
-def _seconds(cells: list[Cell], seconds: dict[str, float]) -> float | None:
+def _seconds(cells: list[Cell], seconds: Mapping[str, float]) -> float | None:
     """What the unfinished of some runs still need; None if that is not known of every one."""
     left = [cell.config.path for cell in cells if cell.state.name != "done"]
     known = [seconds[path] for path in left if path in seconds]
     return sum(known) if len(known) == len(left) else None
 
 
-def _hours(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _shares(found: Iterable[Process]) -> dict[str, float]:
+    """The seconds of each run (by path), with its part of what its process shares."""
+    return {path: seconds for one in found for path, seconds in one.shares().items()}

@@ -47,7 +47,8 @@ class ShareProgress:
 class Progress:
     """Follows the runs' own records, so it shows what is on disk and nothing else.
 
-    `work` is what each run (by path) costs as a whole, in any unit; the time left follows from it.
+    `work` is what each run (by path) costs as a whole, in any unit; the time left follows from it,
+    and is the `expected` seconds of the whole until a pace is known.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Progress:
         console: Console,
         work: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        expected: float | None = None,
     ) -> None:
         self.console, self.work, self.clock = console, work or {}, clock
+        self.expected = expected
         self.pace = Pace(0.0)
         self._last, self._busy = clock(), 0.0
         self._moving: set[tuple[str, int]] = set()
@@ -210,7 +213,8 @@ class Progress:
         )
         rate = self.pace.images_per_second()
         shown = "" if rate is None else f"; {rate:,.0f} images/s"
-        return shown + (f"; {about(self.pace.seconds_left(work))}" if work else "")
+        left = self.pace.seconds_left(work)
+        return shown + (f"; {about(self.expected if left is None else left)}" if work else "")
 
     def _given_up(self, cell: Cell) -> bool:
         """Whether a run failed under this command, which does not try it again."""

@@ -96,7 +96,9 @@ EPOCHS = (
     Column("gradient_norm", "number", "", "norm of the gradient, mean over the epoch's steps"),
     Column("update_ratio", "number", "", "change of the weights, relative to their norm"),
     Column("images_per_second", "number", "1/s", "training speed"),
-    Column("seconds", "number", "s", "duration of the epoch, evaluation included"),
+    Column("seconds", "number", "s", "duration of the epoch if the run is trained alone"),
+    Column("loading_seconds", "number", "s", "of them: batches (older runs: not in `seconds`)"),
+    Column("teacher_seconds", "number", "s", "of them: the teacher (older runs: not in `seconds`)"),
 )
 MEASURES = (
     Column("dataset", "text", "", "name of the dataset"),

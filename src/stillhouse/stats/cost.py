@@ -145,7 +145,9 @@ def _seconds(found: Sequence[Arm]) -> tuple[dict[str, float], list[str]]:
     }
     epochs, damaged = epochs_frame(cell for _, cell in done.values())
     label = epochs["run"].map({run: label for run, (label, _) in done.items()})
-    mean = epochs["seconds"].dropna().groupby(label).mean()  # imported epochs have no time
+    shared = epochs[["loading_seconds", "teacher_seconds"]].fillna(0.0).sum(axis=1)
+    own = (epochs["seconds"] - shared).dropna()  # imported epochs have no time
+    mean = own.groupby(label).mean()
     notes = [f"Left out of the times: {what}." for what in damaged.values()]
     return {str(arm): float(seconds) for arm, seconds in mean.items()}, notes
 

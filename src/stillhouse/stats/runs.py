@@ -274,4 +274,6 @@ def _epoch(path: str, record: Epoch) -> dict[str, Any]:
         "update_ratio": record.get("update_ratio"),
         "images_per_second": time.get("images_per_second") if time else None,
         "seconds": time["seconds"] if time else None,
+        "loading_seconds": time.get("loading") if time else None,
+        "teacher_seconds": time.get("teacher") if time else None,
     }

@@ -13,8 +13,8 @@ from stillhouse.data.loader import plain_batches
 from stillhouse.errors import RunError, printable, reason_of
 from stillhouse.runs.folder import RunFolder
 from stillhouse.training import checkpoint
+from stillhouse.training.epoch_end import peak_memory
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate
-from stillhouse.training.loop import peak_memory
 from stillhouse.training.reopen import Place, Shared, reopen
 from stillhouse.training.timing import step_seconds
 from stillhouse.training.trainer import Trainer

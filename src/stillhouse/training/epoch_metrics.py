@@ -18,8 +18,9 @@ class EpochMetrics:
     """The sums since the start of the epoch.
 
     `origin` is the network's parameters at that start, as one vector; `balance` the gradient norms
-    of its first step, `seconds` the time spent on this network alone, `hashes` those of the weights
-    after some numbers of steps.
+    of its first step, `seconds` the time spent on this network alone, `loading` and `teacher` those
+    of its batches and of its teacher's passes, which all runs of a cohort share, `hashes` those of
+    the weights after some numbers of steps.
     """
 
     origin: Tensor
@@ -28,6 +29,8 @@ class EpochMetrics:
     seen: int = 0
     skipped: int = 0
     seconds: float = 0.0
+    loading: float = 0.0
+    teacher: float = 0.0
     balance: dict[str, float] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
 

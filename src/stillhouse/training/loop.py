@@ -6,22 +6,22 @@ seed and position, the teacher is frozen, and nothing else is shared.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 
 from stillhouse.causes import Cause
 from stillhouse.data.base import Batch
-from stillhouse.data.loader import plain_batches
 from stillhouse.errors import one_line
 from stillhouse.models.base import Outputs
 from stillhouse.runs.claim import Superseded
-from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
-from stillhouse.training.recorder import Recorder, process_memory
+from stillhouse.training.epoch_end import end_epoch
+from stillhouse.training.epoch_metrics import StepClock
+from stillhouse.training.health import LOOK_STEPS
+from stillhouse.training.laps import Lap, Laps, no_lap
+from stillhouse.training.recorder import Recorder
 from stillhouse.training.reopen import Shared
 from stillhouse.training.stop import Stop
 from stillhouse.training.trainer import Record, Trainer
@@ -42,7 +42,7 @@ class Cohort:
 
     `chance` is the test accuracy (%) of guessing. `failures` counts the members that left with an
     error; `on_error` is called with errors that no run folder could take. `crowded` is the
-    device's message where its memory does not hold them all.
+    device's message where its memory does not hold them all, `laps` measures where the time goes.
     """
 
     members: list[Member]
@@ -51,6 +51,7 @@ class Cohort:
     on_error: Callable[[str], None]
     failures: int = field(default=0)
     crowded: str = field(default="")
+    laps: Laps | None = None
 
 
 def train(cohort: Cohort, stop: Stop, on_epoch: Callable[[Trainer, Record], None]) -> str | None:
@@ -73,7 +74,8 @@ def train(cohort: Cohort, stop: Stop, on_epoch: Callable[[Trainer, Record], None
 
 
 def _train(cohort: Cohort, stop: Stop, on_epoch: Callable[[Trainer, Record], None]) -> str | None:
-    shared = cohort.shared
+    shared, device = cohort.shared, cohort.shared.place.device
+    loading, teaching, lap = StepClock(device), StepClock(device), _profiled(cohort)
     _finish_completed(cohort)
     while cohort.members:
         position = min(member.trainer.position for member in cohort.members)
@@ -81,63 +83,54 @@ def _train(cohort: Cohort, stop: Stop, on_epoch: Callable[[Trainer, Record], Non
         if reason := stop.reason():
             _stop(cohort, reason, stop.code)
             return reason
-        batch = shared.inputs.batch(shared.batches.batch(*position))
+        with loading:
+            batch = shared.inputs.batch(shared.batches.batch(*position))
+        lap("data")
         needed = any(member.trainer.needs_teacher for member in active)
-        taught = shared.inputs.teach(batch) if needed else None
+        with teaching:
+            taught = shared.inputs.teach(batch) if needed else None
+        lap("teacher")
         for member in active:
             with _isolated(cohort, member):
                 _step(member, batch, taught)
         for member in active:
             member.trainer.join()
-        if position[1] + 1 == shared.batches.steps:
+        step = position[1] + 1
+        if device.type == "cpu" or step % LOOK_STEPS == 0 or step == shared.batches.steps:
+            _share(active, loading.read(), teaching.read())
+        if step == shared.batches.steps:
             if shared.teacher:
                 shared.teacher.check_unchanged()
+                lap("guards")
             for member in [m for m in active if m in cohort.members]:
                 with _isolated(cohort, member):
-                    on_epoch(member.trainer, _end_epoch(cohort, member))
+                    record = end_epoch(member.trainer, member.recorder, shared, len(active))
+                    on_epoch(member.trainer, record)
                     member.trainer.check_progress(cohort.chance)
             _finish_completed(cohort)
     return None
 
 
+def _profiled(cohort: Cohort) -> Lap:
+    """Let every member mark its parts where the training is profiled; return the cohort's mark."""
+    if cohort.laps is None:
+        return no_lap
+    for member in cohort.members:
+        member.trainer.lap = cohort.laps.of(member.trainer.config.label)
+    return cohort.laps.of("")
+
+
+def _share(active: list[Member], loading: float, teacher: float) -> None:
+    """Add the seconds of a batch and of the teacher's pass to every run that needs them."""
+    for member in active:
+        member.trainer.epoch_metrics.loading += loading
+        member.trainer.epoch_metrics.teacher += teacher if member.trainer.needs_teacher else 0.0
+
+
 def _step(member: Member, batch: Batch, taught: Outputs | None) -> None:
     member.trainer.step(batch, taught, join=False)
     member.recorder.step(member.trainer)
-
-
-def _end_epoch(cohort: Cohort, member: Member) -> Record:
-    trainer, shared = member.trainer, cohort.shared
-    started = time.perf_counter()
-    teacher = shared.teacher.test if shared.teacher and trainer.needs_teacher else None
-    network = trainer.method.inference_model(trainer.network)
-
-    def measure(model: nn.Module) -> Record:
-        found = {}
-        for name, split in splits.items():
-            batches = plain_batches(split, shared.data.spec, EVALUATION_BATCH)
-            evaluation = evaluate(model, batches, lambda: member.recorder.beat(trainer))
-            if model is network and name == "test":
-                trainer.predicted = evaluation.rows()
-            found[name] = summarise(evaluation, teacher if name == "test" else None)
-        return found
-
-    splits = {"test": shared.data.test}
-    if shared.validation is not None:
-        splits["validation"] = shared.validation
-    measured = measure(network)
-    if trainer.ema is not None:
-        measured["ema"] = measure(trainer.ema.model)
-    training = trainer.epoch_metrics.seconds
-    evaluating = time.perf_counter() - started
-    timing = {
-        "seconds": training + evaluating,
-        "images_per_second": trainer.epoch_metrics.seen / training,
-        "peak_memory": peak_memory(trainer.device),
-        "ended": time.time(),
-    }
-    record = trainer.end_epoch(measured, timing)
-    member.recorder.epoch(trainer, record)
-    return record
+    member.trainer.lap("records")
 
 
 def _finish_completed(cohort: Cohort) -> None:
@@ -172,10 +165,3 @@ def _fail(cohort: Cohort, member: Member, error: Exception) -> None:
     cohort.members.remove(member)
     if unrecorded := member.recorder.fail(error):
         cohort.on_error(f"{member.trainer.config.path}: {unrecorded}")
-
-
-def peak_memory(device: torch.device) -> int:
-    """Return the peak memory in bytes: the GPU's, or this process's on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return process_memory()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -23,8 +22,10 @@ from stillhouse.seeding import reseed
 from stillhouse.training import health_checks, optim
 from stillhouse.training.ema import Ema
 from stillhouse.training.epoch_metrics import EpochMetrics, StepClock, hits, weigh
+from stillhouse.training.gradients import flat, gradient_balance
 from stillhouse.training.graphs import Lane, StepGraph, graphed
 from stillhouse.training.health import LOOK_STEPS, DeviceHealth
+from stillhouse.training.laps import Lap, no_lap
 from stillhouse.training.precision import autocast, full_precision, make_scaler, waits_for
 
 Record = dict[str, Any]
@@ -72,6 +73,7 @@ class Trainer:
         limit = sys.maxsize if keep_going else health_checks.STUCK_STEPS
         self.health = None if waits else DeviceHealth(device, limit)
         self.clock = StepClock(device)
+        self.lap: Lap = no_lap
         self.graph: StepGraph | None = None
         self.lane: Lane | None = None
         self._terms_seen: tuple[str, ...] = ()
@@ -111,6 +113,7 @@ class Trainer:
                 self.health.positions.append((epoch, step))
             self.position = (epoch, step + 1)
             self._mark()
+            self.lap("guards")
         if join or (self.graph is not None and self.graph.draws):
             self.join()
         if self.health is None or step + 1 == self.steps or (step + 1) % LOOK_STEPS == 0:
@@ -159,6 +162,7 @@ class Trainer:
         config, training, (epoch, step) = self.config, self.config.training, self.position
         with autocast(training.precision, self.device):
             outputs = self.network(batch.images)
+        self.lap("student forward")
         if redraw:
             reseed("draw", config.method, config.seed, epoch, step)
         with full_precision(self.device):
@@ -166,13 +170,16 @@ class Trainer:
             weights = self.method.weights(self.coefficients, epoch, training.epochs)
             weighted = {name: weights[name] * terms[name] for name in terms if weights[name]}
             total = torch.stack(list(weighted.values())).sum()
+        self.lap("method")
         self._terms_seen = tuple(terms)
         if self.health is None:
             health_checks.check_terms(terms, epoch, step)
         if step == 0 and self.needs_teacher:
-            self._balance = self._gradient_balance(weighted)
+            self._balance = gradient_balance(weighted, self.network.parameters(), self._scale)
+        self.lap("guards")
         self.optimizer.zero_grad()
         torch.autograd.backward(self.scaler.scale(total))
+        self.lap("backward")
         if self.health is None:
             norm = self._apply(epoch, step)
         else:
@@ -181,6 +188,7 @@ class Trainer:
             norm = self.health.apply(self.optimizer, self.scaler, self.parameters, given, limit)
         if self.ema is not None:
             self.ema.update()
+        self.lap("optimizer")
         right = hits(outputs.logits.argmax(dim=1), batch).mean() * 100
         values = {**terms, "total": total, "accuracy": right, "gradient_norm": norm}
         if training.clip_grad_norm is not None:
@@ -304,7 +312,7 @@ class Trainer:
             self.epoch_metrics.hashes[str(step)] = fingerprint(self.network, self.method)
 
     def _vector(self) -> Tensor:
-        return _flat(self.network.parameters())
+        return flat(self.network.parameters())
 
     def _terms(self, outputs: Outputs, taught: Outputs | None, batch: Batch) -> dict[str, Tensor]:
         smoothing = self.config.training.label_smoothing
@@ -313,27 +321,6 @@ class Trainer:
             assert taught is not None
             terms |= self.method.terms(outputs, taught, batch)
         return terms
-
-    def _gradient_balance(self, weighted: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return gradient norms over the network of weighted CE and of all other terms; their
-        cosine.
-
-        Empty if no other term has a weight.
-        """
-        scale, parameters = self._scale(), list(self.network.parameters())
-        others = [value for name, value in weighted.items() if name != "ce"]
-        if not others:
-            return {}
-        distilled = torch.stack(others).sum()
-        vectors = []
-        for part in (weighted.get("ce", distilled * 0), distilled):
-            gradients = torch.autograd.grad(
-                part * scale, parameters, retain_graph=True, materialize_grads=True
-            )
-            vectors.append(_flat(gradients).double() / scale)
-        ce, kd = vectors
-        cosine = torch.dot(ce, kd) / (ce.norm() * kd.norm()).clamp_min(torch.finfo(ce.dtype).tiny)
-        return {"ce": ce.norm(), "kd": kd.norm(), "cosine": cosine}
 
     def _scale(self) -> float | Tensor:
         """Return the gradient scaler's factor."""
@@ -355,6 +342,7 @@ class Trainer:
         if not self.scaler.is_enabled() and not finite:
             name = health_checks.first_bad_gradient(self._named_parameters())
             raise health_checks.bad_gradient(name, epoch, step)
+        self.lap("guards")
         optim.clip(self.parameters, norm, self.config.training.clip_grad_norm)
         before = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
@@ -387,7 +375,3 @@ class Trainer:
 
 def _counting(weights: dict[str, float]) -> set[str]:
     return {name for name, weight in weights.items() if weight}
-
-
-def _flat(tensors: Iterable[Tensor]) -> Tensor:
-    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])

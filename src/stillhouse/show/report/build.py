@@ -16,7 +16,7 @@ from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.diagnosis.read import read_round
 from stillhouse.errors import ConfigError
 from stillhouse.exchange.archive import archive_of
-from stillhouse.rounds.cost import recorded_seconds
+from stillhouse.rounds.cost import processes, recorded_costs
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import write_atomic
@@ -114,7 +114,8 @@ def _left(survey: Survey) -> str:
     """How long the rest will take by the recorded times; empty if that is not known of all."""
     if survey.round.imported:
         return ""
-    seconds = recorded_seconds(survey)
-    if not seconds or any(c.left and c.config.path not in seconds for c in survey.cells):
+    found = processes(survey, recorded_costs(survey))
+    if not found or any(run.cost is None for one in found for run in one.runs):
         return ""
-    return str(timedelta(minutes=max(1, round(sum(seconds.values()) / MINUTE)))) + " h"
+    seconds = sum(one.seconds for one in found)
+    return str(timedelta(minutes=max(1, round(seconds / MINUTE)))) + " h"
