@@ -40,8 +40,10 @@ class Timings:
 
     def key(self, run: RunConfig, device: str) -> str:
         """Return the key of a run's kind on a device, with the versions of its own files."""
-        names = ("method", run.method), ("model", run.model)
-        versions = [versioned(room, name, run.files) for room, name in names]
+        versions = [
+            versioned("method", run.method, run.files),
+            versioned("model", run.model, run.files),
+        ]
         return json.dumps([kind(run), versions, device])
 
     def keep(self, key: str, measured: Measured) -> None:
