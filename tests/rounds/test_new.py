@@ -14,7 +14,7 @@ from stillhouse.cli.main import app
 from stillhouse.config.load import check_parameters, load_round
 from stillhouse.errors import ConfigError, DataError, RunError
 from stillhouse.rounds.find import open_round
-from stillhouse.rounds.new import TEMPLATE, new_round
+from stillhouse.rounds.new import RATES, TEMPLATE, new_round
 from stillhouse.rounds.survey import survey_round
 
 
@@ -134,3 +134,7 @@ class TestFolder:
     def test_folder_needs_new(self) -> None:
         done = CliRunner().invoke(app, ["plan", "--folder", "flowers"])
         assert done.exit_code != 0
+
+
+def test_the_learning_rate_of_own_images_is_in_proportion_to_the_batch() -> None:
+    assert {float(rate) / size for size, rate in RATES.items()} == {0.05 / 64}

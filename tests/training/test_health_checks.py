@@ -16,7 +16,7 @@ from stillhouse.runs.state import RunState, state_of
 from stillhouse.training.health_checks import check_progress
 from stillhouse.training.loop import Cohort, train
 
-STEPS, CHANCE = 30, 15.0
+STEPS, CHANCE = 40, 15.0
 
 
 def record(epoch: int, accuracy: float = 10.0, **changes: Any) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_a_constant_answer_is_named() -> None:
 
 
 def test_unmoved_weights_are_caught_at_once_unless_the_scaler_is_settling() -> None:
-    with pytest.raises(TrainingError, match="no weight moved in epoch 1, in 30 steps"):
+    with pytest.raises(TrainingError, match="no weight moved in epoch 1, in 40 steps"):
         check_progress([record(1, 90.0, update_ratio=0.0)], 20, STEPS, CHANCE)
     settling = record(1, 90.0, update_ratio=0.0, scaler={"skipped": STEPS})
     check_progress([settling], 20, STEPS, CHANCE)
