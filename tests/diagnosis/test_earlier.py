@@ -10,6 +10,7 @@ import pytest
 from script_records import ScriptRounds
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.earlier import beside_earlier
+from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.exchange.scripts.write import import_round
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
@@ -88,3 +89,9 @@ def test_arms_of_several_published_teachers_stay_apart(survey: Survey, tmp_path:
     (tmp_path / "before_results.csv").write_text(head + "".join(rows))
     (found,) = say(survey, tmp_path / "later.yaml")
     assert "in before 20.82 and 1.00" in found.text
+
+
+def test_the_answer_stands_before_the_other_findings(survey: Survey, tmp_path: Path) -> None:
+    found = observe(survey, file=results(tmp_path, CLOSE))
+    of_results = [one.code for one in found if one.level == "finding"]
+    assert of_results[0] == "more-differentiated" and len(of_results) > 1

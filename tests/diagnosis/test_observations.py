@@ -161,6 +161,16 @@ def test_an_unfinished_teacher_and_a_student_above_it(records: Records) -> None:
     )
 
 
+def test_runs_that_ended_alike_are_one_finding(records: Records) -> None:
+    records.arms(T=[], L=[])
+    status = {"status": "in_progress", "epoch": 1, "max_acc": 60.0}
+    for run in (f"{T}/0", f"{L}/1", f"{L}/2"):
+        records.scripts.run(run, status=status, log=log(0, (50.0, 55.0)), errors=WALLTIME)
+    (found,) = (one for one in records.look() if one.code == "incomplete")
+    assert found.runs == (f"{T}/0", f"{L}/1", f"{L}/2")
+    assert "3 of 9 runs" in found.sentence and f"{L}/2: epoch 2 of 2" in found.sentence
+
+
 def test_a_teacher_still_in_training_explains_an_outlier(records: Records) -> None:
     records.arms(T=[], L=[])
     late, early = log(0, (40.0, 41.0), (50.0, 51.0), seconds=4000), log(0, (1.0, 2.0), seconds=9)

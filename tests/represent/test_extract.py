@@ -21,8 +21,10 @@ from stillhouse.represent import extract
 from stillhouse.represent.facts import FACTS
 from stillhouse.represent.facts import FILE as FACTS_FILE
 from stillhouse.represent.store import FILE, read
+from stillhouse.rounds.survey import survey_round
 from stillhouse.runs.files import file_hash
 from stillhouse.seeding import reseed
+from stillhouse.show.extract import extract_table
 
 
 def test_every_run_is_extracted_once_and_predicts_what_it_recorded(trained: Bench) -> None:
@@ -42,6 +44,11 @@ def test_every_run_is_extracted_once_and_predicts_what_it_recorded(trained: Benc
     again, sound = extracted(trained)
     assert sound
     assert counts(again)["There before"] == 5
+    wide = trained.round.model_copy(update={"datasets": ("Digits", "Cifar10")})
+    part = survey_round(trained.workspace, wide, "dataset=Digits")
+    arguments = ("final", Path(), "cpu", 1, lambda _: None)
+    rows = extract_table(trained.workspace, part, *arguments)[0].rows
+    assert [row[0] for row in rows] == ["Digits"]
     assert {path: store(trained, path).stat() for path in trained.runs} == before
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
 from stillhouse.runs.claim import Claim
-from stillhouse.show.progress import Progress, short_names
+from stillhouse.show.progress import Progress, ShareProgress, short_names
 
 
 class Clock:
@@ -243,3 +243,14 @@ def test_a_failure_is_told_once_and_again_if_it_is_tried_again(
     bench.end(f"{LOGIT}/0", "failed", "as before")
     progress.update(bench.look())
     assert of_runs(log)[1:] == [f"{LOGIT}/0: FAILED: as before"]
+
+
+def test_a_share_is_logged_only_when_it_has_grown(clock: Clock) -> None:
+    lines: list[str] = []
+    progress = ShareProgress(lines.append, clock)
+    for done in (10, 300, 301, 996, 998):
+        clock.now += 20
+        progress("Digits", done, 1000)
+    assert [line.partition(" of all")[0] for line in lines] == [
+        f"Digits: {share} %" for share in (1, 30, 99)
+    ]

@@ -153,7 +153,6 @@ def observe(
     """
     from stillhouse import data
     from stillhouse.diagnosis.finding import Finding
-    from stillhouse.diagnosis.observations.earlier import beside_earlier
     from stillhouse.diagnosis.read import read_cases
     from stillhouse.diagnosis.report import observation_list, observation_records
     from stillhouse.exchange.archive import archive_of
@@ -172,7 +171,7 @@ def observe(
         from stillhouse.diagnosis.observations.rules import observe as find
 
         cases = read_cases(survey, workspace.teachers_of)
-        return [*find(survey, which, cases, tables), *beside_earlier(survey, file, which)]
+        return find(survey, which, cases, tables, file)
 
     beside = [
         *borrowed(workspace, survey),

@@ -78,7 +78,8 @@ def extract_table(
     stored = [*found.stored.values()]
     stored += [_header(one) for one in found.pending if one.name in found.done]
     problems = check_rows(stored)
-    rows = tuple(_row(dataset, wanted, found) for dataset in survey.round.datasets)
+    counted = (_row(dataset, wanted, found) for dataset in survey.round.datasets)
+    rows = tuple(row for row in counted if row[1])  # of a part, the datasets that it has
     title = f"round {survey.round.round}: representations of the {_which(weights)} weights"
     notes = (*_notes(found), *problems)
     return Table(title, COLUMNS, rows, notes), not (found.failed or problems)

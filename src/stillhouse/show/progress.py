@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from math import ceil
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -28,20 +29,27 @@ SHARE_SECONDS = 10.0
 
 
 class ShareProgress:
-    """Logs at most every `SHARE_SECONDS` which share of the work is done and how long it takes."""
+    """Logs at most every `SHARE_SECONDS` which share of the work is done and how long it takes.
 
-    def __init__(self, log: Callable[[str], None]) -> None:
-        self.log = log
-        self._started = self._logged = time.monotonic()
+    Nothing is logged twice: a share that grows by less than a percent says nothing new.
+    """
+
+    def __init__(
+        self, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.log, self.clock = log, clock
+        self._started = self._logged = clock()
+        self._share = 0
 
     def __call__(self, what: str, done: float, total: float) -> None:
         """Take note of work done, in any unit."""
-        now = time.monotonic()
-        if now - self._logged < SHARE_SECONDS or not 0 < done <= total:
+        now = self.clock()
+        share = int(100 * done / total) if 0 < done <= total else 0
+        if now - self._logged < SHARE_SECONDS or share == self._share:
             return
-        self._logged = now
-        left = timedelta(seconds=round((now - self._started) / done * (total - done)))
-        self.log(f"{what}: {100 * done / total:.0f} % of all, about {left} left")
+        self._logged, self._share = now, share
+        left = timedelta(seconds=ceil((now - self._started) / done * (total - done)))
+        self.log(f"{what}: {share} % of all, about {left} left")
 
 
 class Progress:

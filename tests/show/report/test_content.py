@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
+from stillhouse.diagnosis.finding import Finding
 from stillhouse.exchange.archive import Archive, move_in, seal, write_material
 from stillhouse.exchange.scripts.write import Import
 from stillhouse.rounds.find import open_round
@@ -88,6 +90,24 @@ def test_the_checklist_is_read_from_the_files(bench: Bench) -> None:
 def report_status(root: Path) -> str:
     workspace, round_, file = open_round(root, "tiny")
     return document(read_material(workspace, round_, file)).status
+
+
+def test_the_summary_takes_the_gravest_of_every_dataset(bench: Bench) -> None:
+    codes = ["failed", "helps", "inconclusive", "calibration"]  # an alarm, findings, a note
+    given = [
+        Finding(code, scope=dataset, text=f"{code} of {dataset}")
+        for dataset in ("A", "B", "C")
+        for code in (codes[1:] if dataset == "A" else codes)
+    ]
+    material = replace(
+        read_material(bench.workspace, bench.round, bench.file), observations=tuple(given)
+    )
+    (listing,) = [one for one in document(material).summary if isinstance(one, Listing)]
+    assert [item.text.split(":")[1].strip(" .") for item in listing.items] == [
+        *(f"failed of {name}" for name in "BC"),
+        *(f"helps of {name}" for name in "ABC"),
+        *(f"inconclusive of {name}" for name in "AB"),
+    ]
 
 
 def test_alphas_report_names_why_runs_failed(alpha: Import) -> None:

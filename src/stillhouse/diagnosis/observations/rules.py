@@ -10,6 +10,7 @@ from stillhouse.diagnosis.codes import LEVELS
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations import effects, process, representations, teachers, validity
 from stillhouse.diagnosis.observations.base import Scene, scene
+from stillhouse.diagnosis.observations.earlier import beside_earlier
 from stillhouse.diagnosis.read import read_cases
 from stillhouse.rounds.survey import Survey
 from stillhouse.stats.arms import Which
@@ -52,17 +53,21 @@ def observe(
     which: Which = "final",
     cases: Sequence[Case] | None = None,
     tables: Path | None = None,
+    file: Path | None = None,
 ) -> list[Finding]:
     """What the rules find in a round, dataset by dataset, the most severe first.
 
     `cases` are the round's runs, where they have been read already, `tables` is the folder of the
-    tables of `analyze`. Raises RunError if the table of transfer there is damaged.
+    tables of `analyze`, `file` the round file, beside which an earlier round's results are looked
+    for. Raises RunError if the table of transfer there is damaged.
     """
     name = survey.round.round
     transfer = [] if tables is None else records(read_table(tables, "transfer", name))
     found, known = [], read_cases(survey) if cases is None else cases
+    earlier = [*beside_earlier(survey, file, which)] if file else []
     for dataset in survey.round.datasets:
         own = scene(survey, dataset, which, known, transfer)
-        own_findings = [finding for rule in RULES for finding in rule(own)]
+        own_findings = [one for one in earlier if one.scope == dataset]
+        own_findings += [finding for rule in RULES for finding in rule(own)]
         found += sorted(own_findings, key=lambda one: LEVELS.index(one.level))
     return found

@@ -71,17 +71,29 @@ def asked(scene: Scene) -> Iterator[Finding]:
 
 def cut_off(scene: Scene) -> Iterator[Finding]:
     """INCOMPLETE: runs that were cut off, with the epoch they reached."""
+    reasons: dict[str, list[Cell]] = {}
     for cell in scene.cells:
         if cell.shown in ("lost", "stopped"):
-            scores = scene.series(cell, "test.accuracy")
-            known = [*scores, *([] if cell.state.best is None else [cell.state.best])]
-            best = f", {max(known):.2f} % at best until then" if known else ""
-            chance = f"; {cell.at_chance}" if cell.at_chance else ""
-            text = (
-                f"{cell.config.path} is not finished: epoch {cell.state.epoch} of "
-                f"{cell.config.training.epochs}{best} ({cell.state.reason}){chance}; left out"
-            )
-            yield scene.finding("incomplete", text, [cell])
+            reasons.setdefault(cell.state.reason, []).append(cell)
+    for reason, cells in reasons.items():
+        reached = [_reached(scene, cell) for cell in cells]
+        if len(cells) == 1:
+            text = f"{cells[0].config.path} is not finished: {reached[0]} ({reason}); left out"
+            yield scene.finding("incomplete", text, cells)
+            continue
+        parts = [f"{cell.config.path}: {how}" for cell, how in zip(cells, reached, strict=True)]
+        shown = [*parts[:SHOWN], *([f"{len(parts) - SHOWN} more"] if len(parts) > SHOWN else [])]
+        text = f"{len(cells)} of {len(scene.cells)} runs are not finished and left out: {reason}"
+        yield scene.finding("incomplete", text, cells, shown)
+
+
+def _reached(scene: Scene, cell: Cell) -> str:
+    """How far an unfinished run came: `epoch 3 of 5, 60.00 % at best until then`."""
+    scores = scene.series(cell, "test.accuracy")
+    known = [*scores, *([] if cell.state.best is None else [cell.state.best])]
+    best = f", {max(known):.2f} % at best until then" if known else ""
+    chance = f"; {cell.at_chance}" if cell.at_chance else ""
+    return f"epoch {cell.state.epoch} of {cell.config.training.epochs}{best}{chance}"
 
 
 def uneven(scene: Scene) -> Iterator[Finding]:

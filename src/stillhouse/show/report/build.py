@@ -11,7 +11,6 @@ from pathlib import Path
 
 from stillhouse.config.load import load_round
 from stillhouse.config.schema import Round
-from stillhouse.diagnosis.observations.earlier import beside_earlier
 from stillhouse.diagnosis.observations.rules import observe
 from stillhouse.diagnosis.read import read_round
 from stillhouse.errors import ConfigError
@@ -43,10 +42,7 @@ def read_material(workspace: Workspace, round_: Round, file: Path) -> Material:
         survey,
         frames=tuple(frame(survey, dataset) for dataset in round_.datasets),
         cases=cases,
-        observations=(
-            *observe(survey, cases=cases, tables=tables),
-            *beside_earlier(survey, file, "final"),
-        ),
+        observations=tuple(observe(survey, cases=cases, tables=tables, file=file)),
         earlier=_earlier(round_, file),
         left=_left(survey),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from stillhouse import data
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.schema import Round, Training
 from stillhouse.diagnosis.case import Case
+from stillhouse.diagnosis.codes import LEVELS
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.report import report as diagnosed
 from stillhouse.exchange.archive import archive_of
@@ -129,13 +130,24 @@ def _mean(arm: Arm) -> str:
 
 def _summary(material: Material) -> tuple[Block, ...]:
     survey = material.survey
-    found = [one for one in material.observations if one.level != "note"][:MOST_OBSERVATIONS]
+    found = _first(material.observations, MOST_OBSERVATIONS)
     return (
         Paragraph(missing(survey, material.left), strong=True),
         grid(survey),
         *forest(material.frames, survey.round.files),
         Listing("Key observations", _items(found), empty="nothing yet"),
     )
+
+
+def _first(observations: Sequence[Finding], most: int) -> list[Finding]:
+    """The gravest observations; among equals the first of every dataset, then the second ones."""
+    places: dict[tuple[str, str], int] = {}
+    ranked = []
+    for one in observations:
+        if one.level != "note":
+            place = places[one.scope, one.level] = places.get((one.scope, one.level), -1) + 1
+            ranked.append((LEVELS.index(one.level), place, len(ranked), one))
+    return [one for *_, one in sorted(ranked, key=lambda row: row[:3])[:most]]
 
 
 def _items(found: Iterable[Finding]) -> tuple[Item, ...]:
