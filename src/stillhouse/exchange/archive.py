@@ -18,10 +18,12 @@ from typing import Any
 
 import yaml
 
+from stillhouse.config.load import load_round
 from stillhouse.data import own_images
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.exchange import manifest
 from stillhouse.exchange.move import move_folder
+from stillhouse.exchange.published import results_file
 from stillhouse.plugin import Plugin
 from stillhouse.rounds.survey import Survey
 from stillhouse.rounds.workspace import Workspace
@@ -107,7 +109,8 @@ def write_material(archive: Archive, file: Path, files: Iterable[Plugin]) -> Non
 
     The round file as `round.yaml`, which names the copies of the custom components in
     `components/` (those of measured images are found there), the commands in their order, and the
-    exact packages.
+    exact packages. Beside it are the file and the results of the earlier round that it names: what
+    changed, and how the results compare, is said of an archive too.
     """
     archive.path.mkdir(parents=True, exist_ok=True)
     components = {one: f"components/{one.path.name}" for one in files}
@@ -118,8 +121,23 @@ def write_material(archive: Archive, file: Path, files: Iterable[Plugin]) -> Non
     listed = [copy for one, copy in components.items() if not own_images.is_facts(one)]
     text = rename_files(file.read_text(encoding="utf-8"), listed)
     write_atomic(archive.path / "round.yaml", text.encode())
+    _write_earlier(archive.path, file)
     write_atomic(archive.path / "commands.txt", _commands(archive.name).encode())
     write_atomic(archive.path / "environment.txt", _environment().encode())
+
+
+def _write_earlier(place: Path, file: Path) -> None:
+    """Copy what is read of the round in `compares_to`, unless components belong to its file."""
+    earlier = load_round(file).compares_to
+    source = file.with_name(f"{earlier}.yaml")
+    if earlier is None:
+        return
+    found = [results_file(source)]
+    if source.is_file() and not load_round(source).files:
+        found.append(source)
+    for one in found:
+        if one.is_file():
+            write_atomic(place / one.name, one.read_bytes())
 
 
 def move_in(archive: Archive) -> None:

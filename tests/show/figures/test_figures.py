@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from itertools import combinations
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from matplotlib.axis import Axis, Tick
 from matplotlib.text import Text
+from scipy import stats
 
 from show.figures.made_tables import ALPHAS, made
 from stillhouse.show.figures import FIGURES
@@ -203,12 +205,32 @@ def test_the_forest_plot_is_in_order_and_its_intervals_are_those_of_the_tables()
     )
 
 
-def test_the_title_of_the_forest_plot_counts_the_intervals() -> None:
-    found = of_round("forest", "three seeds")
-    data = found.data
-    above, below = int((data["low"] > 0).sum()), int((data["high"] < 0).sum())
+def test_the_title_of_the_forest_plot_counts_what_is_left_after_holm() -> None:
+    tables = ROUNDS["three seeds"]
+    found = drawn("forest", tables)
+    data = found.data.set_index("arm")
+    runs = tables.valid("Cifar10").pivot(index="seed", columns="arm", values="accuracy")
+    tested = stats.ttest_rel(runs[[*data.index]], runs[["Pure"]]).pvalue
+    order = np.argsort(tested)
+    held = np.maximum.accumulate(tested[order] * np.arange(len(order), 0, -1)).clip(max=1)
+    np.testing.assert_allclose(data["p_holm"].to_numpy()[order], held)
+    sure = data[data["p_holm"] < 0.05]["difference"]
     title = found.figure.get_suptitle()
-    assert f"{above} of 6" in title and f"{below} below" in title
+    assert f"{(sure > 0).sum()} of 6 methods above" in title
+    assert f"{(sure < 0).sum()} below" in title
+    apart = int(((data["low"] > 0) | (data["high"] < 0)).sum())
+    assert f"{apart} intervals" in title
+
+
+def test_no_seed_is_hidden_by_the_bar_of_its_method() -> None:
+    (axes,) = of_round("accuracy", "three seeds").figure.axes
+    seeds = [line for line in axes.lines if line.get_linestyle() == "None"]
+    bars = [line for line in axes.lines if line.get_linestyle() == "-"]
+    assert len(seeds) == 8 and len(bars) >= 8
+    levels = {float(y) for bar in bars for y in bar.get_ydata()}
+    assert all(
+        abs(float(y) - level) > 0.2 for s in seeds for y in s.get_ydata() for level in levels
+    )
 
 
 def test_cross_layer_maps_are_differences_to_the_pure_student() -> None:
@@ -234,6 +256,28 @@ def test_the_curve_of_independent_errors() -> None:
     x, y = (np.asarray(values) for values in curve.get_data())
     teacher = found.data["teacher_accuracy"].mean() / 100
     np.testing.assert_allclose(y, 100 * (x / 100 * teacher + (1 - x / 100) * (1 - teacher) / 9))
+
+
+def test_runs_far_above_independent_errors_keep_their_panel() -> None:
+    tables = ROUNDS["three seeds"]
+    runs = tables.runs.assign(accuracy=tables.runs["accuracy"] - 25)
+    found = drawn("fidelity", replace(tables, runs=runs))
+    (axes,) = found.figure.axes
+    low, high = axes.get_ylim()
+    assert np.ptp(found.data["agreement"]) > 0.7 * (high - low)
+    assert any("independent errors: " in text.get_text() for text in axes.texts)
+
+
+def test_an_order_that_no_seed_separates_is_not_the_title() -> None:
+    tables = ROUNDS["three seeds"]
+    measures = tables.measures.copy()
+    last = (measures["measure"] == "effective_rank") & (measures["layer"] == "layer3")
+    for role, values in {"teacher": (9.0, 10.0, 11.0), "pure": (9.1, 9.2, 9.3)}.items():
+        named = tables.runs[tables.runs["role"] == role]["run"]
+        for run, value in zip(named, values, strict=True):
+            measures.loc[last & (measures["run"] == run), "value"] = value
+    title = drawn("depth", replace(tables, measures=measures)).figure.get_suptitle()
+    assert "as many directions" in title
 
 
 def test_correlations_within_and_between_methods_can_have_opposite_signs() -> None:

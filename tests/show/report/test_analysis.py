@@ -17,9 +17,10 @@ from stillhouse.show.figures.style import COLOURS
 from stillhouse.show.report.analysis import analysis_sections, representations, shrunk
 from stillhouse.show.report.build import read_material
 from stillhouse.show.report.content import document
-from stillhouse.show.report.document import Document, Image, Section
+from stillhouse.show.report.document import Document, Image, Paragraph, Section
 from stillhouse.show.report.markdown import fill, markdown
 from stillhouse.stats.columns import MEASURES, PAIRS, RUNS, TRANSFER, frame
+from stillhouse.tables import Table
 
 
 @pytest.fixture
@@ -76,6 +77,29 @@ def test_a_measure_against_another_seeds_teacher_does_not_count() -> None:
     rows[1]["value"] = 10.0
     table = representations(runs, frame(rows, MEASURES), frame([], PAIRS), "Digits", "Digits")
     assert table.rows == (("RKD", "90.00"),)
+
+
+def test_the_pure_student_stands_beside_as_the_control(bench: Bench, home: Path) -> None:
+    arms = (("a", "RKD"), ("b", "Student pure"))
+    runs = frame([{"run": r, "dataset": "Digits", "arm": a, "valid": True} for r, a in arms], RUNS)
+    pairs = [
+        {"dataset": "Digits", "run_a": run, "layer_a": "layer3", "run_b": "t", "layer_b": "layer3",
+         "measure": "linear_cka", "value": value, "kind": kind}
+        for run, value, kind in (("a", 0.9, "own_teacher"), ("b", 0.7, "pure_teacher"))
+    ]  # fmt: skip
+    table = representations(runs, frame([], MEASURES), frame(pairs, PAIRS), "Digits", "Digits")
+    assert table.rows == (("RKD", "0.900"), ("Student pure", "0.700"))
+
+
+def test_a_dataset_without_measures_has_no_table(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, datasets=["Digits", "Cifar10"])
+    bench.finish(f"{PURE}/0", 80.0)
+    home = bench.workspace.root / "analysis" / "experiment_tiny"
+    (home / "tables").mkdir(parents=True)
+    write_measures(home, measured(f"{PURE}/0", 70.0))
+    found = sections(bench)
+    (table,), (text,) = (found[f"representations {name}"].blocks for name in ("Digits", "Cifar10"))
+    assert isinstance(table, Table) and isinstance(text, Paragraph)
 
 
 def test_pairs_of_different_layers_and_invalid_runs_do_not_count() -> None:

@@ -135,3 +135,10 @@ def test_what_changed_stands_where_the_earlier_round_file_lies_beside(
         bench.file.with_name("before.yaml").write_text(text.replace("epochs: 2", "epochs: 1"))
     titles = [section.title for section in report(bench).sections]
     assert ("What Changed From Before" in titles) is earlier
+    bench.finish_all(90.0 for _ in bench.runs)
+    bench.workspace.activate(bench.round, bench.file)
+    archive = Archive(bench.workspace, "tiny")
+    write_material(archive, bench.file, ())
+    move_in(archive)
+    found = document(read_material(*open_round(bench.workspace.root, "tiny")))
+    assert ("What Changed From Before" in [one.title for one in found.sections]) is earlier

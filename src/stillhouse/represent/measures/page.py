@@ -72,13 +72,14 @@ No similarity means anything alone. Read it between three references, all rows o
   the images, not from training.
 - **control**: the pure student with the same teacher (`pure_teacher`). Two networks trained on the
   same images agree without any distillation.
-- **ceiling**: two teachers of different seeds (`teacher_teacher`). A student cannot be expected to
-  be more like its teacher than that.
+- **ceiling**: two teachers of different seeds (`teacher_teacher`). A student beyond it is more like
+  its teacher than the same network, trained once more, would be.
 
 *Excess* is the similarity of a distilled student to its teacher less that of the pure student
 to the same teacher. *Specificity* is its similarity to its own teacher less the mean similarity
-to the teachers of the other seeds. Only specificity tells that something of this teacher was
-transferred.
+to the teachers of the other seeds: how much of it is of this teacher, and of no other. A pure
+student can have a small specificity too, for it shares the order of the images and their
+augmentation with the teacher of its seed; no teacher taught it.
 
 ## Rows
 

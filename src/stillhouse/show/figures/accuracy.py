@@ -15,6 +15,7 @@ from stillhouse.show.figures.panels import in_order
 from stillhouse.show.figures.style import DOUBLE, PRINT, PURE, Look
 from stillhouse.stats.summary import Summary, summarise
 
+BELOW = 0.3  # of a row: where the seeds are, so that the bar hides none
 READING = (
     "each small mark is a run, the vertical stroke the mean over seeds, the bar one sample "
     "standard deviation to each side (from three seeds on; it is no interval of the mean). The "
@@ -104,12 +105,19 @@ def _figure(data: pd.DataFrame, valid: pd.DataFrame, tables: Tables, dataset: st
 def _draw(
     axes: Axes, row: int, values: list[float], found: Summary, look: Look, others: str
 ) -> None:
-    """A row: seeds a little apart, the mean, from three seeds on the standard deviation."""
+    """A row: the mean, from three seeds on the standard deviation, and below them the seeds."""
     if values:
-        offsets = [row + 0.14 * (i - (len(values) - 1) / 2) for i in range(len(values))]
-        axes.plot(values, offsets, look.marker, color=look.colour, ms=3.5, alpha=0.55, mew=0)
+        axes.plot(
+            values,
+            [row + BELOW] * len(values),
+            look.marker,
+            color=look.colour,
+            ms=3.5,
+            alpha=0.55,
+            mew=0,
+        )
         assert found.mean is not None
-        axes.vlines(found.mean, row - 0.3, row + 0.3, color=look.colour, linewidth=1.4)
+        axes.vlines(found.mean, row - 0.2, row + 0.2, color=look.colour, linewidth=1.4)
         if found.std is not None:
             ends = [found.mean - found.std, found.mean + found.std]
             axes.plot(ends, [row, row], color=look.colour, linewidth=1.2)

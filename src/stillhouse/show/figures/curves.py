@@ -74,7 +74,7 @@ def _named(marks: pd.DataFrame) -> str:
 def _title(found: pd.DataFrame, marks: pd.DataFrame, dataset: str) -> str:
     runs = found["run"].nunique()
     if marks.empty:
-        return f"{dataset}: nothing found in the course of {runs} runs"
+        return f"{dataset}: the doctor found nothing in the training of {runs} runs"
     counts = Counter(code for codes in marks["codes"] for code in codes.split(", "))
     parts = [f"{code} ({count})" for code, count in counts.most_common(SHOWN)]
     more = ", ..." if len(counts) > SHOWN else ""
@@ -97,7 +97,7 @@ def _figure(
             own = found[found["arm"] == arm]
             _panel(axes, own, marks[marks["run"].isin(own["run"])], looks[arm].colour)
             axes.set_title(narrow(arm, len(arms)))
-        figure.supxlabel("epoch", fontsize=8)
+        figure.supxlabel("epoch; grey: pure student", fontsize=8)
         figure.supylabel("accuracy (%): test solid, training dashed", fontsize=8)
         headline(figure, _title(found, marks, dataset))
         return settled(figure)

@@ -25,7 +25,7 @@ from stillhouse.show.figures.style import DOUBLE, PRINT, Look
 MEASURES = {
     "participation_ratio": "participation ratio",
     "effective_rank": "effective rank",
-    "pca_95": "components for 95 %",
+    "pca_95": "principal components for 95 % of the variance",
     "twonn": "TwoNN dimension",
 }
 READING = (
@@ -73,9 +73,15 @@ def _title(found: pd.DataFrame, dataset: str) -> str:
     means = some.groupby("role")["value"].mean()
     if not {"teacher", "pure"} <= set(means.index):
         return f"{dataset}: dimensions over depth"
-    order = "more" if means["pure"] > means["teacher"] else "fewer"
+    pure, teacher = (some[some["role"] == role]["value"] for role in ("pure", "teacher"))
+    if pure.min() > teacher.max():
+        order = "more directions than its teacher"
+    elif pure.max() < teacher.min():
+        order = "fewer directions than its teacher"
+    else:  # no seed apart: the order of the means says nothing
+        order = "as many directions as its teacher"
     return (
-        f"{dataset}, {last}: the pure student uses {order} directions than its teacher "
+        f"{dataset}, {last}: the pure student uses {order} "
         f"(effective rank {means['pure']:.1f}, {means['teacher']:.1f})"
     )
 

@@ -23,7 +23,8 @@ from stillhouse.show.figures.style import DOUBLE, PRINT, PURE, Look
 READING = (
     "each mark is a run: its test accuracy, and the share of test images on which it predicts its "
     "teacher's class (a pure student: the class of the teacher of its seed's students). The curve "
-    "is what two networks with independent errors would share at these accuracies. Everything "
+    "is what two networks with independent errors would share at these accuracies; where it lies "
+    "far below all runs, its values are written instead. Everything "
     "lies above it, because some images are hard for all networks: the pure student is the "
     "control. A method above it at equal accuracy copies its teacher; one further right on the "
     "pure student's level is better without copying. Both axes are zoomed."
@@ -86,10 +87,19 @@ def _figure(found: pd.DataFrame, classes: int, looks: Mapping[str, Look], datase
         low, high = found["accuracy"].min() - spare, found["accuracy"].max() + spare
         teacher = found["teacher_accuracy"].mean() / 100
         axes.set_xlim(low, min(high, 100))
+        near = False
         if np.isfinite(teacher):
             x = np.linspace(*axes.get_xlim(), 50)
             by_chance = x * teacher + (100 - x) * (1 - teacher) / (classes - 1)
-            axes.plot(x, by_chance, color=PURE, linestyle=":")
+            room = max(2.0, float(np.ptp(found["agreement"])))
+            near = bool(found["agreement"].min() - by_chance[-1] < room)
+            if near:
+                axes.plot(x, by_chance, color=PURE, linestyle=":")
+            else:  # it would press the runs into a corner
+                ends = f"{by_chance[0]:.0f} to {by_chance[-1]:.0f} %"
+                text = f"independent errors: {ends}, below this axis"
+                where = {"xycoords": "axes fraction", "ha": "right", "color": PURE}
+                axes.annotate(text, (0.99, 0.02), fontsize=7.5, **where)
         axes.set_xlabel("test accuracy (%); axes zoomed")
         axes.set_ylabel("agreement with the teacher (%)")
         headline(figure, _title(found, dataset))
@@ -98,7 +108,7 @@ def _figure(found: pd.DataFrame, classes: int, looks: Mapping[str, Look], datase
             (float(row["agreement"]), str(arm), looks[str(arm)].colour)
             for arm, row in means.iterrows()
         ]
-        if np.isfinite(teacher):
+        if near:
             ends.append((float(by_chance[-1]), "independent errors", PURE))
         label_ends(axes, ends)
         return settled(figure)

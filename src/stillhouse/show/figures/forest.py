@@ -19,7 +19,8 @@ from stillhouse.show.figures.drawn import (
     signed,
 )
 from stillhouse.show.figures.style import DOUBLE, PRINT, PURE, TEACHER, Look
-from stillhouse.stats.inference import Difference, Test, difference
+from stillhouse.stats.inference import Difference, Test, difference, holm
+from stillhouse.stats.power import ALPHA
 from stillhouse.stats.verdict import MARGIN
 
 READING = (
@@ -27,7 +28,8 @@ READING = (
     "are seeds. The dotted vertical line at 0 is the pure student, the dashed one the teacher. "
     "Differences inside the grey band (±{margin:g} points) do not matter. An interval that "
     "crosses 0 leaves open whether the method helps. The intervals are per method: they are not "
-    "corrected for the number of methods."
+    "corrected for the number of methods. The title counts the methods whose p, adjusted for all "
+    "of them by Holm's method, is below {alpha:g}, as the verdicts of the tables do."
 )
 
 
@@ -59,7 +61,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
             tables,
             dataset,
             [gap.n for _, gap, _ in found],
-            READING.format(margin=MARGIN),
+            READING.format(margin=MARGIN, alpha=ALPHA),
         ),
     )
 
@@ -91,12 +93,23 @@ def _title(found: list[tuple[str, Difference, list[float]]], dataset: str) -> st
     if not known:
         arm, gap, _ = found[0]
         return f"{dataset}: {arm} {gap.value:+.2f} points; too few seeds for intervals"
-    above = sum(gap.low is not None and gap.low > 0 for _, gap in known)
-    below = sum(gap.high is not None and gap.high < 0 for _, gap in known)
+    sure = [
+        gap.value
+        for (_, gap, _), p in zip(found, _adjusted(found), strict=True)
+        if p is not None and p < ALPHA
+    ]
+    apart = sum((gap.low or 0) > 0 or (gap.high or 0) < 0 for _, gap in known)
     return (
-        f"{dataset}: {above} of {len(found)} methods above the pure student, {below} below; "
-        f"{len(found) - above - below} open"
+        f"{dataset}: {sum(value > 0 for value in sure)} of {len(found)} methods above the pure "
+        f"student, {sum(value < 0 for value in sure)} below (adjusted p < {ALPHA:g}); "
+        f"{apart} {'interval excludes' if apart == 1 else 'intervals exclude'} 0"
     )
+
+
+def _adjusted(found: list[tuple[str, Difference, list[float]]]) -> list[float | None]:
+    """The p-value of each difference, adjusted for all of them; None where there is none."""
+    held = iter(holm([gap.p for _, gap, _ in found if gap.p is not None]))
+    return [None if gap.p is None else next(held) for _, gap, _ in found]
 
 
 def _figure(
@@ -150,9 +163,10 @@ def _data(found: list[tuple[str, Difference, list[float]]], dataset: str) -> pd.
             "difference": gap.value,
             "low": gap.low,
             "high": gap.high,
+            "p_holm": p,
             "test": gap.test,
             "seeds": " ".join(f"{value:.6g}" for value in seeds),
         }
-        for arm, gap, seeds in found
+        for (arm, gap, seeds), p in zip(found, _adjusted(found), strict=True)
     ]
     return pd.DataFrame(rows)

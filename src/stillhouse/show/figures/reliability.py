@@ -72,12 +72,11 @@ def _title(data: pd.DataFrame, errors: Mapping[str, float], dataset: str) -> str
     if not methods or len(pure) != 1:
         worst = max(errors, key=lambda arm: errors[arm])
         return f"{dataset}: the largest calibration error is {errors[worst]:.1f} %, {worst}"
-    best = min(methods, key=lambda arm: methods[arm])
-    better = sum(error < pure[0] for error in methods.values())
-    return (
-        f"{dataset}: {better} of {len(methods)} methods have a smaller calibration error than pure "
-        f"({pure[0]:.1f} %); lowest {methods[best]:.1f} %, {best}"
-    )
+    best, worst = (pick(methods, key=lambda arm: methods[arm]) for pick in (min, max))
+    ends = f"{methods[best]:.1f} % ({best})"
+    if worst != best:
+        ends += f" to {methods[worst]:.1f} % ({worst})"
+    return f"{dataset}: calibration error of pure {pure[0]:.1f} %, of methods {ends}"
 
 
 def _figure(

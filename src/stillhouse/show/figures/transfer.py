@@ -29,8 +29,10 @@ READING = (
     "the same seed to the same teacher: above 0, distillation moved the layer towards the "
     "teacher. The dashed line is the ceiling, the similarity of two teachers of different seeds "
     "less that of the pure student. Specificity (bottom) is the similarity to the own teacher "
-    "less the mean similarity to the teachers of other seeds: only above 0 was something of this "
-    "teacher transferred. All panels have the same axis."
+    "less the mean similarity to the teachers of other seeds: above 0, the student is closer to "
+    "this teacher than to one that it never saw. A pure student can be so a little, as it shares "
+    "the order of images and their augmentation with its seed's teacher. All panels have the same "
+    "axis."
 )
 
 

@@ -16,7 +16,7 @@ from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.analyze import EXCESS, transfer_table
 from stillhouse.show.figures import FIGURES
 from stillhouse.show.figures.style import DOUBLE
-from stillhouse.show.report.document import Image, Paragraph, Section
+from stillhouse.show.report.document import Block, Image, Paragraph, Section
 from stillhouse.stats.columns import records
 from stillhouse.stats.runs import runs_frame
 from stillhouse.stats.summary import summarise
@@ -28,9 +28,11 @@ WIDTHS = (1400, 1000, 700)  # pixels; the first at which all figures fit is take
 COLOURS = 128
 PAGE_WIDTH = 736  # of a figure over two columns, in pixels of the page
 PER_INCH, DPI = PAGE_WIDTH / DOUBLE, 300
+UNMEASURED = Paragraph("No run of this dataset is extracted and analyzed yet.")
+TAUGHT = ("own_teacher", "pure_teacher")  # kinds of comparison with the teacher of a run's seed
 # Measure, layer (empty: the last group), heading, decimals.
 SHOWN = (
-    ("linear_cka", "", "CKA to own teacher", 3),
+    ("linear_cka", "", "CKA to the teacher", 3),
     ("agreement", "logits", "Agreement %", 2),
     ("linear_probe", "", "Linear probe %", 2),
     ("knn_probe", "", "kNN probe %", 2),
@@ -51,9 +53,11 @@ def analysis_sections(workspace: Workspace, survey: Survey) -> Iterable[Section]
         notes = tuple(Paragraph(note) for note in _stale(runs, measures["run"]))
         yield Section("representations", "Representations", notes)
         pairs = read_table(tables, "pairs", survey.round.round)
+        measured = {*runs.loc[runs["run"].isin(measures["run"]), "dataset"]}
         for dataset in survey.round.datasets:
             table = representations(runs, measures, pairs, dataset, _label(survey, dataset))
-            yield Section(f"representations {dataset}", table.title, (table,), level=3)
+            blocks: tuple[Block, ...] = (table,) if dataset in measured else (UNMEASURED,)
+            yield Section(f"representations {dataset}", table.title, blocks, level=3)
         table = transfer_table(survey, transfer, (EXCESS,) if transfer else ())
         yield Section("transfer", "What was transferred", (table,), level=3)
     yield from _figures(home / "figures", survey)
@@ -62,10 +66,13 @@ def analysis_sections(workspace: Workspace, survey: Survey) -> Iterable[Section]
 def representations(
     runs: pd.DataFrame, measures: pd.DataFrame, pairs: pd.DataFrame, dataset: str, label: str
 ) -> Table:
-    """One row per arm: the measures of its last group and its logits, mean ± std over seeds."""
-    own = pairs[(pairs["kind"] == "own_teacher") & (pairs["layer_a"] == pairs["layer_b"])]
+    """One row per arm: the measures of its last group and its logits, mean ± std over seeds.
+
+    A pure student, the control, is compared with the teacher of its seed.
+    """
+    own = pairs[pairs["kind"].isin(TAUGHT) & (pairs["layer_a"] == pairs["layer_b"])]
     own = own.rename(columns={"run_a": "run", "layer_a": "layer"})
-    alone = measures[measures["kind"].isna() | (measures["kind"] == "own_teacher")]
+    alone = measures[measures["kind"].isna() | measures["kind"].isin(TAUGHT)]
     columns = ["run", "layer", "measure", "value"]
     values = pd.concat([alone[columns], own[columns]])
     arms = runs[(runs["dataset"] == dataset) & runs["valid"].fillna(False)]

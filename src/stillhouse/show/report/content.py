@@ -68,7 +68,7 @@ def document(material: Material) -> Document:
     """The whole report."""
     round_ = material.round
     return Document(
-        title=f"Experiment {round_.round[:1].upper()}{round_.round[1:]}",
+        title=f"Experiment {round_.round[:1].upper()}{round_.round[1:]}".replace("_", " "),
         status=status(
             material.survey, archive_of(material.workspace, round_.round).experiments.is_dir()
         ),
@@ -210,11 +210,19 @@ def configuration(round_: Round) -> Table:
         ("Training images", images),
         ("Precision", recipe.precision),
         ("Loss formula", FORMULAS[loss.total]),
-        ("KD alpha", "of each method" if loss.alpha is None else f"{loss.alpha:g}"),
+        ("KD alpha", _alpha(round_)),
         ("Teacher", ", ".join(round_.all_teachers)),
         ("Student", ", ".join(round_.students)),
     ]
     return Table("Training configuration", ("Parameter", "Value"), tuple(rows))
+
+
+def _alpha(round_: Round) -> str:
+    loss = round_.distillation
+    if loss.alpha is not None:
+        return f"{loss.alpha:g}"
+    published = loss.total == "reference"
+    return "none: each term has its published weight" if published else "of each method"
 
 
 def _optimizer(recipe: Training) -> Iterable[str]:

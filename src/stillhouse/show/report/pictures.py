@@ -9,6 +9,7 @@ from stillhouse import data
 from stillhouse.plugin import Files
 from stillhouse.rounds.survey import Survey
 from stillhouse.show.report.document import Picture
+from stillhouse.stats.arms import arms
 from stillhouse.stats.frame import Frame
 from stillhouse.stats.inference import Difference
 from stillhouse.stats.wording import interval
@@ -43,17 +44,15 @@ PAD = 4
 def grid(survey: Survey) -> Table:
     """The state of every run: a row per method, a column per dataset, a symbol per seed."""
     rows: dict[str, dict[str, str]] = {}
-    for cell in survey.cells:
-        label = cell.config.label
-        if cell.config.teacher is None and cell.config.method == "pure":
-            label = f"{label} ({cell.config.model})"
-        own = rows.setdefault(label, {})
-        own[cell.config.dataset] = own.get(cell.config.dataset, "") + SYMBOLS[cell.shown]
+    for dataset in survey.round.datasets:
+        for arm in arms(survey, dataset):
+            own = rows.setdefault(arm.label, {})
+            own[dataset] = "".join(SYMBOLS[cell.shown] for cell in arm.cells)
     used = {symbol for own in rows.values() for text in own.values() for symbol in text}
     legend = ", ".join(f"{symbol} {word}" for symbol, word in WORDS.items() if symbol in used)
     datasets = survey.round.datasets
     cells = tuple((label, *(own.get(name, "") for name in datasets)) for label, own in rows.items())
-    columns = ("Method", *datasets)
+    columns = ("Method", *(data.spec(name, survey.round.files).label for name in datasets))
     return Table("Runs, one symbol per seed", columns, cells, (f"{legend}.",))
 
 
