@@ -96,10 +96,12 @@ def _figure(found: pd.DataFrame, classes: int, looks: Mapping[str, Look], datase
             if near:
                 axes.plot(x, by_chance, color=PURE, linestyle=":")
             else:  # it would press the runs into a corner
-                ends = f"{by_chance[0]:.0f} to {by_chance[-1]:.0f} %"
-                text = f"independent errors: {ends}, below this axis"
-                where = {"xycoords": "axes fraction", "ha": "right", "color": PURE}
-                axes.annotate(text, (0.99, 0.02), fontsize=7.5, **where)
+                span = f"{by_chance[0]:.0f} to {by_chance[-1]:.0f} %"
+                text = f"independent errors: {span}, below this axis"
+                place = (0.99, 0.02)
+                axes.text(
+                    *place, text, ha="right", color=PURE, fontsize=7.5, transform=axes.transAxes
+                )
         axes.set_xlabel("test accuracy (%); axes zoomed")
         axes.set_ylabel("agreement with the teacher (%)")
         headline(figure, _title(found, dataset))

@@ -142,7 +142,7 @@ def _summary(material: Material) -> tuple[Block, ...]:
 def _first(observations: Sequence[Finding], most: int) -> list[Finding]:
     """The gravest observations; among equals the first of every dataset, then the second ones."""
     places: dict[tuple[str, str], int] = {}
-    ranked = []
+    ranked: list[tuple[int, int, int, Finding]] = []
     for one in observations:
         if one.level != "note":
             place = places[one.scope, one.level] = places.get((one.scope, one.level), -1) + 1
