@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from fake_rounds import Bench
 from stillhouse.config.resolve import resolve
 from stillhouse.represent.store import FILE
+from stillhouse.runs.process import stop_signals
 from stillhouse.show.extract import extract_table
 from stillhouse.tables import Table
 from stillhouse.training.reopen import Place
@@ -86,10 +88,13 @@ def train(bench: Bench) -> None:
         keep=bench.round.keep,
     )
     problems: list[str] = []
+    handlers = {number: signal.getsignal(number) for number in stop_signals()}
     for taught in (False, True):
         runs = [resolve(run) for run in bench.runs.values() if (run.teacher is not None) == taught]
         if runs:
             work(runs, place, None, None, lambda text: None, problems.append)
+    for number, handler in handlers.items():  # a worker's own, which would hold Ctrl-C back
+        signal.signal(number, handler)
     assert problems == []
 
 

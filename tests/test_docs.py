@@ -14,12 +14,12 @@ import typer.main
 import yaml
 
 import stillhouse
+from field_texts import HELP, UNWRITTEN
+from measures_page import FIGURES
 from stillhouse.cli.main import app
 from stillhouse.config.facts import SHIPPED
-from stillhouse.config.help import HELP, UNWRITTEN
 from stillhouse.config.schema import Round, Strict
 from stillhouse.represent.measures import REGISTRY
-from stillhouse.represent.measures.page import FIGURES
 from stillhouse.show import figures as figures_of_a_round
 from test_architecture import LAYERS
 

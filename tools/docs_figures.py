@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from stillhouse.represent.measures.page import PICTURES
+from measures_page import PICTURES
 from stillhouse.show.report.analysis import shrunk
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"

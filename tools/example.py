@@ -24,7 +24,6 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from example_pages import README, pages, readme
-
 from stillhouse.exchange.archive import archive_of
 from stillhouse.exchange.scripts.write import import_round
 from stillhouse.rounds.find import open_round

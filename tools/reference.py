@@ -9,8 +9,8 @@ from typing import Any
 
 import typer.main
 
+from field_texts import HELP, UNWRITTEN
 from stillhouse.cli.main import VERBS, app
-from stillhouse.config.help import HELP, UNWRITTEN
 from stillhouse.config.schema import Round, Strict
 
 MARK = "<!-- fields {name} -->"

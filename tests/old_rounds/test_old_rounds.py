@@ -12,12 +12,18 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
+from contextlib import chdir
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
+
+from stillhouse.cli.main import app
+from stillhouse.errors import Notice
 
 HERE = Path(__file__).parent
 OLD = sorted(path.parent.name for path in HERE.glob("*/expected.json"))
@@ -28,6 +34,13 @@ def typed(*words: str, root: Path) -> subprocess.CompletedProcess[str]:
     """A command of today, in a workspace."""
     command = [sys.executable, "-P", "-m", "stillhouse", *words]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def read(*words: str, root: Path) -> Result:
+    """A command that only reads, in this process."""
+    with chdir(root), warnings.catch_warnings():
+        warnings.simplefilter("ignore", Notice)
+        return CliRunner().invoke(app, list(words))
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -53,7 +66,7 @@ class Old:
 
     root: Path
     expected: dict[str, Any]
-    before: dict[str, subprocess.CompletedProcess[str]]
+    before: dict[str, Result]
     files: dict[str, str]
     run: subprocess.CompletedProcess[str]
 
@@ -73,12 +86,12 @@ def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     shutil.copytree(HERE / request.param, root)
     expected = json.loads((root / "expected.json").read_text())
     before = {
-        "status": typed("status", "study", root=root / "study"),
-        "table": typed("table", "study", "--format", "json", root=root / "study"),
-        "doctor": typed("doctor", "study", root=root / "study"),
-        "compare": typed("compare", "study", "../imported", root=root / "study"),
-        "imported": typed("table", "earlier", "--format", "json", root=root / "imported"),
-        "imported status": typed("status", "earlier", root=root / "imported"),
+        "status": read("status", "study", root=root / "study"),
+        "table": read("table", "study", "--format", "json", root=root / "study"),
+        "doctor": read("doctor", "study", root=root / "study"),
+        "compare": read("compare", "study", "../imported", root=root / "study"),
+        "imported": read("table", "earlier", "--format", "json", root=root / "imported"),
+        "imported status": read("status", "earlier", root=root / "imported"),
     }
     files = content(root / "study" / "experiments")
     done = typed("run", "study", "--device", "cpu", root=root / "study")
@@ -86,11 +99,11 @@ def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_every_command_reads_it(old: Old) -> None:
-    assert {name: done.returncode for name, done in old.before.items()} == dict.fromkeys(
+    assert {name: done.exit_code for name, done in old.before.items()} == dict.fromkeys(
         old.before, 0
     ) | {"doctor": 1}
     for name, done in old.before.items():
-        assert "Traceback" not in done.stderr, name
+        assert done.exception is None or isinstance(done.exception, SystemExit), name
         assert "unreadable" not in done.stdout.lower(), name
 
 
@@ -115,7 +128,7 @@ def test_the_old_name_is_said_once_and_counts_under_the_new(old: Old) -> None:
     (line,) = old.run.stderr.splitlines()
     assert line == "note: study.yaml: 'null' (line 5) is now 'ce_scaled'; both names work"
     assert re.search(r"ce_scaled +own_model +done", old.before["status"].stdout)
-    only = typed("status", "study", "--only", "method=null", root=old.study)
+    only = read("status", "study", "--only", "method=null", root=old.study)
     assert re.search(r"ce_scaled +own_model +done", only.stdout)
 
 

@@ -132,7 +132,7 @@ def analyze(
         show(transfer, Format.rich)
         for file in files:
             say(str(file))
-    home = workspace.root / "analysis" / f"experiment_{whole.round.round}"
+    home = workspace.analysis(whole.round.round)
     folder, kinds = out or home / "figures", [format] if format else list(Picture)
     folder.mkdir(parents=True, exist_ok=True)
     names = [name for name in FIGURES if name in (figure or FIGURES)]

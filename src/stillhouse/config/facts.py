@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse import data, methods, models
-from stillhouse.config.schema import PURE, RunConfig
-from stillhouse.data.specs import SPECS, DatasetSpec
+from stillhouse.config.schema import RunConfig
+from stillhouse.data.specs import DatasetSpec
 from stillhouse.methods.objective import Reference, coefficients
 from stillhouse.models.named import find
 from stillhouse.plugin import versioned
@@ -107,17 +107,3 @@ def training_images(run: RunConfig) -> int:
     recipe = run.training
     images = data.spec(run.dataset, run.files).train_images
     return recipe.train_images or images - recipe.validation
-
-
-def of_built_in() -> dict[str, Any]:
-    """Return the facts of every built-in network on every dataset, and of every method."""
-    found: dict[str, Any] = {}
-    for name in models.NETWORKS:
-        for spec in map(data.spec, SPECS):
-            key = f"multiplications {name} {spec.classes} {spec.channels} {spec.size}"
-            found[key] = count_multiplications(name, spec, (), ())
-    for name in methods.names():
-        if name != PURE:
-            run = RunConfig(dataset="Cifar10", method=name, model="ResNet20", seed=0)
-            found[f"reference {name} {{}}"] = published(run)
-    return found

@@ -130,9 +130,9 @@ class Case:
     def _series(self) -> dict[str, list[float]]:
         return {}
 
-    def final(self, name: str, epochs: int = 2) -> float | None:
-        """The mean of a field over the last epochs, or None."""
-        values = self.series(name)[-epochs:]
+    def final(self, name: str) -> float | None:
+        """The mean of a field over the last two epochs, or None."""
+        values = self.series(name)[-2:]
         return fmean(values) if values else None
 
     def at(self, epoch: int, text: str) -> Line:

@@ -45,7 +45,7 @@ class Archive:
     @property
     def path(self) -> Path:
         """`analysis/experiment_NAME`."""
-        return self.workspace.root / "analysis" / f"experiment_{self.name}"
+        return self.workspace.analysis(self.name)
 
     @property
     def experiments(self) -> Path:

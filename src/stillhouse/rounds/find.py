@@ -25,7 +25,7 @@ def open_round(root: Path, name: str) -> tuple[Workspace, Round, Path]:
     """
     workspace = Workspace(root)
     files = [root / "rounds" / f"{name}.yaml", root / f"{name}.yaml"]
-    below = [root / name, root / "analysis" / f"experiment_{name}"]
+    below = [root / name, workspace.analysis(name)]
     places = [*below, Path(name)]
     active = workspace.active()
     if (file := Path(name)).is_file():
@@ -117,7 +117,7 @@ def active_file(workspace: Workspace, first: list[Path] | None = None) -> Path:
 def _opened(root: Path, file: Path) -> tuple[Workspace, Round, Path]:
     """The round in a file, with its archive if it was archived and no round is active."""
     round_, workspace = load_round(file), Workspace(root, file.parent)
-    archive = Workspace(root / "analysis" / f"experiment_{round_.round}", file.parent)
+    archive = Workspace(workspace.analysis(round_.round), file.parent)
     archived = archive.marker.is_file() and not workspace.marker.is_file()
     return archive if archived else workspace, round_, file
 

@@ -55,6 +55,10 @@ class Workspace:
         """Which round is active here."""
         return self.experiments / "round.json"
 
+    def analysis(self, name: str) -> Path:
+        """The folder of everything that is written about a round."""
+        return self.root / "analysis" / f"experiment_{name}"
+
     def folder(self, run: RunConfig) -> RunFolder:
         """A run's folder."""
         return folder_of(self.experiments, run.path)

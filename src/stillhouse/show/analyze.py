@@ -72,7 +72,7 @@ def analyze_table(
             ("pairs", sorted(tables.pairs, key=_order), PAIRS),
             ("transfer", transfer, TRANSFER),
         ]
-    home = workspace.root / "analysis" / f"experiment_{survey.round.round}" / "tables"
+    home = workspace.analysis(survey.round.round) / "tables"
     home.mkdir(parents=True, exist_ok=True)
     files = []
     for name, rows, columns in contents:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stillhouse.stats.frame import Frame
 
 SEEDS = (3, 5, 7, 10, 15, 20, 30)
+DIFFERENCE = 0.5  # points, as `plan --power` takes if none is given
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def notes(design: Design, difference: float) -> tuple[str, ...]:
     )
 
 
-def plan_notes(survey: Survey, difference: float = 0.5) -> tuple[str, ...]:
+def plan_notes(survey: Survey) -> tuple[str, ...]:
     """What the planned seeds can show: by the spread seen so far, else in units of it."""
     n = len(survey.round.seeds)
     if n < MIN_SEEDS:
@@ -108,8 +109,8 @@ def plan_notes(survey: Survey, difference: float = 0.5) -> tuple[str, ...]:
         )
     return tuple(
         f"power, {one.name}: {n} seeds find {smallest_detectable(one.sd, n, one.test):.2f} points "
-        f"with 80 % power (sd {one.sd:.2f}, {one.source}); {difference:g} points need "
-        f"{_seeds(seeds_needed(difference, one.sd, one.test))}"
+        f"with 80 % power (sd {one.sd:.2f}, {one.source}); {DIFFERENCE:g} points need "
+        f"{_seeds(seeds_needed(DIFFERENCE, one.sd, one.test))}"
         for one in found
     )
 

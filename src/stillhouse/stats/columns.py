@@ -183,22 +183,3 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
         for name in flags:
             row[name] = None if row[name] is None else "yes" if row[name] else "no"
     return plain
-
-
-def page() -> str:
-    """Return docs/tables.md: every table with its columns."""
-    parts = [
-        "# Tables for programs",
-        "This page is written from the list in `stillhouse.stats.columns`. `run` is the key of\n"
-        "all tables. Accuracies are in percent, losses in nats. A missing value is empty; the\n"
-        "column `why` gives the reason. A sweep adds a column `axis_NAME` per axis to `runs`.",
-        'From Python: `stillhouse.load_round("rounds/digits.yaml").runs`, `.epochs`, `.measures`,\n'
-        "`.pairs` and `.transfer` ([python.md](python.md)). As text:\n"
-        "`stillhouse list runs rounds/digits.yaml --format csv`.",
-    ]
-    for name, (key, columns) in TABLES.items():
-        lines = [f"## {name}: one row per {key}", "", "| column | type | unit | meaning |"]
-        lines += ["|---|---|---|---|"]
-        lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in columns]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"

@@ -56,7 +56,6 @@ def difference(
     b: Mapping[int, float],
     test: Test,
     resolution: float = 0.0,
-    level: float = LEVEL,
 ) -> Difference | None:
     """The difference of two arms' accuracies by seed; None if there is nothing to compare.
 
@@ -66,23 +65,21 @@ def difference(
     """
     if test == "paired":
         seeds = sorted(set(a) & set(b))
-        found = _paired([a[seed] - b[seed] for seed in seeds], level) if seeds else None
+        found = _paired([a[seed] - b[seed] for seed in seeds]) if seeds else None
     else:
-        found = _welch(list(a.values()), list(b.values()), level) if a and b else None
+        found = _welch(list(a.values()), list(b.values())) if a and b else None
     if found is None or found.low is None or found.high is None:
         return found
     narrow = found.high - found.low < resolution
     return Difference(found.test, found.n, found.value) if narrow else found
 
 
-def _paired(gaps: list[float], level: float) -> Difference:
+def _paired(gaps: list[float]) -> Difference:
     n, centre = len(gaps), mean(gaps)
     if n < MIN_SEEDS:
         return Difference("paired", n, centre)
     spread = stdev(gaps)
-    return Difference(
-        "paired", n, centre, spread, *_student(centre, spread / sqrt(n), n - 1, level)
-    )
+    return Difference("paired", n, centre, spread, *_student(centre, spread / sqrt(n), n - 1))
 
 
 def published_difference(ours: Summary, theirs: Summary) -> Difference | None:
@@ -97,20 +94,18 @@ def published_difference(ours: Summary, theirs: Summary) -> Difference | None:
     if ours.std is None:
         return Difference("welch", ours.n, centre)
     if theirs.std is not None and theirs.n >= MIN_SEEDS:
-        return _welch_of(ours, theirs, LEVEL)
+        return _welch_of(ours, theirs)
     error = ours.std / sqrt(ours.n)
-    return Difference(
-        "welch", ours.n, centre, ours.std, *_student(centre, error, ours.n - 1, LEVEL)
-    )
+    return Difference("welch", ours.n, centre, ours.std, *_student(centre, error, ours.n - 1))
 
 
-def _welch(a: list[float], b: list[float], level: float) -> Difference:
+def _welch(a: list[float], b: list[float]) -> Difference:
     if min(len(a), len(b)) < MIN_SEEDS:
         return Difference("welch", min(len(a), len(b)), mean(a) - mean(b))
-    return _welch_of(summarise(a), summarise(b), level)
+    return _welch_of(summarise(a), summarise(b))
 
 
-def _welch_of(a: Summary, b: Summary, level: float) -> Difference:
+def _welch_of(a: Summary, b: Summary) -> Difference:
     """Welch's test from means and standard deviations, which both have."""
     assert a.mean is not None and b.mean is not None
     assert a.std is not None and b.std is not None
@@ -119,23 +114,21 @@ def _welch_of(a: Summary, b: Summary, level: float) -> Difference:
     below = sum(part**2 / (n - 1) for part, n in zip(parts, (a.n, b.n), strict=True))
     freedom = sum(parts) ** 2 / below if below else float(a.n + b.n - 2)
     spread = sqrt((a.std**2 + b.std**2) / 2)
-    return Difference(
-        "welch", min(a.n, b.n), centre, spread, *_student(centre, error, freedom, level)
-    )
+    return Difference("welch", min(a.n, b.n), centre, spread, *_student(centre, error, freedom))
 
 
-def mean_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:
-    """Return the t-interval of the mean of some runs; None below three."""
+def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the 95 % t-interval of the mean of some runs; None below three."""
     n = len(values)
     if n < MIN_SEEDS:
         return None
-    low, high, _ = _student(mean(values), stdev(values) / sqrt(n), n - 1, level)
+    low, high, _ = _student(mean(values), stdev(values) / sqrt(n), n - 1)
     return low, high
 
 
-def _student(centre: float, error: float, freedom: float, level: float) -> tuple[float, ...]:
+def _student(centre: float, error: float, freedom: float) -> tuple[float, ...]:
     """Low, high and two-sided p of a mean with a standard error."""
-    half = float(special.stdtrit(freedom, (1 + level) / 2)) * error
+    half = float(special.stdtrit(freedom, (1 + LEVEL) / 2)) * error
     if error == 0:
         return centre, centre, 1.0 if centre == 0 else 0.0
     return centre - half, centre + half, float(2 * special.stdtr(freedom, -abs(centre) / error))

@@ -7,7 +7,7 @@ from math import isfinite, sqrt
 
 from scipy import special
 
-from stillhouse.stats.inference import Test
+from stillhouse.stats.inference import LEVEL, Test
 from stillhouse.stats.summary import MIN_SEEDS
 
 POWER = 0.8
@@ -32,51 +32,49 @@ def power(
 
 
 def seeds_needed(
-    difference: float, sd: float, test: Test = "welch", alpha: float = ALPHA, wanted: float = POWER
+    difference: float, sd: float, test: Test = "welch", alpha: float = ALPHA
 ) -> int | None:
-    """The fewest seeds per arm (at least three) with power `wanted`; None above a thousand."""
+    """The fewest seeds per arm (at least three) with 80 % power; None above a thousand."""
     if difference == 0:
         return None
     low, high = MIN_SEEDS, MIN_SEEDS
-    while power(difference, sd, high, test, alpha) < wanted:
+    while power(difference, sd, high, test, alpha) < POWER:
         if high >= MAX_SEEDS:
             return None
         low, high = high + 1, min(2 * high, MAX_SEEDS)
     while low < high:
         middle = (low + high) // 2
-        if power(difference, sd, middle, test, alpha) < wanted:
+        if power(difference, sd, middle, test, alpha) < POWER:
             low = middle + 1
         else:
             high = middle
     return high
 
 
-def smallest_detectable(
-    sd: float, n: int, test: Test = "welch", alpha: float = ALPHA, wanted: float = POWER
-) -> float:
-    """The true difference that `n` seeds per arm (at least two) find with power `wanted`."""
+def smallest_detectable(sd: float, n: int, test: Test = "welch", alpha: float = ALPHA) -> float:
+    """The true difference that `n` seeds per arm (at least two) find with 80 % power."""
     if sd == 0:
         return 0.0
-    return sd * _gap(n, test, alpha, wanted)
+    return sd * _gap(n, test, alpha)
 
 
 @cache
-def _gap(n: int, test: Test, alpha: float, wanted: float) -> float:
-    """The difference in standard deviations that has power `wanted`, by bisection."""
+def _gap(n: int, test: Test, alpha: float) -> float:
+    """The difference in standard deviations that has 80 % power, by bisection."""
     low, high = 1e-6, 1e3
     while high - low > 1e-12 * high:
         middle = (low + high) / 2
-        if power(middle, 1.0, n, test, alpha) < wanted:
+        if power(middle, 1.0, n, test, alpha) < POWER:
             low = middle
         else:
             high = middle
     return high
 
 
-def spread_bounds(n: int, level: float = 0.95) -> tuple[float, float]:
-    """The factors between which the true sd lies, relative to the sample sd of `n` runs."""
+def spread_bounds(n: int) -> tuple[float, float]:
+    """The factors between which the true sd lies (95 %), relative to the sample sd of `n` runs."""
     freedom = n - 1
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     upper, lower = (float(special.chdtri(freedom, 1 - q)) for q in (1 - tail, tail))
     return sqrt(freedom / upper), sqrt(freedom / lower)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.codes import LEVELS
 from stillhouse.diagnosis.finding import Finding
-from stillhouse.diagnosis.observations import effects, process, representations, teachers, validity
+from stillhouse.diagnosis.observations import effects, representations, teachers, validity
 from stillhouse.diagnosis.observations.base import Scene, scene
 from stillhouse.diagnosis.observations.earlier import beside_earlier
 from stillhouse.diagnosis.read import read_cases
@@ -34,7 +34,7 @@ RULES: tuple[Rule, ...] = (
     teachers.teacher_driven,
     teachers.compared,
     teachers.no_control,
-    process.confounds,
+    validity.confounds,
     validity.uneven,
     effects.underfits,
     effects.above_teacher,
@@ -44,7 +44,7 @@ RULES: tuple[Rule, ...] = (
     representations.aligned_not_better,
     representations.generic,
     representations.copied_errors,
-    process.smoothed,
+    teachers.smoothed,
 )
 
 

@@ -222,6 +222,19 @@ def no_control(scene: Scene) -> Iterator[Finding]:
         yield scene.finding("no-same-architecture", text)
 
 
+def smoothed(scene: Scene) -> Iterator[Finding]:
+    """A teacher trained with label smoothing teaches by its logits (Mueller et al. 2019)."""
+    cells = scene.teacher.cells if scene.teacher else ()
+    rate = max((cell.config.training.label_smoothing for cell in cells), default=0.0)
+    arm = next((arm for arm in scene.arms if arm.method == "logit" and arm.values), None)
+    if rate and arm:
+        text = (
+            f"The teachers were trained with label smoothing {rate:g}, which is known to weaken "
+            "distillation by logits (Mueller et al. 2019): other recipes may rank it otherwise"
+        )
+        yield scene.finding("smoothed-teacher", text, arm.valid)
+
+
 def _with_others(scene: Scene) -> Iterator[tuple[Arm, float | None]]:
     """Every student's arm with the pooled sd of the others."""
     students = [arm for arm in scene.arms if arm.role != "teacher"]

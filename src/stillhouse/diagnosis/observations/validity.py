@@ -1,4 +1,4 @@
-"""Rules about runs that are missing, failed, cut off or learned nothing."""
+"""Rules about runs that failed, were cut off, learned nothing, or cannot be compared."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from stillhouse.diagnosis.codes import CODES, Level
 from stillhouse.diagnosis.diagnose import diagnose
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.observations.base import Scene, seeds
+from stillhouse.rounds import provenance
 from stillhouse.rounds.survey import Cell
 from stillhouse.runs.chance import chance_bound
 
@@ -110,6 +111,12 @@ def uneven(scene: Scene) -> Iterator[Finding]:
     if len(lengths) > 1:
         text = f"Completed runs have different numbers of epochs: {sorted(lengths)}"
         yield scene.finding("mixed-epochs", text, list(lengths.values()))
+
+
+def confounds(scene: Scene) -> Iterator[Finding]:
+    """CONFOUND: arms that differ in more than their method."""
+    for note in provenance.confounds(scene.survey, scene.dataset):
+        yield scene.finding("confound", note.rstrip("."))
 
 
 def _last(cell: Cell) -> float:

@@ -35,10 +35,6 @@ def _found() -> dict[str, Measure]:
 REGISTRY = _found()
 
 
-def of_kind(kind: str, default: bool = True) -> list[Measure]:
-    """Measures of a kind; with `default=False` also those outside the default set."""
-    return [
-        measure
-        for measure in REGISTRY.values()
-        if measure.kind == kind and (measure.default or not default)
-    ]
+def of_kind(kind: str) -> list[Measure]:
+    """The measures of a kind that are in the default set."""
+    return [one for one in REGISTRY.values() if one.kind == kind and one.default]
