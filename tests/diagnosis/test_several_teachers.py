@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from fake_rounds import Bench
 from stillhouse.diagnosis.observations.rules import observe
+from stillhouse.show.figures import accuracy, forest
+from stillhouse.show.figures.drawn import Tables
 from stillhouse.show.figures.forest import _teacher
 from stillhouse.show.plan import plan_numbers
 from stillhouse.show.results import seed_tables
@@ -96,3 +100,16 @@ def test_the_figure_of_differences_has_no_line_of_a_teacher_that_is_not_one(tmp_
     single = Bench(tmp_path / "b")
     single.finish_all([90, 90, 80, 81, 82, 83, 84, 85])
     assert _teacher(runs_frame(single.look())) == 8.5
+
+
+def test_figures_have_a_row_and_a_look_for_each_teacher(tmp_path: Path) -> None:
+    runs = runs_frame(made(tmp_path).look())
+    empty = pd.DataFrame()
+    tables = Tables("tiny", runs, empty, empty, empty, {"Digits": 355}, {"Digits": 10})
+    looks = tables.looks()
+    by_strong, by_weak = f"Logit KD from {STRONG}", f"Logit KD from {WEAK}"
+    assert len({looks[by_strong], looks[by_weak], looks[f"Student pure ({OWN})"]}) == 3
+    means = accuracy.draw(tables, "Digits").data.set_index("arm")["mean"]
+    assert round(means[by_weak] - means[by_strong], 6) == 3.0
+    gaps = forest.draw(tables, "Digits").data.set_index("arm")["difference"]
+    assert round(gaps[by_weak] - gaps[by_strong], 6) == 3.0

@@ -68,12 +68,17 @@ class Tables:
         return runs[runs["valid"]]
 
     def looks(self) -> dict[str, Look]:
-        """The look of every arm of the round: its method's, black for teachers."""
-        by_method = looks(self.runs["method"].astype(str))
-        arms = self.runs.drop_duplicates("arm")
+        """The look of every arm of the round: black for teachers, else its method's; where a
+        network learns a method from several teachers, each of them has a look of its own.
+        """
+        names = self.runs["method"].astype(str)
+        several = self.runs.groupby(["method", "student"])["teacher"].transform("nunique") > 1
+        names = names.where(~several, names + " " + self.runs["teacher"].astype(str))
+        by_name = looks(names)
+        arms = self.runs.assign(look=names).drop_duplicates("arm")
         return {
-            str(arm): Look(TEACHER, "o") if role == "teacher" else by_method[str(method)]
-            for arm, role, method in zip(arms["arm"], arms["role"], arms["method"], strict=True)
+            str(arm): Look(TEACHER, "o") if role == "teacher" else by_name[str(name)]
+            for arm, role, name in zip(arms["arm"], arms["role"], arms["look"], strict=True)
         }
 
     def excluded(self, dataset: str) -> str:
