@@ -1,7 +1,8 @@
 """Check that steps are finite, on the device, so that no step synchronises.
 
 On a CPU every step is checked immediately (`health_checks`). A GPU records the first bad step
-beside the weights, and is read at intervals (`look`): always before weights are saved or measured.
+beside the weights. It is read at intervals (`Trainer.check_health`), always before weights are
+saved or measured.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Seen:
 
 
 class DeviceHealth:
-    """The first bad step since the last look, with its terms and gradient norms.
+    """The first bad step since the last reading, with its terms and gradient norms.
 
     Every tensor keeps its address, so that a CUDA graph can write it. `limit` is the number of
     steps in a row that a gradient scaler may skip.
@@ -84,7 +85,7 @@ class DeviceHealth:
         return torch.where(skipped, torch.zeros_like(norm), norm)
 
     def read(self, terms: Sequence[str], gradients: Sequence[str]) -> Seen:
-        """Reset the record of the steps since the last look, all of them finite.
+        """Reset the record of the steps since the last reading, all of them finite.
 
         `terms` and `gradients` name the values of the last `apply`. Raises TrainingError naming the
         first bad step and the non-finite value.

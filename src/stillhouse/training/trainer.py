@@ -88,10 +88,10 @@ class Trainer:
     def step(self, batch: Batch, taught: Outputs | None, join: bool = True) -> None:
         """One optimizer step. Draws made by the network or the method depend on the position.
 
-        Without `join` a GPU may still be at it beside other work, until `join` or `look`.
+        Without `join` a GPU may still be at it beside other work, until `join` or `check_health`.
 
         Raises TrainingError if a term or a gradient is not finite: at once, or on a GPU in the
-        next `look`, which is due every 50 steps and at the end of an epoch.
+        next `check_health`, due every 50 steps and at the end of an epoch.
         """
         epoch, step = self.position
         taught = taught if self.needs_teacher else None
@@ -125,7 +125,10 @@ class Trainer:
             self.lane.join()
 
     def check_health(self) -> None:
-        """Read the device's record since the last look. Raises TrainingError if a step was bad."""
+        """Read the device's record of the steps since the last call.
+
+        Raises TrainingError if a step was bad.
+        """
         self.join()
         if self.health is not None and self.health.positions:
             seen = self.health.read(self._terms_seen, self._graded())
@@ -143,7 +146,7 @@ class Trainer:
     def progress(self) -> Record:
         """How far the epoch is: `steps` in all, mean `loss` and `accuracy` (%) of those so far.
 
-        On a GPU the means are those of the last `look`, so that nothing waits for them; before
+        On a GPU the means are those of the last `check_health`, so that nothing waits; before
         the first step of an epoch they are those of the epoch before.
         """
         current = self.health is None and self.epoch_metrics.seen > 0
@@ -266,7 +269,7 @@ class Trainer:
         health_checks.check_progress(judged, training.epochs, self.steps, chance)
 
     def state(self) -> dict[str, Any]:
-        """Return the state for resuming, as tensors and plain values, after a look at the steps."""
+        """Check the steps, then return the state for resuming, as tensors and plain values."""
         self.check_health()
         return {
             "position": list(self.position),
