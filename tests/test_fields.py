@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from stillhouse.fields import first_fault, show
+from stillhouse.fields import choose, first_fault, show
 
 
 class Inner(BaseModel):
@@ -41,3 +41,11 @@ def test_a_given_value_is_short_and_no_word_of_python() -> None:
         nested = [nested]
     assert [show(value) for value in (None, True, False)] == ["nothing", "true", "false"]
     assert all(len(show(value)) <= 60 for value in (nested, "x" * 1000, 10**4000, [0] * 1000))
+
+
+def test_a_long_list_of_names_is_cut_to_those_that_are_alike() -> None:
+    allowed = [f"field_{number}" for number in range(80)] + ["epochs"]
+    remedy = choose("epoch", allowed)
+    assert remedy.startswith("did you mean 'epochs'? allowed: epochs, ")
+    assert remedy.endswith(" and 71 more")
+    assert "did you mean" not in choose("overrides", ["vid", *allowed])

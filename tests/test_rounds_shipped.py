@@ -28,6 +28,7 @@ COUNTS = {
     "crd_cross": 99,
     "kd_zoo": 78,
     "all_methods": 75,
+    "crd_reduced": 24,
 }
 
 # SHA-256 over the identities of a round's runs: they may not change, or runs are trained anew.
@@ -44,6 +45,7 @@ IDENTITIES = {
     "crd_cross": "abda318f319f38899a8f888cf73a9801cf75c093d0a6dcd73bd794ad17d37a5d",
     "kd_zoo": "37910eb001de0262d7dd03b50a94076906ebc4b5c3c6128b0decbca5b60a5ae4",
     "all_methods": "9be67ab5c82a73eb500abaa9c5ae860bb18b4acf924b8eb109ebe769d2469c79",
+    "crd_reduced": "899828ce21cc2997338b7a689d7c4b0bd44fb42ec1486996500fa309a4e41b72",
 }
 
 

@@ -137,7 +137,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     return ConfigError(f"unknown {kind} '{name}'", hint)
 
 
+def listed(name: str, known: Sequence[str], most: int = 40) -> str:
+    """Return the known names in one text; of more than `most` those that are like `name`."""
+    if len(known) <= most:
+        return ", ".join(known)
+    alike = get_close_matches(name, known, most // 4, cutoff=0.0)
+    return some([*alike, *(one for one in known if one not in alike)], most // 4)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `did you mean 'rkd'? ` for the known name that is nearest; empty if none is near."""
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = get_close_matches(name, known, n=1, cutoff=0.51)
     return f"did you mean '{near[0]}'? " if near else ""

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from stillhouse.errors import nearest
+from stillhouse.errors import listed, nearest
 
 Where = tuple[str | int, ...]
 SHOWN = 60
@@ -91,9 +91,9 @@ def first_fault(invalid: ValidationError, *above: str) -> str:
 
 
 def choose(given: object, allowed: Iterable[str]) -> str:
-    """Return the remedy for a word that is not in `allowed`: the nearest one and the whole list."""
+    """Return the remedy for a word that is not in `allowed`: the nearest one and the list."""
     allowed = list(allowed)
-    return f"{nearest(str(given), allowed)}allowed: {', '.join(allowed)}"
+    return f"{nearest(str(given), allowed)}allowed: {listed(str(given), allowed)}"
 
 
 def show(value: Any) -> str:
