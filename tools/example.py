@@ -86,7 +86,7 @@ def collect(folder: Path, into: Path, whole: bool = True) -> None:
         return
     found = document(material)
     write_report(found, home)
-    (home / "README.md").rename(home / "report.md")
+    (home / "README.md").rename(home / "document.md")
     _figures(archive.path / "figures", home / "figures")
     for name in TABLES:
         table = archive.path / "tables" / f"{name}.csv"

@@ -167,7 +167,7 @@ def _links(home: Path) -> str:
     )
     return (
         f"\n- round {home.name}: the report as [one page]({place}/report.html) and as "
-        f"[Markdown]({place}/report.md); tables {tables}\n"
+        f"[Markdown]({place}/document.md); tables {tables}\n"
     )
 
 
@@ -208,7 +208,7 @@ def _narrow(body: str) -> str:
 
 def _transfer(home: Path) -> Iterator[str]:
     """The report's tables of representations and of what was transferred."""
-    text = (home / "report.md").read_text()
+    text = (home / "document.md").read_text()
     for title, body in re.findall(r"^### (.+?)\n(.*?)(?=^##)", text, re.M | re.S):
         if (": last group" in title or title == "What was transferred") and "|" in body:
             yield f"**{title}**\n\n{body.strip()}\n"

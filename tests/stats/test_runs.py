@@ -20,6 +20,13 @@ def load(bench: Bench) -> LoadedRound:
     return stillhouse.load_round(bench.file, bench.workspace.root)
 
 
+def test_a_round_and_a_run_are_shown_in_one_line(bench: Bench) -> None:
+    bench.finish(f"{PURE}/0", 90.0)
+    loaded = load(bench)
+    assert repr(loaded) == "<round tiny: 1 of 8 runs complete and valid>"
+    assert repr(loaded.run(f"{PURE}/0")) == f"<run {PURE}/0: done>"
+
+
 def test_one_row_per_run_in_the_order_of_the_matrix(bench: Bench) -> None:
     runs = load(bench).runs
     assert list(runs["run"]) == list(bench.runs)

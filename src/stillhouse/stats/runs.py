@@ -38,6 +38,10 @@ class LoadedRun:
     cell: Cell
     workspace: Workspace
 
+    def __repr__(self) -> str:
+        """One line: the run's path and its state."""
+        return f"<run {self.path}: {self.cell.shown}>"
+
     @property
     def path(self) -> str:
         """The run's path, by which the tables name it."""
@@ -72,6 +76,11 @@ class LoadedRound:
 
     survey: Survey
     workspace: Workspace
+
+    def __repr__(self) -> str:
+        """One line: the round's name, and how many of its runs count."""
+        done, of = self.survey.count("done"), len(self.survey.cells)
+        return f"<round {self.round.round}: {done} of {of} runs complete and valid>"
 
     @property
     def round(self) -> Round:
