@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from fake_rounds import LOGIT, RKD, TEACHER, Bench
 from stillhouse.config.load import load_round
 from stillhouse.config.resolve import resolve
+from stillhouse.data.specs import SPECS
 from stillhouse.rounds.cost import processes, recorded_costs
 from stillhouse.rounds.estimate import Process
 from stillhouse.rounds.survey import Survey, survey_round
@@ -59,6 +61,17 @@ def test_a_plan_follows_what_is_done(bench: Bench) -> None:
     assert shown["rkd ResNetBaby"] == (2, 0, "ResNet20 1")
     assert rows["logit ResNetBaby"]["Cost"] == "10 s"  # its own 6, and the teacher's passes
     assert rows["rkd ResNetBaby"]["Cost"] == "2 x 2.1"
+
+
+def test_what_is_unusual_about_the_images_is_noted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before,) = plan(bench.look(), [])
+    noted = replace(SPECS["Digits"], note="Test images are those in val/.")
+    monkeypatch.setitem(SPECS, "Digits", noted)
+    (table,) = plan(bench.look(), [])
+    (more,) = set(table.notes) - set(before.notes)
+    assert "Digits" in more and "val/" in more
 
 
 def test_datasets_that_differ_have_tables_of_their_own(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from stillhouse import data
 from stillhouse.config.expand import label
 from stillhouse.config.facts import loss_weights
 from stillhouse.config.schema import PURE, Round, RunConfig
@@ -35,12 +36,21 @@ def plan(
         groups.setdefault(tuple(rows), []).append(dataset)
     tables = [Table(_datasets(names), COLUMNS, rows) for rows, names in groups.items()]
     notes = (
+        *_images(survey.round),
         *_losses(survey),
         cost_note(survey, found, jobs, relative, again),
         f"round {survey.round.round}: {_counts(survey)}",
     )
     last = tables[-1]
     return [*tables[:-1], Table(last.title, last.columns, last.rows, notes)]
+
+
+def _images(round_: Round) -> Iterator[str]:
+    """What is unusual about a dataset's images: which of them test, and which were resized."""
+    for name in round_.datasets:
+        spec = data.spec(name, round_.files)
+        if spec.note:
+            yield f"{spec.label}: {spec.note}"
 
 
 def plan_numbers(survey: Survey, found: Sequence[Process]) -> Table:

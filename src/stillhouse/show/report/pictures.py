@@ -36,7 +36,8 @@ WORDS = {
     "✕": "failed",
 }
 ROW, HEAD, FOOT = 22, 24, 36
-NAMES, PLOT, WIDTH = 150, 230, 560
+NAMES, PLOT, VERDICTS = 150, 230, 180  # widths; names that are longer have more
+CHARACTER, NUMBER = 7, 40  # at most: the width of a character of a name, of a number at the axis
 CURVE = (300, 110)
 PAD = 4
 
@@ -74,34 +75,38 @@ def _forest(label: str, rows: Sequence[tuple[str, Difference, str]]) -> Picture:
         min(e for e in ends if e is not None), max(e for e in ends if e is not None)
     )
     below = HEAD + ROW * len(rows)
+    names = max(NAMES, CHARACTER * max(len(name) for name, _, _ in rows) + 8)
 
     def x(value: float) -> str:
-        return f"{NAMES + PLOT * (value - low) / (high - low):.1f}"
+        return f"{names + PLOT * (value - low) / (high - low):.1f}"
 
     parts = [
         f'<text x="0" y="14" class="title">{escape(label)}</text>',
         f'<line class="zero" x1="{x(0)}" y1="{HEAD}" x2="{x(0)}" y2="{below}"/>',
-        f'<text x="{x(low)}" y="{below + 14}">{low:+.1f}</text>',
         f'<text x="{x(0)}" y="{below + 14}" class="middle">0</text>',
-        f'<text x="{x(high)}" y="{below + 14}" class="end">{high:+.1f}</text>',
-        f'<text x="{NAMES + PLOT // 2}" y="{below + 30}" class="middle">'
+        *(
+            f'<text x="{x(end)}" y="{below + 14}"{place}>{end:+.1f}</text>'
+            for end, place in ((low, ""), (high, ' class="end"'))
+            if PLOT * abs(end) / (high - low) > NUMBER + CHARACTER
+        ),
+        f'<text x="{names + PLOT // 2}" y="{below + 30}" class="middle">'
         "points above the pure student, 95 % interval</text>",
     ]
     for number, (name, gap, verdict) in enumerate(rows):
         y = HEAD + ROW * number + ROW // 2
-        parts.append(f'<text x="{NAMES - 8}" y="{y + 4}" class="end">{escape(name)}</text>')
+        parts.append(f'<text x="{names - 8}" y="{y + 4}" class="end">{escape(name)}</text>')
         if gap.low is not None and gap.high is not None:
             ends_at = f'x1="{x(gap.low)}" y1="{y}" x2="{x(gap.high)}" y2="{y}"'
             parts.append(f'<line class="ci" {ends_at}/>')
         parts.append(f'<circle class="mean" cx="{x(gap.value)}" cy="{y}" r="4"/>')
-        parts.append(f'<text x="{NAMES + PLOT + 8}" y="{y + 4}">{escape(verdict)}</text>')
+        parts.append(f'<text x="{names + PLOT + 8}" y="{y + 4}">{escape(verdict)}</text>')
     texts = tuple((name, interval(gap), verdict) for name, gap, verdict in rows)
     title = f"{label}: difference to the pure student"
     alternative = f"{title}: " + "; ".join(
         ", ".join(filter(None, (f"{name} {gap}", verdict))) for name, gap, verdict in texts
     )
     numbers = Table(title, ("Method", "Difference [95 % CI]", "Verdict"), texts)
-    return Picture(_svg(WIDTH, below + FOOT, title, parts), alternative, numbers)
+    return Picture(_svg(names + PLOT + VERDICTS, below + FOOT, title, parts), alternative, numbers)
 
 
 def curves(title: str, test: Sequence[float], train: Sequence[float | None]) -> Picture:
