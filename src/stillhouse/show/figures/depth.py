@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 
 import matplotlib
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stillhouse.show.figures.drawn import (
+    ORDER,
     Drawn,
     NothingToDraw,
     Tables,
@@ -40,20 +41,31 @@ READING = (
 
 def draw(tables: Tables, dataset: str) -> Drawn:
     """Draw the arms of a dataset. Raises NothingToDraw."""
-    found = values(tables, dataset, MEASURES)
+    what = "Dimensions of each layer's features over the test images."
+    return over_depth(tables, dataset, MEASURES, _title, (what, READING))
+
+
+def over_depth(
+    tables: Tables,
+    dataset: str,
+    measures: Mapping[str, str],
+    title: Callable[[pd.DataFrame, str], str],
+    texts: tuple[str, str],
+) -> Drawn:
+    """Draw measures of the layers of a dataset's arms, a panel each.
+
+    `texts` are what is shown and how to read it. Raises NothingToDraw.
+    """
+    found = values(tables, dataset, measures)
     if found.empty:
         raise NothingToDraw("no layer of a valid run was measured")
     means = found.groupby(["arm", "layer", "measure"], sort=False)["value"]
+    seeds = [int(n) for n in found.groupby("arm")["run"].nunique()]
+    what, reading = texts
     return Drawn(
-        lines_over_depth(found, MEASURES, tables.looks(), _title(found, dataset)),
+        lines_over_depth(found, measures, tables.looks(), title(found, dataset)),
         means.agg(["mean", "std", "count"]).reset_index(),
-        caption(
-            "Dimensions of each layer's features over the test images.",
-            tables,
-            dataset,
-            [int(n) for n in found.groupby("arm")["run"].nunique()],
-            READING,
-        ),
+        caption(what, tables, dataset, seeds, reading),
     )
 
 
@@ -91,7 +103,11 @@ def lines_over_depth(
 ) -> Figure:
     """Draw one panel per measure (by name: its title), two in a row, one line per arm."""
     layers = by_layer(found["layer"])
-    arms = list(dict.fromkeys(found.sort_values("role", key=_order, kind="stable")["arm"]))
+    arms = list(
+        dict.fromkeys(
+            found.sort_values("role", key=lambda role: role.map(ORDER), kind="stable")["arm"]
+        )
+    )
     rows = ceil(len(measures) / 2)
     height = rows * max(1.9, 0.16 * len(arms) + 0.6) + 0.6
     with matplotlib.rc_context(PRINT):
@@ -108,11 +124,6 @@ def lines_over_depth(
         for axes, name in zip(grid[:, 1], [*measures][1::2], strict=True):
             label_ends(axes, _ends(found[found["measure"] == name], arms, layers[-1], looks))
         return settled(figure)
-
-
-def _order(roles: pd.Series) -> pd.Series:
-    """Teachers before pure students before methods."""
-    return roles.map({"teacher": 0, "pure": 1}).fillna(2)
 
 
 def _panel(

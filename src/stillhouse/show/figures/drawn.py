@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, MaxNLocator
 from scipy.optimize import isotonic_regression
 
+from stillhouse.errors import some
 from stillhouse.represent.store import Representations
 from stillhouse.runs.files import write_atomic
 from stillhouse.show.figures.style import PRINT, TEACHER, Look, looks
@@ -91,8 +92,7 @@ class Tables:
             f"{run} ({'completed, learned nothing' if state == 'done' else state})"
             for run, state in zip(left["run"], left["state"], strict=True)
         ]
-        shown = ", ".join(parts[:6]) + (f" and {len(parts) - 6} more" if len(parts) > 6 else "")
-        return f"Excluded: {len(parts)} of {len(runs)} runs: {shown}."
+        return f"Excluded: {len(parts)} of {len(runs)} runs: {some(parts, 6)}."
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from stillhouse.show.figures.depth import lines_over_depth, values
-from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, caption
+from stillhouse.show.figures.depth import over_depth
+from stillhouse.show.figures.drawn import Drawn, Tables
 from stillhouse.show.figures.panels import by_layer
 
 MEASURES = {"linear_probe": "linear probe (%)", "knn_probe": "nearest-neighbour probe (%)"}
@@ -19,22 +19,11 @@ READING = (
 
 def draw(tables: Tables, dataset: str) -> Drawn:
     """Draw the arms of a dataset. Raises NothingToDraw."""
-    found = values(tables, dataset, MEASURES)
-    if found.empty:
-        raise NothingToDraw("no layer of a valid run was probed")
-    means = found.groupby(["arm", "layer", "measure"], sort=False)["value"]
-    return Drawn(
-        lines_over_depth(found, MEASURES, tables.looks(), _title(found, dataset)),
-        means.agg(["mean", "std", "count"]).reset_index(),
-        caption(
-            "Accuracy on the test images of two probes fitted on each layer's features of the "
-            "training images.",
-            tables,
-            dataset,
-            [int(n) for n in found.groupby("arm")["run"].nunique()],
-            READING,
-        ),
+    what = (
+        "Accuracy on the test images of two probes fitted on each layer's features of the training "
+        "images."
     )
+    return over_depth(tables, dataset, MEASURES, _title, (what, READING))
 
 
 def _title(found: pd.DataFrame, dataset: str) -> str:
