@@ -53,6 +53,25 @@ def test_one_command_trains_a_whole_round(first: tuple[Desk, Any]) -> None:
     assert all(None not in row and row[-1] == "2/2" for row in table.rows)
 
 
+def test_a_profiled_round_shows_where_the_time_went(
+    first: tuple[Desk, Any], tmp_path: Path
+) -> None:
+    """And its weights are those of the round that was not profiled."""
+    desk = Desk(tmp_path)
+    done = desk.run("--jobs", "2", "--profile", "--only", "seed=0")
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = done.stdout.partition("Where ")[2].splitlines()
+    for part in ("data", "teacher", "student forward", "backward", "evaluation", "records"):
+        (line,) = [line for line in shown if line.startswith(f"{part} ")]
+        assert float(line.removeprefix(part).split()[0]) < 100
+    trained = [cell for cell in desk.look().cells if cell.state.name == "done"]
+    assert len(trained) == 3
+    for cell in trained:
+        (same,) = [one for one in first[0].look().cells if one.path == cell.path]
+        assert cell.state.result and same.state.result
+        assert cell.state.result["weights"] == same.state.result["weights"]
+
+
 def test_running_it_again_does_nothing(first: tuple[Desk, Any]) -> None:
     desk, _ = first
     files = [path for path in desk.workspace.experiments.rglob("*") if path.name != "round.json"]

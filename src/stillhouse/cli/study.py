@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -91,10 +93,15 @@ def run(
     data_root: DataRootOption = None,
     device: DeviceOption = "auto",
     keep_going: KeepGoingOption = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show at the end where the time of a step went.")
+    ] = False,
 ) -> None:
     """Train what is missing of a round on this machine, teachers first.
 
     Example: stillhouse run rounds/digits.yaml --jobs 2
+
+    Example: stillhouse run rounds/digits.yaml --only seed=0 --profile
     """
     from stillhouse import data
     from stillhouse.config.expand import expand
@@ -104,6 +111,7 @@ def run(
     from stillhouse.rounds.local import worker_command
     from stillhouse.rounds.survey import select, survey_round
     from stillhouse.rounds.teacher_files import import_teachers
+    from stillhouse.show.profile import profile_tables
     from stillhouse.show.status import summary
 
     workspace, loaded, file = open_round(root, round_)
@@ -116,9 +124,15 @@ def run(
             data.decode(dataset, images, loaded.files, say)
         runs = select(expand(loaded), only)
         import_teachers(workspace, runs, images, device, say=say)
-        start = worker_command(file, workspace.root, images, device, keep_going)
-        survey = _train(workspace, loaded, only, start, device, jobs)
+        with tempfile.TemporaryDirectory(prefix="stillhouse-profile-") as scratch:
+            profiles = Path(scratch) if profile else None
+            start = worker_command(file, workspace.root, images, device, keep_going, profiles)
+            survey = _train(workspace, loaded, only, start, device, jobs)
+            tables = profile_tables(profiles) if profiles else []
     workspace.tidy(cell.folder for cell in survey.cells)
+    for table in tables:
+        say("")
+        show(table, Format.rich)
     say(summary(survey, workspace.experiments))
     following = (
         "status" if not survey.trained else "doctor" if survey.count("at chance") else "table"
@@ -197,6 +211,9 @@ def train(
         float | None,
         typer.Option(hidden=True, help="Stop, to be resumed, at this time (seconds since 1970)."),
     ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(hidden=True, help="Write where the time went to this file.")
+    ] = None,
 ) -> None:
     """Train some runs of a round as one cohort, in this process."""
     from stillhouse.config.expand import expand
@@ -232,4 +249,6 @@ def train(
     place = workspace.place(loaded.teachers_from, data_root, device, keep_going)
     place = replace(place, keep=loaded.keep)
     complain = partial(say, err=True)
-    raise typer.Exit(work(configs, place, parent, until, log=say, on_error=complain))
+    raise typer.Exit(
+        work(configs, place, parent, until, log=say, on_error=complain, profile=profile)
+    )

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import IO, Protocol
@@ -177,9 +178,18 @@ def visible_gpus(device: str, count: int, variables: Mapping[str, str]) -> list[
 
 
 def worker_command(
-    file: Path, root: Path, data_root: Path, device: str, keep_going: bool = False
+    file: Path,
+    root: Path,
+    data_root: Path,
+    device: str,
+    keep_going: bool = False,
+    profiles: Path | None = None,
 ) -> Callable[[list[Cell]], list[str]]:
-    """The command line that trains some runs of a round, which a person could type as well."""
+    """The command line that trains some runs of a round, which a person could type as well.
+
+    Each worker writes where its time went to a file in the folder `profiles`, if one is given.
+    """
+    numbers = count()
 
     def command(cells: list[Cell]) -> list[str]:
         runs = [cell.config.path for cell in cells]
@@ -187,6 +197,7 @@ def worker_command(
         options = ["--root", str(root), "--data-root", str(data_root), "--device", device]
         options += ["--identity", meant]
         options += ["--keep-going"] if keep_going else []
+        options += ["--profile", str(profiles / f"{next(numbers)}.json")] if profiles else []
         start = [sys.executable, "-P", "-m", "stillhouse", "train", str(file), *runs]
         return [*start, *options, "--parent", str(os.getpid())]
 

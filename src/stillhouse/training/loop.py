@@ -116,7 +116,10 @@ def _profiled(cohort: Cohort) -> Lap:
     if cohort.laps is None:
         return no_lap
     for member in cohort.members:
-        member.trainer.lap = cohort.laps.of(member.trainer.config.label)
+        run = member.trainer.config
+        member.trainer.lap = cohort.laps.of(
+            run.label if run.teacher else f"{run.label} {run.model}"
+        )
     return cohort.laps.of("")
 
 

@@ -101,11 +101,13 @@ class Trainer:
         self._begin_ema()
         with (graph and self.lane) or nullcontext(), nullcontext() if graph else self.clock:
             self._mark()
+            self.lap("guards")
             optim.set_rate(self.optimizer, self.config.training, epoch, step, self.steps)
             reseed("forward", self.config.seed, epoch, step)
             if graph:
                 names, weighted = self._replay(batch, taught)
                 self.epoch_metrics.seconds += self.graph.seconds if self.graph else 0.0
+                self.lap("CUDA graph")
             else:
                 names, weighted = self._advance(batch, taught)
             self.epoch_metrics.add(names, weighted, len(batch.labels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -12,6 +13,7 @@ from stillhouse.config.schema import RunConfig
 from stillhouse.errors import RunError
 from stillhouse.runs.claim import Claim
 from stillhouse.training.cohort import open_cohort
+from stillhouse.training.laps import Laps
 from stillhouse.training.loop import Cohort, train
 from stillhouse.training.recorder import Recorder, epoch_line
 from stillhouse.training.reopen import Place
@@ -28,8 +30,11 @@ def work(
     until: float | None,
     log: Callable[[str], None],
     on_error: Callable[[str], None],
+    profile: Path | None = None,
 ) -> int:
     """Train resolved configurations as one cohort, or in parts if the GPU's memory is too small.
+
+    Where the time went is written to the file `profile`, if one is given.
 
     Returns 0 if all finished, 1 if one failed, 3 if asked to stop before the end.
     """
@@ -40,6 +45,7 @@ def work(
         log(f"{trainer.config.path}: {epoch_line(record, trainer.config.training.epochs)}")
 
     failures, parts, reason = 0, [configs], None
+    laps = Laps(place.device) if profile else None
     while parts and not reason:
         part = parts.pop(0)
         try:
@@ -47,7 +53,12 @@ def work(
         except Exception as error:
             _record(error, part, place)
             raise
+        cohort.laps = laps
+        if laps:
+            laps.begin()
         reason = train(cohort, stop, on_epoch)
+        if laps and profile:
+            laps.write(profile)
         if cohort.crowded:
             parts[:0] = _disperse(cohort, on_error)
         failures += cohort.failures
