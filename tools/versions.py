@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = ("archive", "cluster", "parquet", "tensorboard", "timm", "wandb")
-TOOLS = ("pytest>=9,<10", "hypothesis>=6.130,<7")
+TOOLS = ("bagit", "hypothesis", "pytest", "statsmodels", "tensorboard")  # what the tests import
 TESTS = (
     *("tests/config", "tests/methods", "tests/stats"),
     *("tests/training/test_loop.py", "tests/models/test_library.py"),
@@ -29,11 +29,15 @@ TESTS = (
 )
 
 
+def extras(root: Path) -> dict[str, list[str]]:
+    """The requirements of every extra, by its name; `""` has those of the package itself."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    return {"": project["dependencies"], **project["optional-dependencies"]}
+
+
 def requirements(root: Path) -> list[str]:
     """The requirements that pyproject.toml names for users, with those of the extras."""
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    return [*project["dependencies"], *(one for name in EXTRAS for one in extras[name])]
+    return [one for name in ("", *EXTRAS) for one in extras(root)[name]]
 
 
 def lowest(requirement: str) -> str:
@@ -53,7 +57,8 @@ def install(which: str, folder: Path) -> Path:
     (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in pinned))
     bounds = ["--constraint", str(folder / "constraints.txt")]
     newest = ["--upgrade", "--upgrade-strategy", "eager"] if which == "newest" else []
-    given = [f"{ROOT}[{','.join(EXTRAS)}]", *TOOLS]
+    tools = [one for one in extras(ROOT)["dev"] if re.split(r"[^\w-]", one)[0] in TOOLS]
+    given = [f"{ROOT}[{','.join(EXTRAS)}]", *tools]
     subprocess.run([python, "-m", "pip", "install", "-q", *newest, *bounds, *given], check=True)
     return python
 
