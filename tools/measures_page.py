@@ -77,9 +77,9 @@ No similarity means anything alone. Read it between three references, all rows o
 
 *Excess* is the similarity of a distilled student to its teacher less that of the pure student
 to the same teacher. *Specificity* is its similarity to its own teacher less the mean similarity
-to the teachers of the other seeds: how much of it is of this teacher, and of no other. A pure
-student can have a small specificity too, for it shares the order of the images and their
-augmentation with the teacher of its seed; no teacher taught it.
+to the teachers of the other seeds: how much of it is of this teacher, and of no other. The
+pure student's own specificity (`pure_other_teacher`) is its floor: nobody taught it, but it shares
+the order of the images and their augmentation with the teacher of its seed.
 
 ## Rows
 

@@ -66,6 +66,7 @@ def test_pure_and_other_untaught_students_are_controls_with_their_seeds_teacher(
         control = kinds(f"{name}/0", found())
         assert control == {
             ("pure_teacher", f"{TEACHER}/0"),
+            ("pure_other_teacher", f"{TEACHER}/1"),
             ("permuted", f"{TEACHER}/0"),
             ("cross_layer", f"{TEACHER}/0"),
             ("untrained", "untrained/Digits/ResNet20/0"),

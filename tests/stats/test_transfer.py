@@ -87,6 +87,20 @@ def test_specificity_is_the_difference_to_the_mean_of_other_teachers() -> None:
     assert row["value"] == pytest.approx(sum(gaps) / 3)
 
 
+def test_a_pure_student_has_a_specificity_of_its_own_and_no_excess() -> None:
+    rows, near = pairs(), {0: 0.45, 1: 0.5, 2: 0.58}
+    for seed, value in near.items():
+        name, others = f"D/pure/small/{seed}", [one for one in OWN if one != seed]
+        rows += [pair("pure_other_teacher", name, teacher(one), value) for one in others]
+    found = transfer_frame(table(), [], rows)
+    (row,) = found[found["arm"] == "pure"].to_dict("records")
+    assert row["quantity"] == "specificity" and row["n"] == 3
+    assert row["value"] == pytest.approx(sum(PURE[s] - near[s] for s in near) / 3)
+    rows += [pair("pure_teacher", f"D/pure/small/{s}", f"D/pure/huge/{s}", 0.3) for s in OWN]
+    several = transfer_frame(table(), [], rows)
+    assert set(several["arm"]) == {"kd"}  # which of two teachers would be its own?
+
+
 def test_invalid_runs_enter_no_mean_and_two_seeds_have_no_interval() -> None:
     row = quantity(transfer_frame(table(invalid=(1,)), [], pairs()), "excess")
     assert row["n"] == 2

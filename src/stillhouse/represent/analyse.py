@@ -42,7 +42,7 @@ def tasks(found: dict[str, Network], names: Sequence[str]) -> list[Task]:
 
 def _task(unit: Unit, found: dict[str, Network], names: tuple[str, ...]) -> Task:
     involved = [*unit.members, *unit.others]
-    kinds = ("own_teacher", "pure_teacher", "other_teacher")
+    kinds = ("own_teacher", "pure_teacher", "other_teacher", "pure_other_teacher")
     beside = {
         name: tuple((c.kind, c.other) for c in many if c.kind in kinds)
         for name, many in unit.comparisons.items()

@@ -162,7 +162,7 @@ def _predictions(
             fixed: Row = {"dataset": task.dataset, "run": one.name, "layer": LOGITS}
             if "teacher" in measure.needs:
                 fixed |= {"teacher": teacher, "kind": kind}
-            elif kind == "other_teacher":
+            elif kind in ("other_teacher", "pure_other_teacher"):
                 continue  # it does not depend on the teacher
             if lacking.isdisjoint(measure.needs):
                 yield from ({**fixed, **found} for found in _values(measure, given))

@@ -5,6 +5,7 @@ The kinds of pairs (column `kind` of `pairs.csv`), run a being compared with run
     own_teacher      a student, its teacher
     other_teacher    a student, a teacher of the same kind that another seed trained
     pure_teacher     a network that nobody has_teacher, the teacher of its seed's students
+    pure_other_teacher    the same network, a teacher of that kind that another seed trained
     student_pure     a student, the pure student of its seed
     teacher_teacher, pure_pure, student_student    two seeds of one arm
     untrained        a student or pure student, an untrained network of its teacher's kind
@@ -26,6 +27,7 @@ Kind = Literal[
     "own_teacher",
     "other_teacher",
     "pure_teacher",
+    "pure_other_teacher",
     "student_pure",
     "teacher_teacher",
     "pure_pure",
@@ -140,14 +142,15 @@ def _comparisons(
         untrained = untrained_name_of(found[teacher])
         if untrained in found:
             pairs.append(Comparison("untrained", untrained))
-    if one.has_teacher:
+    if one.name not in teachers:
+        kind: Kind = "other_teacher" if one.has_teacher else "pure_other_teacher"
         own = [found[name].config for name in one.teachers]
         for name in sorted(teachers - set(one.teachers)):
             run = found[name].config
             if any((run.dataset, run.model) == (t.dataset, t.model) for t in own):
-                pairs.append(Comparison("other_teacher", name))
-        if one.pure and one.pure not in one.teachers:
-            pairs.append(Comparison("student_pure", one.pure))
+                pairs.append(Comparison(kind, name))
+    if one.has_teacher and one.pure and one.pure not in one.teachers:
+        pairs.append(Comparison("student_pure", one.pure))
     role = "student" if one.has_teacher or one.config.method != PURE else "pure"
     among = AMONG["teacher" if one.name in teachers else role]
     earlier = [other for other in arm if other.config.seed < one.config.seed]

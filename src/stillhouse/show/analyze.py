@@ -37,7 +37,8 @@ HEADLINES = (
 )
 EXCESS = (
     "Excess: similarity to the own teacher, less that of the pure student of the same seed to the "
-    "same teacher. Specificity: less the mean similarity to other seeds' teachers. Mean over "
+    "same teacher. Specificity: less the mean similarity to other seeds' teachers; that of a "
+    "student that nobody taught is its floor (it saw the images in the same order). Mean over "
     "seeds with the 95 % interval of Student's t; agreement in points."
 )
 

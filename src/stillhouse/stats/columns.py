@@ -123,8 +123,8 @@ PAIRS = (
         "text",
         "",
         "what run b is to run a: `own_teacher`, `other_teacher` (another seed's), `pure_teacher` "
-        "(run a was not taught), `student_pure`, `teacher_teacher`, `pure_pure`, "
-        "`student_student`, `untrained`, `permuted`, `cross_layer`",
+        "(run a was not taught), `pure_other_teacher`, `student_pure`, `teacher_teacher`, "
+        "`pure_pure`, `student_student`, `untrained`, `permuted`, `cross_layer`",
     ),
     Column("why", "text", "", "why there is no value"),
 )

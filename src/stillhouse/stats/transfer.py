@@ -2,7 +2,9 @@
 
 *Excess* is a student's similarity to its own teacher less that of the pure student of its seed to
 the same teacher: how much distillation added. *Specificity* is the similarity to its own teacher
-less the mean similarity to the teachers of other seeds: how much of it is of this teacher.
+less the mean similarity to the teachers of other seeds: how much of it is of this teacher. A
+student that nobody taught has a specificity too, the floor: it saw the images in the order in
+which the teacher of its seed saw them.
 """
 
 from __future__ import annotations
@@ -18,23 +20,31 @@ from stillhouse.stats.inference import difference
 
 Row = Mapping[str, Any]
 DETAILS = ("bandwidth",)  # detail columns by which one measure has several values
+TAUGHT, UNTAUGHT = ("own_teacher", "other_teacher"), ("pure_teacher", "pure_other_teacher")
+OTHERS = ("other_teacher", "pure_other_teacher")
 NO_CONTROL = "no valid pure student of its seeds was compared with the same teacher"
 NO_OTHERS = "no other seed trained a teacher of this kind"
 
 
 @dataclass
 class _Seeds:
-    """An arm's values by seed: with its own teacher, the control's, with other teachers."""
+    """An arm's values by seed: with its own teacher, the control's, with other teachers.
+
+    `several`: whether a seed has more than one teacher of its own.
+    """
 
     own: dict[int, float] = field(default_factory=dict)
     pure: dict[int, float] = field(default_factory=dict)
     others: dict[int, list[float]] = field(default_factory=dict)
+    several: bool = False
 
 
 def transfer_frame(
     runs: pd.DataFrame, measures: Iterable[Row], pairs: Iterable[Row]
 ) -> pd.DataFrame:
-    """Return excess and specificity of every distilled arm, layer and measure.
+    """Return excess and specificity of every distilled arm, layer and measure, and the specificity
+    of every other arm of students.
+
 
     `runs` is the table of runs; only valid ones count. `measures` and `pairs` are rows of the
     tables of these names.
@@ -49,19 +59,27 @@ def transfer_frame(
     values = [*_similarities(measures, pairs)]
     controls = {one[1:]: value for one, value in values if one[0] == "pure_teacher"}
     arms: dict[tuple[str, ...], _Seeds] = {}
+    untaught: dict[tuple[str, ...], _Seeds] = {}
     for (kind, name, teacher, layer, measure), value in values:
-        if kind not in ("own_teacher", "other_teacher") or (run := known.get(name)) is None:
+        if kind not in (*TAUGHT, *UNTAUGHT) or (run := known.get(name)) is None:
             continue
         place = (str(run["dataset"]), str(run["arm"]), layer, measure)
-        seeds, seed = arms.setdefault(place, _Seeds()), int(run["seed"])
-        if kind == "other_teacher":
+        found = arms if kind in TAUGHT else untaught
+        seeds, seed = found.setdefault(place, _Seeds()), int(run["seed"])
+        if kind in OTHERS:
             seeds.others.setdefault(seed, []).append(value)
             continue
+        seeds.several |= seed in seeds.own
         seeds.own[seed] = value
+        if kind not in TAUGHT:
+            continue
         control = pure.get((run["dataset"], run["student"], run["seed"]))
         if control and (same := controls.get((control, teacher, layer, measure))) is not None:
             seeds.pure[seed] = same
     rows = [row for place, seeds in arms.items() for row in _quantities(place, seeds)]
+    for place, seeds in untaught.items():
+        if seeds.others and not seeds.several:  # of several teachers, none is its own
+            rows += [row for row in _quantities(place, seeds) if row["quantity"] == "specificity"]
     return frame(rows, TRANSFER)
 
 

@@ -280,6 +280,16 @@ def test_an_order_that_no_seed_separates_is_not_the_title() -> None:
     assert "as many directions" in title
 
 
+def test_the_pure_students_specificity_is_drawn_and_not_counted_as_a_method() -> None:
+    tables = ROUNDS["three seeds"]
+    sure = tables.transfer["quantity"] == "specificity"
+    floor = tables.transfer[sure].drop_duplicates("layer").assign(arm="Pure", low=0.1, high=0.2)
+    more = replace(tables, transfer=pd.concat([tables.transfer, floor]))
+    before, after = drawn("transfer", tables).figure, drawn("transfer", more).figure
+    assert after.get_suptitle() == before.get_suptitle()
+    assert "Pure" in [tick.get_text() for tick in after.axes[0].get_yticklabels()]
+
+
 def test_correlations_within_and_between_methods_can_have_opposite_signs() -> None:
     """Inside each method accuracy falls with alignment, between methods it rises (Simpson)."""
     from stillhouse.show.figures.alignment import correlations

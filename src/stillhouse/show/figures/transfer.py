@@ -30,9 +30,9 @@ READING = (
     "teacher. The dashed line is the ceiling, the similarity of two teachers of different seeds "
     "less that of the pure student. Specificity (bottom) is the similarity to the own teacher "
     "less the mean similarity to the teachers of other seeds: above 0, the student is closer to "
-    "this teacher than to one that it never saw. A pure student can be so a little, as it shares "
-    "the order of images and their augmentation with its seed's teacher. All panels have the same "
-    "axis."
+    "this teacher than to one that it never saw. The pure student is the floor: nobody "
+    "taught it, but it shares the order of images and their augmentation with its seed's teacher. "
+    "All panels have the same axis."
 )
 
 
@@ -79,7 +79,8 @@ def _ceiling(tables: Tables, dataset: str, layer: str) -> float | None:
 
 
 def _title(known: pd.DataFrame, last: str, dataset: str) -> str:
-    rows = known[known["layer"] == last]
+    taught = known[known["quantity"] == "excess"]["arm"]
+    rows = known[(known["layer"] == last) & known["arm"].isin(taught)]
     parts = []
     for quantity in QUANTITIES:
         some = rows[rows["quantity"] == quantity]
