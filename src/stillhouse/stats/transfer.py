@@ -63,7 +63,7 @@ def transfer_frame(
     for (kind, name, teacher, layer, measure), value in values:
         if kind not in (*TAUGHT, *UNTAUGHT) or (run := known.get(name)) is None:
             continue
-        place = (str(run["dataset"]), str(run["arm"]), layer, measure)
+        place: tuple[str, ...] = (str(run["dataset"]), str(run["arm"]), layer, measure)
         found = arms if kind in TAUGHT else untaught
         seeds, seed = found.setdefault(place, _Seeds()), int(run["seed"])
         if kind in OTHERS:
