@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: example package lowest newest site browser docs-figures screens contract same release demo test mutants storm check test-cluster simulate bench bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
+.PHONY: example package lowest newest site browser docs-figures screens contract same release demo test mutants storm check test-cluster simulate bench bench-quick bench-methods bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -57,7 +57,14 @@ test-cluster: .venv/ready  ## a round on a real Slurm of this machine while it i
 simulate: .venv/ready      ## the submit policy on 312 and 10,000 runs: the figures of docs/clusters.md
 	$(BIN)/python tests/simulator.py
 
-bench: .venv/ready         ## NST and RKD against their textbook forms: time and peak memory
+bench: .venv/ready         ## docs/performance.md: a round against a textbook loop and torchdistill (hours; BENCH="--only round-cost")
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	PYTHONPATH=. $(BIN)/python -m benchmarks.performance $(BENCH)
+
+bench-quick: .venv/ready   ## some of its ratios again, in under 3 minutes: fails where one fell by more than 25 %
+	PYTHONPATH=. $(BIN)/python -m benchmarks.performance --quick $(BENCH)
+
+bench-methods: .venv/ready ## NST and RKD against their textbook forms: time and peak memory
 	$(BIN)/python benchmarks/methods.py
 
 bench-analysis: .venv/ready  ## the default measures on synthetic rounds: time and memory (RUNS="78 156 312 624")

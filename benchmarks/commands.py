@@ -172,9 +172,11 @@ def took(words: list[str], cache: Path) -> Took:
         env=variables,
     )
     assert process.stderr is not None
-    said = process.stderr.read()
+    with process.stderr as stream:
+        said = stream.read()
     _, code, used = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(code) not in (0, 1):
+    process.returncode = os.waitstatus_to_exitcode(code)
+    if process.returncode not in (0, 1):
         raise subprocess.CalledProcessError(code, words, stderr=said)
     seconds = used.ru_utime + used.ru_stime
     return Took(seconds, time.perf_counter() - began, used.ru_maxrss / 1024)

@@ -1,0 +1,171 @@
+"""The page docs/performance.md and its plots, made from the JSON alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.performance.pairs import Row, middle, ratios
+
+Report = dict[str, Any]
+HEAD = """# Performance
+
+Written by `make bench` from `performance.json`; do not edit. Every ratio is that of processor
+seconds on one thread, of interleaved pairs in one process: the median, the least and the most of
+the pairs. Above 1 stillhouse is faster. `make bench-quick` repeats some of them in under three
+minutes and fails where one fell by more than a quarter.
+"""
+SECTIONS = {
+    "round-cost": (
+        "What a round costs",
+        "A step of seven students (pure and six methods) as a cohort, against seven steps of a "
+        "textbook loop: one run at a time, eager, images through PIL and torchvision, the teacher "
+        "asked in every run, with the same code of the methods and the same precision. Large: "
+        "ResNet112 teaches ResNet56; small: ResNet20 teaches ResNetBaby. Batches of 128.",
+    ),
+    "torchdistill": (
+        "Against torchdistill",
+        "One method, set up as its documentation says, at the same precision; small pair.",
+    ),
+    "growth": (
+        "How a cohort grows",
+        "A step of so many students with logit distillation, over a step of one.",
+    ),
+    "data": (
+        "The path of the data",
+        "A batch of 128 cropped and flipped images, against torchvision's transforms on PIL images "
+        "in the same process.",
+    ),
+    "commands": (
+        "Commands over many finished runs",
+        "Processor seconds and the peak memory of the command's process: without the index (cold), "
+        "once nothing has changed (warm), and `plan` of the same round before anything is trained.",
+    ),
+}
+
+
+def write(report: Report, folder: Path) -> None:
+    """Write the page and its plots into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "performance.md").write_text(page(report, plots(report, folder)))
+
+
+def page(report: Report, pictures: dict[str, str]) -> str:
+    """Return the page; `pictures` are the files of the plots by part, relative to it."""
+    lines = [HEAD, *_machines(report)]
+    for part, (title, meaning) in SECTIONS.items():
+        rows = [row for row in report["rows"] if row["part"] == part]
+        if not rows:
+            continue
+        lines += [f"## {title}", "", meaning, ""]
+        if part in pictures:
+            lines += [f"![{title}]({pictures[part]})", ""]
+        lines += [*_table(part, rows), ""]
+    return "\n".join(lines)
+
+
+def _machines(report: Report) -> list[str]:
+    """Return a line for each machine and version that rows were measured with."""
+    found = dict.fromkeys(
+        f"- {by['processor']}, {by['cores']} cores, Python {by['python']}, torch {by['torch']}, "
+        f"code {by['source'][:12]}" + (" (a dry run: means nothing)" if by["dry_run"] else "")
+        for by in (row["by"] for row in report["rows"])
+    )
+    return ["Measured on:", "", *found, ""]
+
+
+def _table(part: str, rows: list[Row]) -> list[str]:
+    left_out = [f"- {row['name']}: not measured ({why})" for row in rows if (why := _why(row))]
+    measured = [row for row in rows if not _why(row)]
+    body: list[tuple[str, ...]]
+    head: tuple[str, ...]
+    if part == "commands":
+        found = [(row["runs"], one) for row in measured for one in row["commands"]]
+        body = [
+            (
+                f"{runs:,}",
+                one["command"],
+                one["index"],
+                f"{one['seconds']:.2f}",
+                f"{one['mib']:.0f}",
+            )
+            for runs, one in found
+        ]
+        head = ("Runs", "Command", "Index", "Processor s", "MiB")
+    elif part == "growth":
+        body = [(row["name"], *_spread(row, _growth)) for row in measured]
+        head = ("Cohort", "Times one student's step", "[least, most]", "Pairs")
+    else:
+        body = [(row["name"], *_spread(row, ratios)) for row in measured]
+        head = ("What", "Times as fast", "[least, most]", "Pairs")
+    rule = ["---", *["---:" for _ in head[1:]]]
+    table = [head, rule, *body] if body else []
+    gap = [""] if table and left_out else []
+    return [*(f"| {' | '.join(map(str, row))} |" for row in table), *gap, *left_out]
+
+
+def _why(row: Row) -> str:
+    return str(row.get("failed") or row.get("left_out") or "")
+
+
+def _growth(row: Row) -> list[float]:
+    return [ours / other for ours, other in row["pairs"]]
+
+
+def _spread(row: Row, of: Callable[[Row], list[float]]) -> tuple[str, ...]:
+    values = sorted(of(row))
+    median = middle(row) if of is ratios else 1 / middle(row)
+    return f"{median:.2f}", f"[{values[0]:.2f}, {values[-1]:.2f}]", str(len(values))
+
+
+def plots(report: Report, folder: Path) -> dict[str, str]:
+    """Draw ratios of the round's cost, and the growth of a cohort; return their files."""
+    found = {}
+    cost = [row for row in report["rows"] if row["part"] == "round-cost" and "pairs" in row]
+    growth = [row for row in report["rows"] if row["part"] == "growth" and "pairs" in row]
+    if cost:
+        found["round-cost"] = _draw(folder, "round-cost", lambda axes: _bars(axes, cost))
+    if growth:
+        found["growth"] = _draw(folder, "growth", lambda axes: _line(axes, growth))
+    return found
+
+
+def _draw(folder: Path, name: str, draw: Callable[[Any], None]) -> str:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 2.8), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    draw(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    file = folder / "images" / f"performance-{name}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file)
+    return f"images/{file.name}"
+
+
+def _bars(axes: Any, rows: list[Row]) -> None:
+    """Draw the median ratio of each row, with the range of its pairs."""
+    places = range(len(rows))
+    values = [middle(row) for row in rows]
+    below = [middle(row) - min(ratios(row)) for row in rows]
+    above = [max(ratios(row)) - middle(row) for row in rows]
+    axes.barh(places, values, xerr=[below, above], color="#4c72b0", ecolor="#333333", capsize=3)
+    axes.axvline(1, color="#333333", linewidth=0.8, linestyle=":")
+    axes.set_yticks(places, [row["name"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("times as fast as the textbook loop")
+
+
+def _line(axes: Any, rows: list[Row]) -> None:
+    """Draw a cohort's step over that of one student, beside what separate runs would take."""
+    rows = sorted(rows, key=lambda row: row["students"])
+    counts = [row["students"] for row in rows]
+    axes.plot(counts, counts, color="#999999", linestyle=":", label="each run alone")
+    axes.plot(counts, [1 / middle(row) for row in rows], "o-", color="#4c72b0", label="a cohort")
+    axes.set_xticks(counts)
+    axes.set_xlabel("students in a cohort")
+    axes.set_ylabel("steps of one student")
+    axes.legend(frameon=False)

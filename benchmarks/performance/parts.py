@@ -1,0 +1,153 @@
+"""The parts of the benchmark; each yields the names of its rows, and what measures them."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from benchmarks.gpu import textbook, timing
+from benchmarks.gpu.workload import Setting, load_images, make_cohort
+from benchmarks.performance import torchdistill
+from benchmarks.performance.pairs import Row, pairs, processor_clock
+
+from benchmarks import commands
+from stillhouse.data.base import Dataset
+from stillhouse.data.loader import TrainBatches
+from stillhouse.training.reopen import augmentation
+
+CPU = torch.device("cpu")
+COHORTS = (1, 2, 4, 7, 14)
+COMMANDS = (1_000, 10_000)
+Measured = tuple[str, Callable[[], Row]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a benchmark is made with: pairs of each row, a folder, and whether it is a dry run."""
+
+    count: int
+    folder: Path
+    tiny: bool = False
+    quick: bool = False
+
+    @cached_property
+    def images(self) -> Dataset:
+        """Return random images in the shape of CIFAR-10."""
+        return load_images(None, 128 if self.tiny else 10_000, CPU)[0]
+
+    def setting(self, pair: str, precision: str, students: int = 7) -> Setting:
+        """Return the networks, recipe and students of a row."""
+        found = timing.settings("eager", precision, pair, students, 8 if self.tiny else 128)
+        if self.tiny:
+            return replace(found, teacher="ResNetBaby", student="ResNetBaby")
+        return found
+
+    def pairs(self, ours: Callable[[], object], other: Callable[[], object]) -> Row:
+        """Return a row of interleaved pairs in processor seconds, on one thread."""
+        return {"pairs": pairs(ours, other, self.count, processor_clock), "unit": "processor s"}
+
+
+def round_cost(work: Work) -> Iterator[Measured]:
+    """A step of seven students as a cohort, against seven textbook steps, one run at a time."""
+    networks = ("small",) if work.tiny or work.quick else ("small", "large")
+    for pair, precision in itertools.product(networks, ("fp32", "bf16")):
+        yield f"{pair} pair, {precision}", lambda p=pair, d=precision: _round(work, p, d)  # type: ignore[misc]
+
+
+def _round(work: Work, pair: str, precision: str) -> Row:
+    setting = work.setting(pair, precision)
+    cohort = make_cohort(setting, work.images, CPU)
+    steps = [textbook.make_step(setting, *one, work.images, CPU) for one in setting.students]
+    fed = textbook.loader(work.images, setting.batch_size, 0)
+
+    def other() -> None:
+        for step in steps:
+            step(next(fed))
+
+    return work.pairs(cohort.step, other)
+
+
+def growth(work: Work) -> Iterator[Measured]:
+    """A step of so many students as a cohort, over a step of one: all with logit distillation."""
+    for count in () if work.quick else COHORTS[:2] if work.tiny else COHORTS:
+        yield f"{count} students", lambda n=count: _growth(work, n)  # type: ignore[misc]
+
+
+def _growth(work: Work, count: int) -> Row:
+    setting = replace(work.setting("small", "fp32"), students=(("logit", {}),))
+    several = make_cohort(replace(setting, students=setting.students * count), work.images, CPU)
+    one = make_cohort(setting, work.images, CPU)
+    return {**work.pairs(several.step, one.step), "students": count}
+
+
+def data_path(work: Work) -> Iterator[Measured]:
+    """A batch of augmented images, against torchvision's transforms on PIL images."""
+
+    def measure() -> Row:
+        setting = work.setting("small", "fp32")
+        recipe = augmentation(setting.config("pure", {}).training)
+        ours = TrainBatches(work.images.train, work.images.spec, 0, setting.batch_size, recipe)
+        fed = textbook.loader(work.images, setting.batch_size, 0)
+        steps = itertools.cycle(range(ours.steps))
+        return work.pairs(lambda: ours.batch(0, next(steps)), lambda: next(fed))
+
+    yield "a batch", measure
+
+
+def other_library(work: Work) -> Iterator[Measured]:
+    """One run of a method, against the same in torchdistill, set up as its documentation says."""
+    for method in () if work.quick else ("logit", "attention_transfer"):
+        for students in (1, 7):
+            name = f"{method}, {students} student" + ("s" if students > 1 else "")
+            yield name, lambda m=method, n=students: _library(work, m, n)  # type: ignore[misc]
+
+
+def _library(work: Work, method: str, students: int) -> Row:
+    if why := torchdistill.missing():
+        return {"left_out": why}
+    setting = replace(work.setting("small", "fp32"), students=((method, {}),) * students)
+    cohort = make_cohort(setting, work.images, CPU)
+    theirs = torchdistill.make_step(setting, method, work.images, CPU)
+    fed = textbook.loader(work.images, setting.batch_size, 0)
+
+    def other() -> None:
+        for _ in range(students):
+            theirs(next(fed))
+
+    return work.pairs(cohort.step, other)
+
+
+def command_times(work: Work) -> Iterator[Measured]:
+    """The commands over rounds of many finished runs."""
+    for runs in () if work.quick else (1,) if work.tiny else COMMANDS:
+        yield f"{runs:,} runs", lambda n=runs: _commands(work, n)  # type: ignore[misc]
+
+
+def _commands(work: Work, runs: int) -> Row:
+    root = work.folder / f"of_{runs}"
+    if not (root / "made").is_file():  # in a process of its own: torch makes this one large
+        words = ["--runs", str(runs), "--make", "--epochs", "1" if work.tiny else "20"]
+        make = [sys.executable, "-m", "benchmarks.commands", str(work.folder), *words]
+        subprocess.run(make, check=True)
+    asked = ("status",) if work.tiny else commands.COMMANDS
+    file = root / "rounds" / f"of_{runs}.yaml"
+    found = [
+        {"command": command, "index": index, "seconds": one.processor, "mib": one.memory}
+        for command, index, one in commands.measure(root, file, asked)
+    ]
+    return {"commands": found, "runs": runs}
+
+
+PARTS: dict[str, Callable[[Work], Iterator[Measured]]] = {
+    "round-cost": round_cost,
+    "torchdistill": other_library,
+    "growth": growth,
+    "data": data_path,
+    "commands": command_times,
+}

@@ -1,0 +1,151 @@
+"""`make bench`: its dry run, what an interruption keeps, its page, and the quick check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.performance import __main__ as bench
+from benchmarks.performance import parts, torchdistill
+from benchmarks.performance.page import page, plots
+from benchmarks.performance.pairs import fallen, middle, pairs, ratios
+
+Measure = Callable[[], dict[str, Any]]
+
+
+def row(ratio: float, part: str = "round-cost", name: str = "small pair, fp32") -> dict[str, Any]:
+    return {"part": part, "name": name, "pairs": [[1.0, ratio], [1.0, ratio], [2.0, 2 * ratio]]}
+
+
+def test_pairs_take_turns_and_change_their_order() -> None:
+    done: list[str] = []
+    now = 0.0
+
+    def act(name: str, seconds: float) -> Callable[[], None]:
+        def run() -> None:
+            nonlocal now
+            now += seconds
+            done.append(name)
+
+        return run
+
+    found = pairs(act("ours", 1.0), act("other", 3.0), 3, lambda: now)
+    assert found == [[1.0, 3.0]] * 3
+    assert done == ["ours", "other", "ours", "other", "other", "ours", "ours", "other"]
+
+
+def test_a_ratio_above_one_means_that_ours_is_faster() -> None:
+    assert ratios(row(2.5)) == [2.5, 2.5, 2.5] and middle(row(2.5)) == 2.5
+
+
+@pytest.mark.parametrize(("now", "worse"), [(3.0, 0), (2.3, 0), (2.2, 1), (9.0, 0)])
+def test_a_quarter_less_than_the_committed_ratio_has_fallen(now: float, worse: int) -> None:
+    assert len(fallen([row(now), row(1.0, name="new")], [row(3.0)])) == worse
+    left_out = {"part": "torchdistill", "name": "logit", "left_out": "not installed"}
+    assert fallen([left_out], [left_out, row(3.0)]) == []
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Two parts whose rows are made up; how often each row was measured."""
+    counts: dict[str, int] = {}
+
+    def part(name: str, ratio: float) -> Callable[[object], Iterator[tuple[str, Measure]]]:
+        def rows(work: object) -> Iterator[tuple[str, Measure]]:
+            for one in ("a", "b"):
+
+                def measure(key: str = f"{name} {one}") -> dict[str, Any]:
+                    counts[key] = counts.get(key, 0) + 1
+                    if key == "data b" and counts[key] == 1:
+                        raise KeyboardInterrupt
+                    return {"pairs": [[1.0, ratio]]}
+
+                yield one, measure
+
+        return rows
+
+    fakes = {"round-cost": part("round-cost", 2.0), "data": part("data", 9.0)}
+    monkeypatch.setattr(bench, "PARTS", fakes)
+    return counts
+
+
+def test_an_interrupted_benchmark_goes_on_where_it_was(
+    tmp_path: Path, fake: dict[str, int]
+) -> None:
+    options = ["--out", str(tmp_path), "--work", str(tmp_path / "work")]
+    with pytest.raises(KeyboardInterrupt):
+        bench.main(options)
+    assert len(json.loads((tmp_path / "performance.json").read_text())["rows"]) == 3
+    assert bench.main(options) == 0
+    assert fake == {"round-cost a": 1, "round-cost b": 1, "data a": 1, "data b": 2}
+    assert bench.main([*options, "--only", "data", "--fresh"]) == 0
+    assert fake == {"round-cost a": 1, "round-cost b": 1, "data a": 2, "data b": 3}
+    assert bench.main([*options, "--only", "data", "--pairs", "3"]) == 0  # another measurement
+    assert fake["data a"] == 3
+    assert "9.00" in (tmp_path / "performance.md").read_text()
+
+
+def test_the_quick_check_fails_where_a_ratio_fell(
+    tmp_path: Path, fake: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake["data b"] = 1  # this one is not interrupted
+    quick = ["--quick", "--out", str(tmp_path)]
+    assert bench.main(quick) == 2  # nothing to compare with
+    file = tmp_path / "performance.json"
+    file.write_text(json.dumps({"rows": [row(2.1, name="a"), row(9.0, "data", "a")]}))
+    before = file.read_bytes()
+    assert bench.main(quick) == 0
+    file.write_text(json.dumps({"rows": [row(2.1, name="a"), row(20.0, "data", "a")]}))
+    assert bench.main(quick) == 1
+    assert "data, a: 9.00 times as fast, 20.00 before" in capsys.readouterr().out
+    assert before != file.read_bytes()  # written by this test alone
+    assert not (tmp_path / "performance.md").exists()
+
+
+def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
+    assert bench.main(["--only", "speed", "--out", str(tmp_path)]) == 2
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_page_shows_what_was_measured_and_what_was_not(tmp_path: Path) -> None:
+    by = bench.facts(parts.Work(3, tmp_path))
+    rows = [
+        row(2.0),
+        {"part": "torchdistill", "name": "logit, 1 student", "left_out": "needs torchdistill"},
+        {"part": "growth", "name": "7 students", "students": 7, "pairs": [[6.0, 1.0]]},
+        {
+            "part": "commands",
+            "name": "1,000 runs",
+            "runs": 1000,
+            "commands": [{"command": "plan", "index": "warm", "seconds": 0.5, "mib": 120.0}],
+        },
+    ]
+    report = {"rows": [{**one, "by": by} for one in rows]}
+    pictures = plots(report, tmp_path)
+    text = page(report, pictures)
+    assert "| small pair, fp32 | 2.00 | [2.00, 2.00] | 3 |" in text
+    assert "- logit, 1 student: not measured (needs torchdistill)" in text
+    assert "| 7 students | 6.00 | [6.00, 6.00] | 1 |" in text
+    assert "| 1,000 | plan | warm | 0.50 | 120 |" in text
+    assert {*pictures} == {"round-cost", "growth"}
+    for picture in pictures.values():
+        assert f"({picture})" in text and (tmp_path / picture).stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_the_dry_run_measures_every_part(tmp_path: Path) -> None:
+    options = ["--dry-run", "--pairs", "1", "--out", str(tmp_path), "--work", str(tmp_path / "w")]
+    assert bench.main(options) == 0
+    found = json.loads((tmp_path / "performance.json").read_text())["rows"]
+    assert {one["part"] for one in found} == {*bench.PARTS}
+    for one in found:
+        if one["part"] == "torchdistill" and torchdistill.missing():
+            assert "pip install" in one["left_out"]
+        elif one["part"] == "commands":
+            assert {command["command"] for command in one["commands"]} == {"status", "plan"}
+        else:
+            assert all(seconds > 0 for pair in one["pairs"] for seconds in pair)
+    assert "a dry run: means nothing" in (tmp_path / "performance.md").read_text()
