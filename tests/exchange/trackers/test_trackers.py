@@ -29,6 +29,9 @@ EPOCHS: list[Epoch] = [
 RUN = Tracked("Cifar10/logit/A_to_B/0", "tiny", {"method": "logit", "seed": 0}, EPOCHS)
 BLOCK, HEADER, FILE_HEADER = 32768, 7, 7
 
+# Early versions of wandb leave the socket of their service to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 def wandb_records(file: Path) -> list[Any]:
     """The records of an offline run: LevelDB's log format behind a header of seven bytes."""
