@@ -44,9 +44,9 @@ def stamp(file: Path | str) -> Stamp | None:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
-def settled(stamps: Iterable[Stamp | None], now: float | None = None) -> bool:
+def settled(stamps: Iterable[Stamp | None]) -> bool:
     """Whether a later change of these files would show in their stamps."""
-    limit = ((time.time() if now is None else now) - SETTLED_SECONDS) * 1e9
+    limit = (time.time() - SETTLED_SECONDS) * 1e9
     return all(one is not None and one[0] < limit for one in stamps)
 
 

@@ -24,6 +24,7 @@ from stillhouse.stats.arms import COLUMN, Which
 PICTURES = ("png", "svg", "pdf")
 CKA = "Linear CKA"
 INTERVAL = "Intervals are 95 % intervals of Student's t over seeds"
+LABEL = 7.5  # points of a label beside a line
 ORDER = {"teacher": 0, "pure": 1, "method": 2}
 
 
@@ -172,11 +173,11 @@ def settled(figure: Figure) -> Figure:
     return figure
 
 
-def label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], size: float = 7.5) -> None:
+def label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     """Write (y, text, colour) beside the right edge, moved apart where they would overlap."""
     bottom, top = axes.get_ylim()
     height = axes.get_window_extent().height * 72 / axes.figure.dpi
-    gap = 1.35 * size / height * (top - bottom)
+    gap = 1.35 * LABEL / height * (top - bottom)
     places = spread([y for y, _, _ in labels], gap, bottom, top)
     for (y, text, colour), place in zip(labels, places, strict=True):
         axes.plot(
@@ -192,7 +193,7 @@ def label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], size: float
             (1.06, place),
             xycoords=("axes fraction", "data"),
             color=colour,
-            fontsize=size,
+            fontsize=LABEL,
             va="center",
             annotation_clip=False,
         )

@@ -18,22 +18,20 @@ from stillhouse.show.figures.style import DOUBLE
 FEW, MANY = 4, 6  # panels in a row, up to and above `LARGE` panels
 LARGE = 12
 HIGHEST = 2.2  # inches of a panel
+AROUND = 0.9  # inches of what stands above and below all panels
 LETTER = 0.07  # inches of a letter in a title
 
 
-def panels(
-    count: int, above: float = 0.25, around: float = 0.9, beside: float = 0.0
-) -> tuple[Figure, list[Axes]]:
+def panels(count: int, above: float = 0.25, beside: float = 0.0) -> tuple[Figure, list[Axes]]:
     """Return a figure two columns wide and its square panels, which share both axes.
 
-    `above` is the room for a panel's title, `around` for what stands above and below all panels,
-    `beside` for colour bars, in inches.
+    `above` is the room for a panel's title, `beside` for colour bars, in inches.
     """
     columns = _columns(count)
     rows = ceil(count / columns)
     above += 0.0 if count <= LARGE else 0.2  # narrow titles have more lines
     side = min((DOUBLE - 0.6 - beside) / columns - 0.12, HIGHEST)
-    figure = Figure(figsize=(DOUBLE, rows * (side + above) + around))
+    figure = Figure(figsize=(DOUBLE, rows * (side + above) + AROUND))
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     every: Sequence[Axes] = [*grid.flat]
     for axes in every[count:]:
