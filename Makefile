@@ -57,7 +57,7 @@ test-cluster: .venv/ready  ## a round on a real Slurm of this machine while it i
 simulate: .venv/ready      ## the submit policy on 312 and 10,000 runs: the figures of docs/clusters.md
 	$(BIN)/python tests/simulator.py
 
-bench: .venv/ready         ## docs/performance.md: a round against a textbook loop and torchdistill (hours; BENCH="--only round-cost")
+bench: .venv/ready         ## docs/performance.md: a round against a textbook loop and torchdistill; goes on where it was (BENCH="--only round-cost")
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	PYTHONPATH=. $(BIN)/python -m benchmarks.performance $(BENCH)
 

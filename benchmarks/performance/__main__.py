@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -88,16 +89,17 @@ def complete(
     rows: dict[tuple[str, str], Row] = {(row["part"], row["name"]): row for row in kept["rows"]}
     failed = 0
     for part in wanted:
+        names = {name for name, _ in PARTS[part](work)}
+        rows = {of: row for of, row in rows.items() if of[0] != part or of[1] in names}
         for name, measure in PARTS[part](work):
             known = rows.get((part, name))
-            whole = known is not None and known["by"] == by and "failed" not in known
-            if whole and not options.fresh:
+            if known and _counts(known, by) and not options.fresh:
                 say(f"{part}, {name}: measured already")
                 continue
             started = time.perf_counter()
             try:
                 found = measure()
-            except (RuntimeError, StillhouseError, OSError) as error:
+            except (RuntimeError, StillhouseError, OSError, subprocess.SubprocessError) as error:
                 found = {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:500]}
                 failed += 1
             rows[part, name] = {"part": part, "name": name, "by": by, **found}
@@ -108,6 +110,11 @@ def complete(
     page.write(kept, options.out)
     say(f"written: {options.out / 'performance.md'}")
     return 1 if failed else 0
+
+
+def _counts(row: Row, by: dict[str, Any]) -> bool:
+    """Return whether a row was measured, and with the same code, machine and number of pairs."""
+    return bool(row["by"] == by and not {"failed", "left_out"} & {*row})
 
 
 def told(found: Row) -> str:

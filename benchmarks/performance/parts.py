@@ -16,7 +16,6 @@ from benchmarks.gpu.workload import Setting, load_images, make_cohort
 from benchmarks.performance import torchdistill
 from benchmarks.performance.pairs import Row, pairs, processor_clock
 
-from benchmarks import commands
 from stillhouse.data.base import Dataset
 from stillhouse.data.loader import TrainBatches
 from stillhouse.training.reopen import augmentation
@@ -76,7 +75,7 @@ def _round(work: Work, pair: str, precision: str) -> Row:
 def growth(work: Work) -> Iterator[Measured]:
     """A step of so many students as a cohort, over a step of one: all with logit distillation."""
     for count in () if work.quick else COHORTS[:2] if work.tiny else COHORTS:
-        yield f"{count} students", lambda n=count: _growth(work, n)  # type: ignore[misc]
+        yield f"{count} student" + ("s" if count > 1 else ""), lambda n=count: _growth(work, n)  # type: ignore[misc]
 
 
 def _growth(work: Work, count: int) -> Row:
@@ -130,16 +129,16 @@ def command_times(work: Work) -> Iterator[Measured]:
 
 
 def _commands(work: Work, runs: int) -> Row:
-    root = work.folder / f"of_{runs}"
-    if not (root / "made").is_file():  # in a process of its own: torch makes this one large
-        words = ["--runs", str(runs), "--make", "--epochs", "1" if work.tiny else "20"]
-        make = [sys.executable, "-m", "benchmarks.commands", str(work.folder), *words]
-        subprocess.run(make, check=True)
-    asked = ("status",) if work.tiny else commands.COMMANDS
-    file = root / "rounds" / f"of_{runs}.yaml"
+    """Time them from a small process: the memory of a command counts that of its parent."""
+    words = [str(work.folder), "--runs", str(runs)]
+    words += ["--epochs", "1", "--commands", "status"] if work.tiny else []
+    command = [sys.executable, "-m", "benchmarks.commands", *words]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
     found = [
-        {"command": command, "index": index, "seconds": one.processor, "mib": one.memory}
-        for command, index, one in commands.measure(root, file, asked)
+        {"command": name, "index": index, "seconds": float(seconds), "mib": float(mib)}
+        for count, name, index, seconds, _, mib in (one for one in lines if len(one) == 6)
+        if count == str(runs)
     ]
     return {"commands": found, "runs": runs}
 

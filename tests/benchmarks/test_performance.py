@@ -105,6 +105,23 @@ def test_the_quick_check_fails_where_a_ratio_fell(
     assert not (tmp_path / "performance.md").exists()
 
 
+def test_what_was_left_out_is_tried_again_and_what_is_gone_is_dropped(
+    tmp_path: Path, fake: dict[str, int]
+) -> None:
+    fake["data b"] = 1
+    options = ["--out", str(tmp_path), "--work", str(tmp_path)]
+    assert bench.main(options) == 0
+    file = tmp_path / "performance.json"
+    kept = json.loads(file.read_text())
+    kept["rows"][0] |= {"left_out": "not installed", "pairs": []}
+    kept["rows"].append({**kept["rows"][1], "name": "of an earlier version"})
+    file.write_text(json.dumps(kept))
+    assert bench.main(options) == 0
+    assert fake == {"round-cost a": 2, "round-cost b": 1, "data a": 1, "data b": 2}
+    names = {(one["part"], one["name"]) for one in json.loads(file.read_text())["rows"]}
+    assert names == {(part, name) for part in ("round-cost", "data") for name in "ab"}
+
+
 def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
     assert bench.main(["--only", "speed", "--out", str(tmp_path)]) == 2
     assert not any(tmp_path.iterdir())
