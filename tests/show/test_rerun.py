@@ -87,3 +87,22 @@ def test_what_is_no_pack_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.tar.zst").write_bytes(b"no pack")
     with pytest.raises(RunError, match="damaged"):
         results_in(tmp_path / "x.tar.zst")
+
+
+def test_arms_of_several_teachers_are_judged_apart(tmp_path: Path) -> None:
+    teachers, found = ["ResNet20", "ResNet56"], []
+    for name, gain in (("first", 0.0), ("second", 20.0)):
+        bench = Bench(tmp_path / name, seeds=list(SEEDS), teachers=teachers, methods=["logit"])
+        for path, run in bench.runs.items():
+            other = bool(run.teacher and run.teacher.model == "ResNet56")
+            bench.finish(path, 70.0 + run.seed + gain * other)
+            if other:
+                weights = {"final": f"{int(gain):064d}", "best": "0" * 64}
+                edit(bench.folder(path).result, lambda one, w=weights: one.update(weights=w))
+        found.append(bench)
+    packed = {path: found[0].folder(path).completed() for path in found[0].runs}
+    table, same = rerun_table({k: v for k, v in packed.items() if v}, found[1].look(), "first")
+    judged = {str(row[1]): str(row[-1]) for row in table.rows}
+    assert judged["Logit KD from ResNet20"] == EQUAL
+    assert judged["Logit KD from ResNet56"] == DIFFERENT
+    assert not same
