@@ -215,6 +215,12 @@ def test_students_that_follow_their_teachers(records: Records) -> None:
     assert f"r = {r:.3f} over 3 seeds; suggestive only" in text
 
 
+def test_methods_that_follow_their_teachers_alike_are_one_finding(records: Records) -> None:
+    teachers, students = [90.0, 92.0, 94.0], [91.0, 92.1, 92.9]
+    (text,) = records.arms(T=teachers, L=students, R=students).texts("teacher-driven")
+    assert "2 methods" in text and "Logit KD r = 0.99" in text and "RKD r = 0.99" in text
+
+
 def test_pure_students_that_follow_them_too_say_it_is_not_identified(records: Records) -> None:
     rising = {"T": [90.0, 92.0, 94.0], "P": [91.9, 92.1, 92.4], "L": [91.0, 92.1, 92.9]}
     (text,) = records.arms(**rising).texts("teacher-driven")

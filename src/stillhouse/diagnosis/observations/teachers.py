@@ -114,22 +114,27 @@ def _explained(scene: Scene, arm: Arm, cell: Cell) -> str:
 
 def teacher_driven(scene: Scene) -> Iterator[Finding]:
     """TEACHER-DRIVEN: a student's accuracy follows that of its own teacher."""
-    pure = scene.pure
-    control = _follows(scene, pure) if pure else None
-    for row in scene.methods:
-        r = _follows(scene, row.arm)
-        if r is None or r <= STRONG:
-            continue
-        n = len(row.arm.values)
-        text = (
-            f"{row.arm.label} follows its own teacher's accuracy: r = {r:.3f} over {n} seeds"
-            f"{_at_hand_over(scene, row.arm)}"
-        )
-        if control is not None and control > STRONG:
-            text += f"; pure students, which never saw it, have r = {control:.2f}: not identified"
-        elif n < FEW:
-            text += "; suggestive only"
-        yield scene.finding("teacher-driven", text, row.arm.valid)
+    control = _follows(scene, scene.pure) if scene.pure else None
+    found = [(row.arm, r) for row in scene.methods if (r := _follows(scene, row.arm)) is not None]
+    strong = [(arm, r) for arm, r in found if r > STRONG]
+    if not strong:
+        return
+    parts = [
+        f"r = {r:.3f} over {len(arm.values)} seeds{_at_hand_over(scene, arm)}" for arm, r in strong
+    ]
+    doubt = ""
+    if control is not None and control > STRONG:
+        doubt = f"; pure students, which never saw it, have r = {control:.2f}: not identified"
+    elif any(len(arm.values) < FEW for arm, _ in strong):
+        doubt = "; suggestive only"
+    cells = [cell for arm, _ in strong for cell in arm.valid]
+    if len(strong) == 1:
+        text = f"{strong[0][0].label} follows its own teacher's accuracy: {parts[0]}{doubt}"
+        yield scene.finding("teacher-driven", text, cells)
+        return
+    named = [f"{arm.label} {part}" for (arm, _), part in zip(strong, parts, strict=True)]
+    text = f"{len(strong)} methods follow the accuracy of their own teachers{doubt}"
+    yield scene.finding("teacher-driven", text, cells, named)
 
 
 def _at_hand_over(scene: Scene, arm: Arm) -> str:
