@@ -72,6 +72,24 @@ def test_unknown_published_results_are_named(beta: Bench) -> None:
     assert "gamma_results.csv" in str(caught.value.hint)
 
 
+def test_results_without_a_teacher_stand_beside_the_arm_of_their_protocols_teacher(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(
+        tmp_path,
+        datasets=["Cifar10"],
+        teachers=["ResNet112", "ResNet20"],
+        students=["ResNet56"],
+        methods=["pure", "logit"],
+    )
+    for kind in ("alpha.yaml", "alpha_results.csv"):
+        shutil.copy(ROUNDS / kind, bench.file.parent)
+    (table,) = against_tables(bench.look(), "alpha", bench.file.parent, None)
+    rows = {row[0]: row[1] for row in table.rows}
+    assert rows["Logit KD from ResNet112"] and rows["Student pure (ResNet56)"]
+    assert rows["Logit KD from ResNet20"] is None
+
+
 HEADER = "dataset,method,model,seed,accuracy,kind,status,epoch,n,sd,teacher,source\n"
 
 

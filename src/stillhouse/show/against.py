@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from stillhouse import methods
 from stillhouse.config.diff import recipe_differences
 from stillhouse.config.load import load_round
 from stillhouse.errors import ConfigError
@@ -34,7 +35,8 @@ def against_tables(
     out, which is noted. Raises ConfigError if no result is of the kind that was asked for.
     """
     file = find_results(other, folder)
-    other, published = file.stem.removesuffix("_results"), read_results(file)
+    other = file.stem.removesuffix("_results")
+    published = _taught(read_results(file), survey, file.with_name(f"{other}.yaml"))
     kinds = {row.kind for row in published}
     if which is None and len(kinds) == 1:
         which = next(name for name, kind in KINDS.items() if kind in kinds)
@@ -52,6 +54,30 @@ def against_tables(
         found_arms = arms(survey, dataset, kind)
         tables.append(_against(survey, other, theirs, found_arms, numbers, notes))
     return tables
+
+
+def _taught(
+    published: list[PublishedResult], survey: Survey, protocol: Path
+) -> list[PublishedResult]:
+    """Give results without a teacher that of their protocol, if the round compares several: they
+    stand beside the arm of that teacher alone.
+    """
+    if len(survey.round.all_teachers) < 2 or not protocol.is_file():
+        return published
+    found = load_round(protocol)
+    taught = {
+        method
+        for method in methods.names(found.files)
+        if methods.declared(method, found.files).taught_by == "teacher"
+    }
+    if len(found.all_teachers) > 1:
+        return published
+    return [
+        row.model_copy(update={"teacher": found.teacher})
+        if row.teacher is None and row.method in taught
+        else row
+        for row in published
+    ]
 
 
 def _left_out(published: Iterable[PublishedResult], kind: Which) -> list[str]:
