@@ -254,3 +254,10 @@ def test_a_share_is_logged_only_when_it_has_grown(clock: Clock) -> None:
     assert [line.partition(" of all")[0] for line in lines] == [
         f"Digits: {share} %" for share in (1, 30, 99)
     ]
+
+
+def test_the_plans_time_stands_until_a_pace_is_known(
+    bench: Bench, log: io.StringIO, clock: Clock
+) -> None:
+    Progress(Console(file=log), clock=clock, expected=7200.0).update(bench.look())
+    assert "about 2.0 h left" in of_the_round(log)[0]

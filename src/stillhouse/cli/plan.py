@@ -171,7 +171,8 @@ def _plan(
     if not loaded.imported:
         notes.append(_disk(workspace, survey, sizes))
         if any([*(root / "sites").glob("*.toml"), *Path("sites").glob("*.toml")]):
-            notes += [note] if (note := site_note(processes(survey, costs, 1, sizes))) else []
+            whole = processes(survey, costs, 1, sizes) if costs else []
+            notes += [note] if (note := site_note(whole)) else []
     beside = borrowed(workspace, survey)
     power = remembered("power", survey, list[str], lambda: [*plan_notes(survey)], beside=beside)
     notes += [*power, *differing, summary]

@@ -31,6 +31,8 @@ def recorded_costs(survey: Survey) -> dict[str, EpochCost]:
     student's steps, in multiplications.
     """
     exact, alike = _by_kind(survey.cells)
+    if not exact:
+        return {}
     operations = forward_operations(cell.config for cell in survey.cells)
     found: dict[str, EpochCost] = {}
     known: dict[tuple[object, ...], EpochCost] = {}
@@ -56,12 +58,13 @@ def timed_costs(
     With `log`, which is told each of them, a kind that was never timed on this machine is timed
     now. Nothing is timed for an imported round, which was trained on another machine.
     """
-    found = dict(known)
+    found, keys = dict(known), dict[str, str]()
     for cell in survey.cells:
         if cell.state.name == "done" or cell.path in found or cell.imported:
             continue
         run = cell.config
-        key = timings.key(run, device)
+        arm = cell.path.rpartition("/")[0]  # the path without the seed
+        key = keys.get(arm) or keys.setdefault(arm, timings.key(run, device))
         if key not in timings.known and log is not None:
             from stillhouse.training.precision import pick_device
             from stillhouse.training.timing import measure
