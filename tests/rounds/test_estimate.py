@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -75,12 +76,13 @@ def test_what_is_not_recorded_is_not_known(bench: Bench) -> None:
 
 
 def test_an_unfinished_run_tells_what_an_epoch_costs(bench: Bench) -> None:
-    claim = bench.begin(f"{PURE}/0")
-    line = b'{"epoch": 1, "test": {"accuracy": 50.0}, "time": {"seconds": 5.0, "loading": 1.0}}\n'
-    claim.attempt.metrics.write_bytes(line)
+    claim = bench.begin(f"{LOGIT}/0")
+    time = {"seconds": 5.0, "loading": 1.0, "teacher": 0.5, "runs": 3}
+    line = json.dumps({"epoch": 1, "test": {"accuracy": 50.0}, "time": time})
+    claim.attempt.metrics.write_text(line + "\n")
     claim.write_status("stopped", epoch=1, step=0)
     costs = recorded_costs(bench.look())
-    assert costs[f"{PURE}/1"] == EpochCost(own=4.0, loading=1.0)
+    assert costs[f"{LOGIT}/1"] == EpochCost(own=3.5, loading=1.0, teacher=0.5, runs=3)
 
 
 def test_a_cohort_shares_batches_and_the_teachers_pass() -> None:
