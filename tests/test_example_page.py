@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fake_rounds import Bench
+from stillhouse.exchange.archive import Archive, move_in, write_material
 from stillhouse.show.figures.drawn import Drawn, write
 
 ROOT = Path(__file__).parents[1]
@@ -88,5 +89,11 @@ def test_a_round_is_collected(
     readme = tool.readme("a\n<!-- example -->\nold\n<!-- /example -->\nb\n", tmp_path / "out")
     assert "tiny-Digits-forest.png" in readme and "old" not in readme
     assert readme.startswith("a\n") and readme.endswith("b\n")
+    archive = Archive(bench.workspace, "tiny")
+    write_material(archive, bench.file, ())
+    move_in(archive)
+    for place in (archive.path, bench.workspace.root):  # the archive, and the workspace it is in
+        tool.collect(place, tmp_path / "out")
+        assert "archived: 8 of 8" in (tmp_path / "out" / "tiny" / "facts.json").read_text()
     (tmp_path / "out" / "tiny" / "seen.md").write_text("in /home/someone/w")
     assert [*tool.machine_paths(tmp_path / "out")] == ["tiny/seen.md"]

@@ -101,6 +101,24 @@ def test_a_pure_student_has_a_specificity_of_its_own_and_no_excess() -> None:
     assert set(several["arm"]) == {"kd"}  # which of two teachers would be its own?
 
 
+def test_a_datasets_rows_stand_together_its_pure_students_last() -> None:
+    rows = pairs()
+    rows += [
+        pair("pure_other_teacher", f"D/pure/small/{s}", teacher((s + 1) % 3), 0.1) for s in OWN
+    ]
+    both = [
+        row | {name: row[name].replace("D/", f"{dataset}/", 1) for name in ("run_a", "run_b")}
+        for dataset in ("D", "E")
+        for row in rows
+    ]
+    runs = pd.concat(
+        [table(), table().assign(dataset="E", run=table()["run"].str.replace("D/", "E/"))]
+    )
+    found = transfer_frame(runs, [], both)
+    assert list(found["dataset"]) == ["D"] * 3 + ["E"] * 3
+    assert list(found["arm"]) == ["kd", "kd", "pure"] * 2
+
+
 def test_invalid_runs_enter_no_mean_and_two_seeds_have_no_interval() -> None:
     row = quantity(transfer_frame(table(invalid=(1,)), [], pairs()), "excess")
     assert row["n"] == 2

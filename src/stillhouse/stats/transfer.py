@@ -80,7 +80,8 @@ def transfer_frame(
     for place, seeds in untaught.items():
         if seeds.others and not seeds.several:  # of several teachers, none is its own
             rows += [row for row in _quantities(place, seeds) if row["quantity"] == "specificity"]
-    return frame(rows, TRANSFER)
+    order = {name: place for place, name in enumerate(dict.fromkeys(runs["dataset"]))}
+    return frame(sorted(rows, key=lambda row: order[row["dataset"]]), TRANSFER)
 
 
 def _similarities(

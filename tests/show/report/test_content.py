@@ -92,6 +92,17 @@ def report_status(root: Path) -> str:
     return document(read_material(workspace, round_, file)).status
 
 
+def test_what_an_observation_lists_stands_below_it(bench: Bench) -> None:
+    given = Finding("helps", scope="Digits", text="Two methods help", parts=("RKD +2", "NST +1"))
+    material = read_material(bench.workspace, bench.round, bench.file)
+    found = document(replace(material, observations=(given,)))
+    section = next(one for one in found.sections if one.key == "table Digits")
+    (listing,) = [one for one in section.blocks if isinstance(one, Listing)]
+    assert [(item.text, item.evidence) for item in listing.items] == [
+        ("Two methods help.", ("RKD +2", "NST +1"))
+    ]
+
+
 def test_the_summary_takes_the_gravest_of_every_dataset(bench: Bench) -> None:
     codes = ["failed", "helps", "inconclusive", "calibration"]  # an alarm, findings, a note
     given = [

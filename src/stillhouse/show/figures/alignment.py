@@ -88,7 +88,7 @@ def _title(found: pd.DataFrame, last: str, dataset: str) -> str:
     ]
     if not named:
         return f"{dataset}, {last}: accuracy and alignment, too few runs for a correlation"
-    return f"{dataset}, {last}: correlation of accuracy and alignment {', '.join(named)}"
+    return f"{dataset}, {last}: correlation of accuracy and CKA {', '.join(named)}"
 
 
 def _figure(found: pd.DataFrame, last: str, looks: Mapping[str, Look], dataset: str) -> Figure:

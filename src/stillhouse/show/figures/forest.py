@@ -100,8 +100,8 @@ def _title(found: list[tuple[str, Difference, list[float]]], dataset: str) -> st
     ]
     apart = sum((gap.low or 0) > 0 or (gap.high or 0) < 0 for _, gap in known)
     return (
-        f"{dataset}: {sum(value > 0 for value in sure)} of {len(found)} methods above the pure "
-        f"student, {sum(value < 0 for value in sure)} below (adjusted p < {ALPHA:g}); "
+        f"{dataset}: {sum(value > 0 for value in sure)} of {len(found)} methods above pure, "
+        f"{sum(value < 0 for value in sure)} below (adjusted p < {ALPHA:g}); "
         f"{apart} {'interval excludes' if apart == 1 else 'intervals exclude'} 0"
     )
 

@@ -150,6 +150,11 @@ def _first(observations: Sequence[Finding], most: int) -> list[Finding]:
     return [one for *_, one in sorted(ranked, key=lambda row: row[:3])[:most]]
 
 
+def _listed(found: Iterable[Finding]) -> tuple[Item, ...]:
+    """The observations of one dataset, what each lists below it."""
+    return tuple(Item(one.level, f"{one.text}.", one.parts) for one in found)
+
+
 def _items(found: Iterable[Finding]) -> tuple[Item, ...]:
     return tuple(Item(one.level, f"{one.scope}: {one.sentence}.") for one in found)
 
@@ -169,7 +174,7 @@ def _sections(material: Material) -> Iterable[Section]:
         blocks: tuple[Block, ...] = (
             table,
             *notes,
-            Listing("Key observations", _items(own), empty="none"),
+            Listing("Key observations", _listed(own), empty="none"),
         )
         yield Section(f"table {dataset}", table.title, blocks, level=3)
     yield from analysis_sections(material.workspace, survey)
