@@ -35,7 +35,7 @@ def test_what_cohorts_take_and_save_is_said(bench: Bench) -> None:
     assert "cost: 24.8 h in 4 processes" in found
     assert "about 12.4 h with 2 of them at a time" in found
     assert "each run alone: 27.6 h, 1.11 times as much" in found
-    assert "the longest takes 8.2 h; 2 GB of memory" in found
+    assert "the longest takes 8.2 h; up to 2 GB of memory" in found
     assert "at a time" not in note(bench, *COSTS)
 
 

@@ -59,7 +59,7 @@ def _known(found: Sequence[Process], jobs: int, seconds: float) -> str:
     if len(found) > 1:
         parts.append(f"the longest takes {hours(longest.seconds)}")
     if most:
-        parts.append(f"{shown(most)} of memory for each")
+        parts.append(f"up to {shown(most)} of memory each")
     return "; ".join(parts)
 
 
