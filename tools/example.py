@@ -24,6 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from example_pages import README, pages, readme
+from stillhouse.config.load import load_round
 from stillhouse.exchange.archive import archive_of
 from stillhouse.exchange.scripts.write import import_round
 from stillhouse.rounds.find import open_round
@@ -71,7 +72,9 @@ def collect(folder: Path, into: Path, whole: bool = True) -> None:
     """
     workspace, round_, file = open_round(Path(), str(folder))
     shipped = ROOT / "rounds" / f"{round_.round}.yaml"
-    material = read_material(workspace, round_, shipped if shipped.is_file() else file)
+    if shipped.is_file() and not round_.imported:  # its texts, beside the earlier round's file
+        round_, file = load_round(shipped), shipped
+    material = read_material(workspace, round_, file)
     home = into / round_.round
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
