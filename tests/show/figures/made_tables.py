@@ -80,6 +80,7 @@ def made(
         ),
         extracted=_extracted(frame, classes),
         controls=frozenset({"nst"}),
+        labels={"Cifar10": "CIFAR-10"},
     )
 
 

@@ -19,7 +19,14 @@ from scipy import stats
 
 from show.figures.made_tables import ALPHAS, made
 from stillhouse.show.figures import FIGURES
-from stillhouse.show.figures.drawn import Drawn, NothingToDraw, Tables, spread, write
+from stillhouse.show.figures.drawn import (
+    Drawn,
+    NothingToDraw,
+    Tables,
+    headline_of,
+    spread,
+    write,
+)
 from stillhouse.show.figures.style import (
     DOUBLE,
     PRINT,
@@ -154,6 +161,13 @@ def test_captions_tell_images_seeds_and_how_to_read(name: str) -> None:
     seeds = "seed 0" if name == "centroids" else "3 seeds"
     for part in ("10,000 test images", seeds, "No run is excluded", "How to read it:"):
         assert part in caption
+
+
+@each
+def test_a_dataset_has_its_usual_name(name: str) -> None:
+    found = fitting(name)
+    assert headline_of(found.figure).startswith("CIFAR-10")
+    assert "CIFAR-10, round made" in found.caption
 
 
 @each

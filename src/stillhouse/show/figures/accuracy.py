@@ -32,7 +32,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
         raise NothingToDraw("no run is completed and valid")
     data = pd.DataFrame([_row(runs, arm) for arm in in_order(runs["arm"])])
     return Drawn(
-        _figure(data, valid, tables, dataset),
+        _figure(data, valid, tables, tables.label(dataset)),
         data.drop(columns="summary"),
         caption(
             "Test accuracy, one row per method.",

@@ -53,7 +53,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     found = found[found["layer_a"] == last]
     found = found[["run", "arm", "role", "seed", "run_b", "accuracy", "value"]]
     return Drawn(
-        _figure(found, last, tables.looks(), dataset),
+        _figure(found, last, tables.looks(), tables.label(dataset)),
         found.rename(columns={"run_b": "teacher_run", "value": MEASURE}),
         caption(
             f"Test accuracy against {CKA} with the teacher at {last}, one mark per run.",

@@ -46,7 +46,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     few = tables.classes[dataset] <= LEGIBLE
     roles = dict(zip(chosen["arm"], chosen["role"], strict=True))
     return Drawn(
-        _figure(found, roles, tables.looks(), dataset, few),
+        _figure(found, roles, tables.looks(), tables.label(dataset), few),
         pd.DataFrame([row for arm, one in found.items() for row in _rows(arm, seed, one)]),
         caption(
             "Class centroids of each student beside its teacher's, aligned.",

@@ -50,7 +50,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
         np.fill_diagonal(matrix, np.nan)
     some = SOME.format(count=len(chosen), all=count, arm=first) if len(chosen) < count else ""
     return Drawn(
-        _figure(shown, roles, control, chosen, dataset),
+        _figure(shown, roles, control, chosen, tables.label(dataset)),
         _data(shown, roles, seeds, control, chosen),
         caption(
             "Share of each class's images that is taken for another class, in percent.",

@@ -41,7 +41,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     if differences.empty:
         raise NothingToDraw(f"no method and pure student have {CKA} with the same teacher")
     return Drawn(
-        _figure(differences, dataset),
+        _figure(differences, tables.label(dataset)),
         differences,
         caption(
             f"{CKA} of every layer with every layer of the teacher, less that of the pure "

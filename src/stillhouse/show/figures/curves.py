@@ -35,7 +35,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     marks = _marks(tables, found)
     data = found.merge(marks, on=["run", "epoch"], how="left")
     return Drawn(
-        _figure(found, marks, arms, tables.looks(), dataset),
+        _figure(found, marks, arms, tables.looks(), tables.label(dataset)),
         data,
         caption(
             f"Accuracy over the epochs. {_named(marks)}",

@@ -63,7 +63,7 @@ def over_depth(
     seeds = [int(n) for n in found.groupby("arm")["run"].nunique()]
     what, reading = texts
     return Drawn(
-        lines_over_depth(found, measures, tables.looks(), title(found, dataset)),
+        lines_over_depth(found, measures, tables.looks(), title(found, tables.label(dataset))),
         means.agg(["mean", "std", "count"]).reset_index(),
         caption(what, tables, dataset, seeds, reading),
     )

@@ -37,10 +37,11 @@ def _nothing(run: str) -> Representations | None:
 class Tables:
     """The tables of a round (docs/tables.md), and what else figures are drawn from.
 
-    `test_images` and `classes` are by dataset. `paired` says whether runs of equal seed belong
-    together, as in rounds trained here. `marks` are what the doctor found (columns run, epoch,
-    code), `extracted` opens a run's extracted layers (None if there are none), `controls`
-    are the methods that are controls, and `which` is the epoch whose accuracies are drawn.
+    `test_images`, `classes` and `labels` (names as readers know them) are by dataset. `paired` says
+    whether runs of equal seed belong together, as in rounds trained here. `marks` are what the
+    doctor found (columns run, epoch, code), `extracted` opens a run's extracted layers (None if
+    there are none), `controls` are the methods that are controls, and `which` is the epoch whose
+    accuracies are drawn.
     """
 
     round: str
@@ -56,6 +57,11 @@ class Tables:
     extracted: Callable[[str], Representations | None] = _nothing
     controls: frozenset[str] = frozenset()
     which: Which = "final"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, dataset: str) -> str:
+        """The name of a dataset as a reader knows it."""
+        return self.labels.get(dataset, dataset)
 
     def of(self, dataset: str) -> pd.DataFrame:
         """The runs of a dataset, `valid` as a truth value."""
@@ -143,8 +149,8 @@ def caption(what: str, tables: Tables, dataset: str, seeds: Sequence[int], readi
     best = " Accuracies are those of the best epoch." if tables.which == "best" else ""
     return "\n\n".join(
         [
-            f"{what} {dataset}, round {tables.round}: {images}, {few} seed{plural} per method."
-            f"{best}",
+            f"{what} {tables.label(dataset)}, round {tables.round}: {images}, {few} seed{plural} "
+            f"per method.{best}",
             tables.excluded(dataset),
             f"How to read it: {reading}",
         ]

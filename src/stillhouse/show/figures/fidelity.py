@@ -48,7 +48,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     if found.empty:
         raise NothingToDraw("no valid run was compared with a teacher")
     return Drawn(
-        _figure(found, tables.classes[dataset], tables.looks(), dataset),
+        _figure(found, tables.classes[dataset], tables.looks(), tables.label(dataset)),
         found,
         caption(
             "Agreement with the teacher against test accuracy, one mark per run.",

@@ -53,7 +53,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
         raise NothingToDraw("no method and pure student have a completed seed in common")
     found.sort(key=lambda row: -row[1].value)
     return Drawn(
-        _figure(found, tables.looks(), _teacher(runs), dataset),
+        _figure(found, tables.looks(), _teacher(runs), tables.label(dataset)),
         _data(found, dataset),
         caption(
             f"Test accuracy less that of the pure student ({_how(tables.paired)}). {INTERVAL}; "

@@ -50,6 +50,7 @@ def read_tables(
         extracted=_opener(workspace, survey),
         controls=frozenset(name for name, family in families.items() if family == "control"),
         which=which,
+        labels={name: spec.label for name, spec in specs.items()},
     )
 
 

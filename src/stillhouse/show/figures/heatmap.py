@@ -47,7 +47,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     if data["difference"].isna().all():
         raise NothingToDraw("no swept method and pure student have a completed seed in common")
     return Drawn(
-        _figure(data, dataset),
+        _figure(data, tables.label(dataset)),
         data,
         caption(
             "Difference to the pure student by method and value of the swept parameter.",

@@ -53,7 +53,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
             )
     data = pd.DataFrame(rows)
     return Drawn(
-        _figure(data, errors, tables.looks(), dataset),
+        _figure(data, errors, tables.looks(), tables.label(dataset)),
         data,
         caption(
             "Accuracy of predictions by their confidence.",

@@ -36,7 +36,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     ]
     data = runs[["run", "arm", "seed", "state"]].assign(shown=words)
     return Drawn(
-        _figure(data, tables.looks(), dataset),
+        _figure(data, tables.looks(), tables.label(dataset)),
         data,
         caption(
             f"State of every run: {_counted(words)}, of {len(words)} planned.",

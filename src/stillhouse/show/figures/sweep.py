@@ -44,7 +44,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
         raise NothingToDraw("the round sweeps no parameter, or no swept run is valid")
     data = pd.concat([_points(runs, axis, tables.controls) for axis in swept])
     return Drawn(
-        _figure(runs, data, swept, tables, dataset),
+        _figure(runs, data, swept, tables, tables.label(dataset)),
         data,
         caption(
             f"Test accuracy over the values of {' and '.join(swept)}. {INTERVAL}; fewer than "

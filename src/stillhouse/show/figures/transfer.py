@@ -50,7 +50,7 @@ def draw(tables: Tables, dataset: str) -> Drawn:
     layers = list(dict.fromkeys(rows["layer"]))
     ceilings = {layer: _ceiling(tables, dataset, layer) for layer in layers}
     return Drawn(
-        _figure(known, layers, ceilings, tables.looks(), dataset),
+        _figure(known, layers, ceilings, tables.looks(), tables.label(dataset)),
         known.assign(ceiling_excess=known["layer"].map(ceilings)),
         caption(
             f"Excess and specificity of {CKA} per layer. {INTERVAL}; fewer than three seeds "
