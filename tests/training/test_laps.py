@@ -32,11 +32,12 @@ def test_every_moment_belongs_to_the_part_that_ends_with_it(tmp_path: Path) -> N
     assert [row["times"] for row in found["rows"]] == [2, 2]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision, images, batch", [("fp32", 200, 64), ("fp16", 32, 16)])
 def test_a_profiled_training_has_the_same_bits_and_its_parts_are_the_whole(
-    lab: Lab, tmp_path: Path, precision: str
+    lab: Lab, tmp_path: Path, precision: str, images: int, batch: int
 ) -> None:
-    runs = [lab.run(method, precision=precision) for method in ("pure", "logit", "rkd")]
+    settings = {"precision": precision, "train_images": images, "batch_size": batch}
+    runs = [lab.run(method, **settings) for method in ("pure", "logit", "rkd")]
     lab.train(*runs)
     beside = Lab(tmp_path / "profiled", lab.teachers, lab.data_root)
     cohort = beside.open(*runs)
@@ -53,7 +54,7 @@ def test_a_profiled_training_has_the_same_bits_and_its_parts_are_the_whole(
     parts = {part for _, part in laps.seconds}
     own = {"student forward", "method", "backward", "optimizer", "guards"}
     assert parts == own | {"data", "teacher", "evaluation", "records"}
-    steps = 2 * (200 // 64)
+    steps = 2 * (images // batch)
     assert laps.counts["", "data"] == laps.counts["rkd", "backward"] == steps
     assert {who for who, _ in laps.seconds} == {"", "pure ResNetBaby", "logit", "rkd"}
 
