@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: example package lowest newest site browser docs-figures screens contract same release demo test mutants storm check test-cluster simulate bench bench-quick bench-methods bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
+.PHONY: example package lowest newest site browser docs-figures screens contract same release demo test mutants storm short-storm check test-cluster simulate bench bench-quick bench-methods bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -21,6 +21,9 @@ contract: .venv/ready      ## every method and network in every precision betwee
 
 fuzz: .venv/ready          ## 10,000 torn and hostile files; FUZZ_SEED=7 for others
 	FUZZ_CASES=10000 $(BIN)/pytest tests/fuzz
+
+short-storm: .venv/ready   ## eight of the storm's faults, in a few minutes
+	$(BIN)/pytest -m long tests/storm
 
 storm: .venv/ready         ## a round killed at named points and random moments, full disks and the like, then the fuzzing (STORM="--seed 7")
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)

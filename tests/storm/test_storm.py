@@ -1,4 +1,4 @@
-"""A short storm of eight faults; `make storm` is the whole one."""
+"""A short storm of eight faults (`make short-storm`); `make storm` is the whole one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from storm.__main__ import main
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 POINTS = (
     "between a checkpoint's write and its rename",
     "inside a metric append",
