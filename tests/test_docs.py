@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import typer.main
 import yaml
 
+import docs
 import stillhouse
 from field_texts import HELP, UNWRITTEN
 from measures_page import FIGURES
@@ -48,27 +47,18 @@ Run `analyze.py` to generate figures | Move analysis scripts and outputs into th
 NAMES = [name for line in DOCUMENT.strip().splitlines() for name in line.split(" | ")]
 
 
-@pytest.fixture(scope="module")
-def docs() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs", ROOT / "tools" / "docs.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_generated_pages_are_those_of_this_version(docs: ModuleType) -> None:
+def test_generated_pages_are_those_of_this_version() -> None:
     for name, text in docs.pages().items():
         assert (ROOT / "docs" / name).read_text() == text, f"{name}: `make docs`"
 
 
-def test_every_measure_has_a_section_and_a_link(docs: ModuleType) -> None:
+def test_every_measure_has_a_section_and_a_link() -> None:
     text = docs.pages()["measures.md"]
     assert sorted(re.findall(r"^### (\w+)$", text, re.M)) == sorted(REGISTRY)
     assert sorted(re.findall(r"\]\(#(\w+)\)", text)) == sorted(REGISTRY)
 
 
-def test_the_pictures_of_the_pages_are_there(docs: ModuleType) -> None:
+def test_the_pictures_of_the_pages_are_there() -> None:
     text = docs.pages()["measures.md"]
     pictures = re.findall(r"!\[.+\]\((.+)\)", text)
     assert len(pictures) == len(set(pictures)) > 5
@@ -153,6 +143,6 @@ def test_the_citation_is_of_this_version() -> None:
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()
 
 
-def test_the_shipped_facts_are_those_of_the_code(docs: ModuleType) -> None:
+def test_the_shipped_facts_are_those_of_the_code() -> None:
     found = json.loads(json.dumps(docs.shipped_facts()))
     assert json.loads(SHIPPED.read_text()) == found, "`make docs`"

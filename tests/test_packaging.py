@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import sys
 import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+import versions
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -75,16 +75,7 @@ def test_development_has_every_extra_but_the_benchmarks() -> None:
     assert {*own.partition("[")[2].rstrip("]").split(",")} == {*EXTRAS} - {"bench", "dev"}
 
 
-@pytest.fixture(scope="module")
-def versions() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("versions", ROOT / "tools" / "versions.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_lowest_versions_are_the_lower_bounds(versions: ModuleType) -> None:
+def test_the_lowest_versions_are_the_lower_bounds() -> None:
     given = ("torch>=2.6,<3", "a.b>=1,<2; python_version < '3.14'", "pyarrow>=15")
     expected = ["torch==2.6", "a.b==1; python_version < '3.14'", "pyarrow==15"]
     assert [*map(versions.lowest, given)] == expected
@@ -92,6 +83,6 @@ def test_the_lowest_versions_are_the_lower_bounds(versions: ModuleType) -> None:
         versions.lowest("pandas<3")
 
 
-def test_everything_that_users_install_has_a_lower_bound(versions: ModuleType) -> None:
+def test_everything_that_users_install_has_a_lower_bound() -> None:
     found = versions.requirements(ROOT)
     assert {module_of(versions.lowest(one)) for one in found} == NEEDED | OPTIONAL

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+import release
 import stillhouse
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def release() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("release", ROOT / "tools" / "release.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -33,7 +23,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_version_that_agrees_everywhere_is_ready(release: ModuleType, project: Path) -> None:
+def test_a_version_that_agrees_everywhere_is_ready(project: Path) -> None:
     assert release.disagreements(project, "1.2.3", ["v1.2.2"]) == []
 
 
@@ -48,7 +38,7 @@ def test_a_version_that_agrees_everywhere_is_ready(release: ModuleType, project:
     ],
 )
 def test_what_does_not_agree_is_named(
-    release: ModuleType, project: Path, file: str, old: str, new: str, said: str
+    project: Path, file: str, old: str, new: str, said: str
 ) -> None:
     path = project / file
     path.write_text(path.read_text().replace(old, new))
@@ -56,7 +46,7 @@ def test_what_does_not_agree_is_named(
     assert said in found
 
 
-def test_a_version_is_released_once(release: ModuleType, project: Path) -> None:
+def test_a_version_is_released_once(project: Path) -> None:
     assert release.disagreements(project, "1.2.3", ["v1.2.3"]) == ["git: the tag v1.2.3 exists"]
 
 

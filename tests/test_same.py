@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
-import pytest
 import yaml
 
+import same
 from stillhouse import methods
 from stillhouse.config.load import load_round
 
-FILE = Path(__file__).parents[1] / "tools" / "same.py"
 
-
-@pytest.fixture(scope="module")
-def same() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("same", FILE)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_changed_and_a_missing_file_are_differences(same: ModuleType, tmp_path: Path) -> None:
+def test_a_changed_and_a_missing_file_are_differences(tmp_path: Path) -> None:
     found = []
     for name, files in (("a", {"x": b"1", "y": b"2", "z": b"3"}), ("b", {"x": b"1", "y": b"9"})):
         for file, content in files.items():
@@ -39,7 +26,7 @@ def test_a_changed_and_a_missing_file_are_differences(same: ModuleType, tmp_path
     assert same.differences(found[0], found[0]) == []
 
 
-def test_the_small_round_has_every_method_and_is_small(same: ModuleType, tmp_path: Path) -> None:
+def test_the_small_round_has_every_method_and_is_small(tmp_path: Path) -> None:
     file = tmp_path / "digits.yaml"
     file.write_text(same.round_text(methods.names(), True))
     found = load_round(file)

@@ -10,12 +10,8 @@ from pathlib import Path
 import pytest
 
 from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit
+from screens import WIDTHS, faults, moment
 from stillhouse.cli import main as cli
-
-TOOLS = Path(__file__).parents[1] / "tools"
-sys.path.insert(0, str(TOOLS))
-
-from screens import WIDTHS, faults, moment  # noqa: E402
 
 ALPHA = Path(__file__).parents[1] / "rounds"
 SHIPPED = Path(__file__).parents[1] / "docs" / "screens.txt"

@@ -22,7 +22,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
 from example_pages import README, pages, readme
 from stillhouse.config.load import load_round
 from stillhouse.exchange.archive import archive_of
@@ -47,7 +46,7 @@ VIEWS = {
     "doctor": ("doctor",),
 }
 BEST = ("--accuracy", "best")  # what an imported round's document has
-MACHINE = re.compile(r"/(work|tmp|root|home|Users)/\S*")
+MACHINE = re.compile(r"/(home|mnt|opt|root|srv|tmp|Users)/\S*")
 
 
 def main(workspaces: list[Path], into: Path = EXAMPLE) -> None:
@@ -96,7 +95,7 @@ def collect(folder: Path, into: Path, whole: bool = True) -> None:
         if table.is_file() and table.stat().st_size <= MOST:
             (home / "tables").mkdir(exist_ok=True)
             shutil.copyfile(table, home / "tables" / table.name)
-    if wrong := [*machine_paths(home)]:
+    if wrong := [*machine_paths(home, str(folder.resolve()), str(ROOT))]:
         raise SystemExit(f"machine paths in {', '.join(wrong)}")
 
 
@@ -155,11 +154,12 @@ def _ended(survey: Survey) -> Iterator[tuple[str, str]]:
             yield str(found["pid"]), str(found["started"])
 
 
-def machine_paths(home: Path) -> Iterator[str]:
-    """The text files below a folder that name a folder of this machine."""
+def machine_paths(home: Path, *own: str) -> Iterator[str]:
+    """The text files below a folder that name a folder of some machine, or one of `own`."""
     for file in sorted(home.rglob("*")):
         text = file.suffix in (".md", ".html", ".csv", ".json", ".svg")
-        if text and MACHINE.search(file.read_text(encoding="utf-8")):
+        found = file.read_text(encoding="utf-8") if text else ""
+        if MACHINE.search(found) or any(name in found for name in own):
             yield str(file.relative_to(home))
 
 

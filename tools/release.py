@@ -15,8 +15,6 @@ import tomllib
 import venv
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import package
 
 ROOT = Path(__file__).parents[1]

@@ -130,10 +130,11 @@ def some(names: Sequence[str], shown: int, separator: str = ", ") -> str:
     return separator.join(names[:shown]) + more
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
-    """An error for an unknown name that lists the known ones and the nearest match."""
+def unknown_name(kind: str, name: str, known: Iterable[str], besides: str = "") -> ConfigError:
+    """An error for an unknown name: the nearest match, the known ones, and what else may stand."""
     known = sorted(known)
-    hint = f"{nearest(name, known)}known: {', '.join(known)}"
+    more = f"; or {besides}" if besides else ""
+    hint = f"{nearest(name, known)}known: {', '.join(known)}{more}"
     return ConfigError(f"unknown {kind} '{name}'", hint)
 
 

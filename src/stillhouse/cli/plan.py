@@ -137,6 +137,7 @@ def _plan(
     jobs: int | None,
     timed: bool,
 ) -> None:
+    from stillhouse.cluster.site import has_sites
     from stillhouse.config.load import check_parameters
     from stillhouse.rounds.cost import processes, recorded_costs, timed_costs
     from stillhouse.rounds.disk import predicted
@@ -170,7 +171,7 @@ def _plan(
     *notes, summary = last.notes
     if not loaded.imported:
         notes.append(_disk(workspace, survey, sizes))
-        if any([*(root / "sites").glob("*.toml"), *Path("sites").glob("*.toml")]):
+        if has_sites(root):
             whole = processes(survey, costs, 1, sizes) if costs else []
             notes += [note] if (note := site_note(whole)) else []
     beside = borrowed(workspace, survey)

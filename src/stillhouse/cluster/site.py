@@ -21,6 +21,7 @@ from stillhouse.errors import ConfigError
 from stillhouse.fields import Form, problems
 
 MEMORY_GROWTH = 1.5
+MARGIN = 180  # seconds
 
 
 def seconds(value: Any) -> Any:
@@ -97,7 +98,7 @@ class Site(Strict):
     directives: tuple[Line, ...] = ()
     commands: Text = ""
     cap: Positive
-    margin: Seconds = 180
+    margin: Seconds = MARGIN
     grace: Seconds = 300
     memory_ceiling_gb: Positive | None = None
     resources: Resources
@@ -137,12 +138,21 @@ FORM = Form(
 
 def find_site(root: Path, name: str) -> Path:
     """Find the profile of a path, or of NAME in `sites/NAME.toml` below the root or here."""
-    tried = [Path(name), root / "sites" / f"{name}.toml", Path("sites") / f"{name}.toml"]
+    tried = [Path(name), *(folder / f"{name}.toml" for folder in _folders(root))]
     for path in tried:
         if path.is_file():
             return path.resolve()
     looked = ", ".join(str(path) for path in tried)
     raise ConfigError(f"no site profile for '{name}'", f"looked for {looked}")
+
+
+def has_sites(root: Path) -> bool:
+    """Whether there is any profile below the root or here."""
+    return any(True for folder in _folders(root) for _ in folder.glob("*.toml"))
+
+
+def _folders(root: Path) -> tuple[Path, Path]:
+    return root / "sites", Path("sites")
 
 
 def load_site(path: Path) -> Site:

@@ -129,9 +129,9 @@ def write_material(archive: Archive, file: Path, files: Iterable[Plugin]) -> Non
 def _write_earlier(place: Path, file: Path) -> None:
     """Copy what is read of the round in `compares_to`, unless components belong to its file."""
     earlier = load_round(file).compares_to
-    source = file.with_name(f"{earlier}.yaml")
     if earlier is None:
         return
+    source = file.with_name(f"{earlier}.yaml")
     found = [results_file(source)]
     if source.is_file() and not load_round(source).files:
         found.append(source)

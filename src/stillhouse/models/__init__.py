@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from stillhouse import plugin
-from stillhouse.errors import ConfigError, nearest
+from stillhouse.errors import ConfigError, unknown_name
 from stillhouse.models import named
 from stillhouse.models.named import NamedNetwork, Networks
 from stillhouse.plugin import Files, Plugin
@@ -84,9 +84,7 @@ def _build(options: NamedNetwork, spec: DatasetSpec, files: Files) -> Network:
         return library.build(options, spec)
     name = ALIASES.get(name, name)
     if name not in NETWORKS:
-        known = names(files)
-        hint = f"{nearest(name, known)}known: {', '.join(known)}; or {BY_LIBRARY}"
-        raise ConfigError(f"unknown model '{name}'", hint)
+        raise unknown_name("model", name, names(files), BY_LIBRARY)
     family, arguments = NETWORKS[name]
     module = import_module(f"stillhouse.models.{family}")
     network: Network = module.build(*arguments, spec.classes, spec.channels)

@@ -103,9 +103,10 @@ class Measures(TypedDict):
 class Timing(TypedDict):
     """The fields that differ when a run is repeated.
 
-    `seconds` are those of the run alone: `loading` its batches and `teacher`, its teacher's passes,
-    which the `runs` of its cohort shared, then its own steps, evaluation and writing. Without
-    these fields, in older records, `seconds` are its own steps and evaluation.
+    `seconds` are those of an epoch of the run alone: the loading of its batches (`loading`) and its
+    teacher's passes (`teacher`), both of which the `runs` of its cohort shared, then its own steps,
+    evaluation and writing. Older records lack these fields; their `seconds` are the run's own steps
+    and evaluation.
     """
 
     seconds: Annotated[float, Field(ge=0)]

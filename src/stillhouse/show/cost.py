@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from stillhouse.cluster.scheduler import clock
-from stillhouse.cluster.site import Resources
+from stillhouse.cluster.site import MARGIN, Resources
 from stillhouse.rounds.estimate import Process, clock_seconds, proposal
 from stillhouse.rounds.survey import Survey
 from stillhouse.show.disk import shown
 
-MARGIN = 180.0  # seconds; a site's default
 SAVED = 1.005  # a ratio that is shown as more than 1.00
 
 

@@ -45,7 +45,6 @@ def transfer_frame(
     """Return excess and specificity of every distilled arm, layer and measure, and the specificity
     of every other arm of students.
 
-
     `runs` is the table of runs; only valid ones count. `measures` and `pairs` are rows of the
     tables of these names.
     """

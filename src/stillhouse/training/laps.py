@@ -22,8 +22,7 @@ class Laps:
     """Seconds by who spent them (a method, or "" for what a cohort shares) and on which part.
 
     On a GPU every mark waits for the device, so a profiled training is slower; its bits are the
-    same. `counts` holds how often each part was
-    marked, `whole` the seconds of all.
+    same. `counts` holds how often each part was marked, `whole` the seconds of all.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -74,15 +75,15 @@ def measure(run: RunConfig, device: torch.device) -> dict[str, float]:
     before = _forget_peak()
     for number in range(STEPS):
         step = number % shared.batches.steps
-        timed("loading", whole, lambda step=step: shared.batches.batch(0, step))  # type: ignore[misc]
+        timed("loading", whole, partial(shared.batches.batch, 0, step))
         taught = shared.inputs.teach(batch) if trainer.needs_teacher else None
         if trainer.needs_teacher:
-            timed("teacher", count, lambda: shared.inputs.teach(batch))
+            timed("teacher", count, partial(shared.inputs.teach, batch))
         trainer.position = (0, FIRST)
-        timed("step", count, lambda taught=taught: trainer.step(batch, taught))  # type: ignore[misc]
+        timed("step", count, partial(trainer.step, batch, taught))
     network = trainer.method.inference_model(trainer.network)
     for _ in range(STEPS):
-        timed("evaluation", count, lambda: evaluate(network, [batch]))
+        timed("evaluation", count, partial(evaluate, network, [batch]))
     seconds = {part: median(values) if values else 0.0 for part, values in found.items()}
     return {**seconds, "memory": _memory(run, before, whole / count)}
 
