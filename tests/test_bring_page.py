@@ -183,6 +183,11 @@ def test_nothing_that_a_network_or_a_dataset_can_have_is_missing(tmp_path: Path)
     assert files == {*get_args(Kind)}
 
 
+@pytest.mark.parametrize("what", ["SGD", "Adam", "AdamW"])
+def test_the_row_of_an_optimizer_uses_it(what: str) -> None:
+    assert f"optimizer: {what.lower()}," in "".join(ROWS[what])
+
+
 @pytest.mark.parametrize("whose", ["RepDistiller", "mdistiller", "torchdistill", "timm", "EMA"])
 def test_the_teacher_files_of_every_repository_have_a_row(whose: str) -> None:
     assert [what for what in ROWS if whose in what and "weights:" in "".join(ROWS[what])]

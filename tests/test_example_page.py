@@ -82,4 +82,7 @@ def test_a_round_is_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         example.collect(place, tmp_path / "out")
         assert "archived: 8 of 8" in (tmp_path / "out" / "tiny" / "facts.json").read_text()
     (tmp_path / "out" / "tiny" / "seen.md").write_text(f"in {tmp_path}")
+    (tmp_path / "out" / "tiny" / "own.md").write_text("in D:/rounds/tiny")
     assert [*example.machine_paths(tmp_path / "out")] == ["tiny/seen.md"]
+    found = example.machine_paths(tmp_path / "out", "D:/rounds")
+    assert [*found] == ["tiny/own.md", "tiny/seen.md"]

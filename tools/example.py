@@ -127,17 +127,13 @@ def facts(survey: Survey, archived: bool) -> dict[str, Any]:
     """What the pages say of the round beside its tables."""
     recipe = survey.round.training
     return {
-        "round": survey.round.round,
         "status": status(survey, archived),
-        "runs": len(survey.cells),
-        "done": survey.count("done"),
         "datasets": list(survey.round.datasets),
         "seeds": len(survey.round.seeds),
         "teacher": ", ".join(survey.round.all_teachers),
         "student": ", ".join(survey.round.students),
         "epochs": recipe.epochs,
         "train_images": recipe.train_images,
-        "compares_to": survey.round.compares_to,
         "motivation": " ".join((survey.round.motivation or "").split()),
         "killed_processes": len({*_ended(survey)}),
     }

@@ -49,6 +49,9 @@ def test_the_parts_are_the_whole_of_all_workers(tmp_path: Path) -> None:
     assert abs(sum(shares) - 100) < 0.5
     steps, whole = 6, sum(laps.whole for laps in workers)
     assert float(str(last[2])) == float(f"{1000 * whole / steps:.3g}")
+    spent = {part: sum(laps.seconds["", part] for laps in workers) for part in ("data", "teacher")}
+    for part, _, milliseconds, *_ in rows[:2]:
+        assert float(str(milliseconds)) == float(f"{1000 * spent[str(part)] / steps:.3g}")
     assert [row[0] for row in methods.rows] == [*reversed(METHODS)]  # the slowest first
     own = [float(str(value)) for value in methods.rows[0][1:]]
     assert abs(sum(own[:-1]) / own[-1] - 1) < 0.02
