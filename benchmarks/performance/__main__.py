@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from benchmarks.performance import page
 from benchmarks.performance.pairs import Row, fallen, middle
-from benchmarks.performance.parts import PARTS, Work
+from benchmarks.performance.parts import PARTS
+from benchmarks.performance.work import Work
 
 from stillhouse.errors import StillhouseError
 from stillhouse.runs import environment
@@ -121,6 +122,8 @@ def told(found: Row) -> str:
     """Return a row as a line of progress shows it."""
     if "pairs" in found:
         return f"{middle(found):.2f} times"
+    if "shares" in found:
+        return f"{sum(found['shares'].values()):.1f} %"
     return found.get("failed") or found.get("left_out") or f"{len(found['commands'])} commands"
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.performance.pairs import Row, middle, ratios
+from benchmarks.performance.tables import table
 
 Report = dict[str, Any]
 HEAD = """# Performance
 
 Written by `make bench` from `performance.json`; do not edit. Every ratio is that of processor
-seconds on one thread, of interleaved pairs in one process: the median, the least and the most of
-the pairs. Above 1 stillhouse is faster. `make bench-quick` repeats some of them in under three
-minutes and fails where one fell by more than a quarter.
+seconds on one thread, of interleaved pairs: the median, the least and the most of the pairs. "Times
+as fast" above 1 means that stillhouse is faster. `make bench-quick` repeats some of them in under
+three minutes and fails where one fell by more than a quarter.
 """
 SECTIONS = {
     "round-cost": (
@@ -28,9 +29,29 @@ SECTIONS = {
         "Against torchdistill",
         "One method, set up as its documentation says, at the same precision; small pair.",
     ),
+    "convolutions": (
+        "How near a step is to its convolutions",
+        "The share of a student's step that its convolutions alone take: the same shapes, layout "
+        "and precision in a bare loop, forward and both gradients. One pure student.",
+    ),
+    "beside": (
+        "Beside the mathematics",
+        "Shares of the time of training, from `run --profile`: loading and augmentation; checks of "
+        "finite values, sums and hashes; records and checkpoints. 3 epochs of 12,800 images.",
+    ),
+    "evaluation": (
+        "Evaluation without page faults",
+        "1,000 images through a ResNet20 in a process that keeps freed memory, as workers do, "
+        "against one that returns it to the system.",
+    ),
     "growth": (
         "How a cohort grows",
         "A step of so many students with logit distillation, over a step of one.",
+    ),
+    "images": (
+        "How an epoch grows with the images",
+        "An epoch of one student with logit distillation over that of the fewest images. The "
+        "memory is the largest of its process.",
     ),
     "data": (
         "The path of the data",
@@ -61,7 +82,7 @@ def page(report: Report, pictures: dict[str, str]) -> str:
         lines += [f"## {title}", "", meaning, ""]
         if part in pictures:
             lines += [f"![{title}]({pictures[part]})", ""]
-        lines += [*_table(part, rows), ""]
+        lines += [*table(part, rows), ""]
     return "\n".join(lines)
 
 
@@ -73,50 +94,6 @@ def _machines(report: Report) -> list[str]:
         for by in (row["by"] for row in report["rows"])
     )
     return ["Measured on:", "", *found, ""]
-
-
-def _table(part: str, rows: list[Row]) -> list[str]:
-    left_out = [f"- {row['name']}: not measured ({why})" for row in rows if (why := _why(row))]
-    measured = [row for row in rows if not _why(row)]
-    body: list[tuple[str, ...]]
-    head: tuple[str, ...]
-    if part == "commands":
-        found = [(row["runs"], one) for row in measured for one in row["commands"]]
-        body = [
-            (
-                f"{runs:,}",
-                one["command"],
-                one["index"],
-                f"{one['seconds']:.2f}",
-                f"{one['mib']:.0f}",
-            )
-            for runs, one in found
-        ]
-        head = ("Runs", "Command", "Index", "Processor s", "MiB")
-    elif part == "growth":
-        body = [(row["name"], *_spread(row, _growth)) for row in measured]
-        head = ("Cohort", "Times one student's step", "[least, most]", "Pairs")
-    else:
-        body = [(row["name"], *_spread(row, ratios)) for row in measured]
-        head = ("What", "Times as fast", "[least, most]", "Pairs")
-    rule = ["---", *["---:" for _ in head[1:]]]
-    table = [head, rule, *body] if body else []
-    gap = [""] if table and left_out else []
-    return [*(f"| {' | '.join(map(str, row))} |" for row in table), *gap, *left_out]
-
-
-def _why(row: Row) -> str:
-    return str(row.get("failed") or row.get("left_out") or "")
-
-
-def _growth(row: Row) -> list[float]:
-    return [ours / other for ours, other in row["pairs"]]
-
-
-def _spread(row: Row, of: Callable[[Row], list[float]]) -> tuple[str, ...]:
-    values = sorted(of(row))
-    median = middle(row) if of is ratios else 1 / middle(row)
-    return f"{median:.2f}", f"[{values[0]:.2f}, {values[-1]:.2f}]", str(len(values))
 
 
 def plots(report: Report, folder: Path) -> dict[str, str]:

@@ -6,50 +6,19 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
+from dataclasses import replace
 
-import torch
-from benchmarks.gpu import textbook, timing
-from benchmarks.gpu.workload import Setting, load_images, make_cohort
-from benchmarks.performance import torchdistill
-from benchmarks.performance.pairs import Row, pairs, processor_clock
+from benchmarks.gpu import textbook
+from benchmarks.gpu.workload import make_cohort
+from benchmarks.performance import limits, torchdistill
+from benchmarks.performance.pairs import Row
+from benchmarks.performance.work import CPU, Measured, Work
 
-from stillhouse.data.base import Dataset
 from stillhouse.data.loader import TrainBatches
 from stillhouse.training.reopen import augmentation
 
-CPU = torch.device("cpu")
 COHORTS = (1, 2, 4, 7, 14)
 COMMANDS = (1_000, 10_000)
-Measured = tuple[str, Callable[[], Row]]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a benchmark is made with: pairs of each row, a folder, and whether it is a dry run."""
-
-    count: int
-    folder: Path
-    tiny: bool = False
-    quick: bool = False
-
-    @cached_property
-    def images(self) -> Dataset:
-        """Return random images in the shape of CIFAR-10."""
-        return load_images(None, 128 if self.tiny else 10_000, CPU)[0]
-
-    def setting(self, pair: str, precision: str, students: int = 7) -> Setting:
-        """Return the networks, recipe and students of a row."""
-        found = timing.settings("eager", precision, pair, students, 8 if self.tiny else 128)
-        if self.tiny:
-            return replace(found, teacher="ResNetBaby", student="ResNetBaby")
-        return found
-
-    def pairs(self, ours: Callable[[], object], other: Callable[[], object]) -> Row:
-        """Return a row of interleaved pairs in processor seconds, on one thread."""
-        return {"pairs": pairs(ours, other, self.count, processor_clock), "unit": "processor s"}
 
 
 def round_cost(work: Work) -> Iterator[Measured]:
@@ -145,8 +114,12 @@ def _commands(work: Work, runs: int) -> Row:
 
 PARTS: dict[str, Callable[[Work], Iterator[Measured]]] = {
     "round-cost": round_cost,
+    "convolutions": limits.convolutions,
     "torchdistill": other_library,
+    "beside": limits.beside,
+    "evaluation": limits.evaluation,
     "growth": growth,
+    "images": limits.images,
     "data": data_path,
     "commands": command_times,
 }

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from benchmarks.performance import __main__ as bench
-from benchmarks.performance import parts, torchdistill
+from benchmarks.performance import limits, parts, torchdistill
 from benchmarks.performance.page import page, plots
 from benchmarks.performance.pairs import fallen, middle, pairs, ratios
+from benchmarks.performance.work import Work
+from torch.utils.flop_counter import FlopCounterMode
+
+from stillhouse import data, models
 
 Measure = Callable[[], dict[str, Any]]
 
@@ -128,11 +133,30 @@ def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_what_was_measured_and_what_was_not(tmp_path: Path) -> None:
-    by = bench.facts(parts.Work(3, tmp_path))
+    by = bench.facts(Work(3, tmp_path))
     rows = [
         row(2.0),
         {"part": "torchdistill", "name": "logit, 1 student", "left_out": "needs torchdistill"},
         {"part": "growth", "name": "7 students", "students": 7, "pairs": [[6.0, 1.0]]},
+        {"part": "convolutions", "name": "small pair, bf16", "pairs": [[2.0, 1.5], [4.0, 3.0]]},
+        {
+            "part": "beside",
+            "name": "small pair, fp32",
+            "shares": {"data": 0.1, "guards": 1.0, "records": 0.5},
+        },
+        {
+            "part": "evaluation",
+            "name": "64 x 64 pixels",
+            "pairs": [[2.0, 3.0]],
+            "faults": [[100, 200_000]],
+        },
+        {
+            "part": "images",
+            "name": "10,240 images",
+            "pairs": [[4.0, 2.0]],
+            "images_mib": 30.0,
+            "peak_mib": 900.4,
+        },
         {
             "part": "commands",
             "name": "1,000 runs",
@@ -146,6 +170,10 @@ def test_the_page_shows_what_was_measured_and_what_was_not(tmp_path: Path) -> No
     assert "| small pair, fp32 | 2.00 | [2.00, 2.00] | 3 |" in text
     assert "- logit, 1 student: not measured (needs torchdistill)" in text
     assert "| 7 students | 6.00 | [6.00, 6.00] | 1 |" in text
+    assert "| small pair, bf16 | 75 | [75, 75] | 2 |" in text
+    assert "| small pair, fp32 | 0.1 | 1.0 | 0.5 | 1.6 |" in text
+    assert "| 64 x 64 pixels | 1.50 | [1.50, 1.50] | 1 | 100 | 200,000 |" in text
+    assert "| 10,240 images | 2.00 | [2.00, 2.00] | 1 | 30 | 900 |" in text
     assert "| 1,000 | plan | warm | 0.50 | 120 |" in text
     assert {*pictures} == {"round-cost", "growth"}
     for picture in pictures.values():
@@ -157,12 +185,37 @@ def test_the_dry_run_measures_every_part(tmp_path: Path) -> None:
     options = ["--dry-run", "--pairs", "1", "--out", str(tmp_path), "--work", str(tmp_path / "w")]
     assert bench.main(options) == 0
     found = json.loads((tmp_path / "performance.json").read_text())["rows"]
-    assert {one["part"] for one in found} == {*bench.PARTS}
+    assert {one["part"] for one in found} == {*parts.PARTS}
     for one in found:
         if one["part"] == "torchdistill" and torchdistill.missing():
             assert "pip install" in one["left_out"]
         elif one["part"] == "commands":
             assert {command["command"] for command in one["commands"]} == {"status", "plan"}
+        elif one["part"] == "beside":
+            assert {*one["shares"]} == {"data", "guards", "records"}
+            assert all(0 < share < 100 for share in one["shares"].values())
         else:
             assert all(seconds > 0 for pair in one["pairs"] for seconds in pair)
     assert "a dry run: means nothing" in (tmp_path / "performance.md").read_text()
+
+
+def test_bare_convolutions_are_those_of_the_network() -> None:
+    network = models.build("ResNet20", data.spec("Cifar10"))
+    act = limits.bare_convolutions(network, torch.zeros(2, 3, 32, 32), torch.bfloat16)
+    with FlopCounterMode(display=False) as bare:
+        act()
+    with FlopCounterMode(display=False) as whole:
+        logits = network(torch.zeros(2, 3, 32, 32)).logits
+        logits.sum().backward()
+    counts = [
+        sum(v for op, v in flops.get_flop_counts()["Global"].items() if "conv" in str(op))
+        for flops in (bare, whole)
+    ]
+    assert counts[0] == counts[1] > 0
+
+
+def test_the_squares_can_be_learned_and_lie_where_their_class_says() -> None:
+    made = limits.squares("train", 50)
+    images, labels = made["train_images"], made["train_labels"]
+    bright = images.reshape(50, 4, 8, 4, 8, 3).mean(axis=(2, 4, 5)).reshape(50, 16).argmax(axis=1)
+    assert (bright == labels).all() and {*labels} == {*range(10)}
