@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: example package lowest newest site browser docs-figures screens contract same release demo test mutants storm short-storm check test-cluster simulate bench bench-quick bench-methods bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
+.PHONY: precision example package lowest newest site browser docs-figures screens contract same release demo test mutants storm short-storm check test-cluster simulate bench bench-quick bench-methods bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -66,6 +66,9 @@ bench: .venv/ready         ## docs/performance.md: a round against a textbook lo
 
 bench-quick: .venv/ready   ## some of its ratios again, in under 3 minutes: fails where one fell by more than 25 %
 	PYTHONPATH=. $(BIN)/python -m benchmarks.performance --quick $(BENCH)
+
+precision: .venv/ready     ## docs/precision.md: the same rounds in bf16 and fp32 on CIFAR-10 (an hour; PRECISION="FOLDER --seeds 6")
+	PYTHONPATH=. $(BIN)/python -m benchmarks.precision $(or $(PRECISION),bench-precision)
 
 bench-methods: .venv/ready ## NST and RKD against their textbook forms: time and peak memory
 	$(BIN)/python benchmarks/methods.py
