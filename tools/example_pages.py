@@ -87,7 +87,8 @@ def readme(text: str, example: Path) -> str:
     known = _facts(home)
     stems = (f"{home.name}-{name}-forest" for name in known["datasets"])
     stem = next(one for one in stems if (home / "figures" / f"{one}.png").is_file())
-    dataset = stem.split("-")[1]
+    labels = [label for label, _ in _blocks(home / "table.md")]
+    dataset = dict(zip(known["datasets"], labels, strict=True))[stem.split("-")[1]]
     what = f"What each method gains over the pure student on {dataset}, in points of test accuracy"
     below = (
         f"{what}, with 95 % intervals over seeds (`rounds/{home.name}.yaml`). {_setup(known)} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def test_there_are_enough_mutants_of_different_names() -> None:
 def test_each_changes_one_place_and_names_tests_that_are_there(mutant: Mutant) -> None:
     assert mutant.matches(PACKAGE), f"{mutant.file}: '{mutant.old}' must stand there exactly once"
     assert mutant.new != mutant.old and "\n" not in mutant.old + mutant.new
+    ast.parse((PACKAGE / mutant.file).read_text().replace(mutant.old, mutant.new))
     files = [HERE.parent / test.partition("::")[0] for test in mutant.tests]
     assert files and all(file.is_file() for file in files)
 
