@@ -28,6 +28,8 @@ from typing import Any
 import yaml
 from backends import BACKENDS, OpenPBS, Slurm
 
+from stillhouse.runs.folder import RunFolder
+
 REPOSITORY = Path(__file__).parents[2]
 CAP = 3
 SUBMIT_SECONDS = 4.0
@@ -226,7 +228,9 @@ def play(arena: Arena, runs: int, minutes: float) -> None:
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
-    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    file = RunFolder(folder).metrics()  # not moved up yet if the job was killed at that moment
+    assert file, folder
+    lines = map(json.loads, file.read_text().splitlines())
     return [{key: value for key, value in one.items() if key != "time"} for one in lines]
 
 
