@@ -56,13 +56,22 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
 
 
 def main(given: list[str] | None = None) -> int:
-    """Train what is missing of both rounds, then write the comparison; returns 0."""
+    """Train what is missing of both rounds, then write the comparison.
+
+    Returns 0; 1 if a run is missing or not valid; 2 if used wrongly.
+    """
     options = arguments(given)
+    if options.seeds < 2:
+        sys.stderr.write("expected --seeds of 2 or more: one seed has no interval\n")
+        return 2
     frames = []
     for precision in PRECISIONS:
         file = write_round(options, precision)
         command = [sys.executable, "-m", "stillhouse", "run", str(file)]
-        subprocess.run([*command, "--root", str(file.parent), *options.run.split()], check=True)
+        command += ["--root", str(file.parent), *options.run.split()]
+        if code := subprocess.run(command).returncode:
+            sys.stderr.write(f"no comparison: `run` of {file} ended with {code}\n")
+            return 1
         frames.append(load_round(file, file.parent).runs)
     rows = paired(*frames)
     report = {"setting": setting(options), "rows": rows, **judged(rows)}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 import same
@@ -33,3 +35,11 @@ def test_the_small_round_has_every_method_and_is_small(tmp_path: Path) -> None:
     assert set(found.methods) == set(methods.names())
     assert (found.seeds, found.training.epochs, found.training.train_images) == ((0,), 1, 256)
     assert yaml.safe_load(same.round_text(["pure"], False))["seeds"] == [0, 1, 2]
+
+
+def test_a_round_that_ends_at_chance_level_is_compared_and_another_failure_is_not() -> None:
+    root = same.ROOT
+    assert same.call(root, "-c", "print('weights'); raise SystemExit(1)", most=1) == "weights\n"
+    for code, most in ((1, 0), (2, 1)):
+        with pytest.raises(subprocess.CalledProcessError):
+            same.call(root, "-c", f"raise SystemExit({code})", most=most)

@@ -25,7 +25,7 @@ from benchmarks.performance.pairs import Row
 from benchmarks.performance.work import CPU, Measured, Work
 from torch import Tensor, nn
 
-from stillhouse.runs.environment import KEEP_MEMORY
+from stillhouse.runs.environment import KEEP_MEMORY, of_worker
 from stillhouse.training.precision import DTYPES
 
 GROWTH = (5_120, 10_240, 20_480, 40_960)
@@ -117,7 +117,9 @@ def _beside(work: Work, precision: str) -> Row:
         found[1]: float(found[2])
         for found in re.finditer(r"^ *([a-z ]+?) +([\d.]+) +[\d.]+ .*$", done.stdout, re.MULTILINE)
     }
-    return {"shares": {part: shares.get(part, 0.0) for part in BESIDE}}
+    if missing := [part for part in BESIDE if part not in shares]:
+        raise RuntimeError(f"`run --profile` shows no {', '.join(missing)}")
+    return {"shares": {part: shares[part] for part in BESIDE}}
 
 
 def squares(part: str, count: int) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def images(work: Work) -> Iterator[Measured]:
 def _images(work: Work, count: int) -> Row:
     few, many = (256, 256) if work.tiny else (GROWTH[0], count)
     times = min(work.count, 3)  # the longest takes minutes
-    found = [[_child("epoch", n, dict(os.environ)) for n in (many, few)] for _ in range(times)]
+    found = [[_child("epoch", n, of_worker()) for n in (many, few)] for _ in range(times)]
     return {
         "pairs": [[one["seconds"] for one in pair] for pair in found],
         "images": many,

@@ -54,6 +54,16 @@ def test_pairs_are_the_same_runs_and_none_may_be_missing() -> None:
         precision.paired(bf16, fp32.assign(valid=[True, False]))
 
 
+def test_one_seed_and_a_failed_round_end_without_a_page(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = [str(tmp_path / "w"), "--out", str(tmp_path)]
+    assert precision.main([*options, "--seeds", "1"]) == 2
+    assert precision.main([*options, "--dataset", "Digits", "--batch", "5000"]) == 1
+    assert "no comparison: `run` of " in capfd.readouterr().err
+    assert not (tmp_path / "precision.md").exists()
+
+
 @pytest.mark.slow
 def test_two_small_rounds_end_in_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "METHODS", ("pure", "logit"))
