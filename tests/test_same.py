@@ -40,6 +40,6 @@ def test_the_small_round_has_every_method_and_is_small(tmp_path: Path) -> None:
 def test_a_round_that_ends_at_chance_level_is_compared_and_another_failure_is_not() -> None:
     root = same.ROOT
     assert same.call(root, "-c", "print('weights'); raise SystemExit(1)", most=1) == "weights\n"
-    for code, most in ((1, 0), (2, 1)):
+    for code, more in ((1, {}), (2, {"most": 1})):
         with pytest.raises(subprocess.CalledProcessError):
-            same.call(root, "-c", f"raise SystemExit({code})", most=most)
+            same.call(root, "-c", f"raise SystemExit({code})", **more)
