@@ -2,7 +2,8 @@
 
 `python -m benchmarks.performance.child epoch IMAGES` trains one epoch of one student with logit
 distillation; `... evaluation PIXELS` evaluates a ResNet20 on 1,000 images of PIXELS x PIXELS, after
-twice as many to warm up. Both print what that took as JSON.
+twice as many to warm up, and `... evaluation-keep PIXELS` does so keeping freed memory, as every
+process of stillhouse does. Each prints what that took as JSON.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import resource
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from benchmarks.gpu.workload import load_images, make_cohort
 
 from stillhouse import data, models
 from stillhouse.data.base import Batch
+from stillhouse.runs.environment import keep_freed_memory
 from stillhouse.seeding import reseed
 from stillhouse.training.evaluate import EVALUATION_BATCH, Evaluator
 from stillhouse.training.precision import to_device
@@ -29,6 +32,7 @@ EVALUATED = 1000
 
 def epoch(count: int) -> dict[str, Any]:
     """Train one epoch of `count` images: processor seconds, MiB of the images and of all."""
+    keep_freed_memory()
     images = load_images(None, count, CPU)[0]
     setting = timing.settings("eager", "fp32", "small", 1, 128)
     cohort = make_cohort(replace(setting, students=(("logit", {}),)), images, CPU)
@@ -43,8 +47,10 @@ def epoch(count: int) -> dict[str, Any]:
     }
 
 
-def evaluation(pixels: int) -> dict[str, Any]:
+def evaluation(pixels: int, keep: bool = False) -> dict[str, Any]:
     """Evaluate 1,000 images: processor seconds, those in the kernel, and page faults."""
+    if keep:
+        keep_freed_memory()
     reseed("init", 0, "evaluation")
     network = models.build("ResNet20", replace(data.spec("Cifar10"), size=pixels)).eval()
     to_device(network, CPU)
@@ -77,4 +83,9 @@ def _processor(used: resource.struct_rusage) -> float:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     what, number = sys.argv[1], int(sys.argv[2])
-    sys.stdout.write(json.dumps({"epoch": epoch, "evaluation": evaluation}[what](number)) + "\n")
+    parts = {
+        "epoch": epoch,
+        "evaluation": evaluation,
+        "evaluation-keep": partial(evaluation, keep=True),
+    }
+    sys.stdout.write(json.dumps(parts[what](number)) + "\n")

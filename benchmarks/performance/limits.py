@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from benchmarks.performance.pairs import Row
 from benchmarks.performance.work import CPU, Measured, Work
 from torch import Tensor, nn
 
-from stillhouse.runs.environment import KEEP_MEMORY, of_worker
 from stillhouse.training.precision import DTYPES
 
 GROWTH = (5_120, 10_240, 20_480, 40_960)
@@ -140,9 +138,8 @@ def evaluation(work: Work) -> Iterator[Measured]:
 
 
 def _evaluation(work: Work, pixels: int) -> Row:
-    plain = {name: value for name, value in os.environ.items() if name not in KEEP_MEMORY}
     found = [
-        [_child("evaluation", pixels, {**plain, **more}) for more in (KEEP_MEMORY, {})]
+        [_child(what, pixels) for what in ("evaluation-keep", "evaluation")]
         for _ in range(work.count)
     ]
     return {
@@ -161,7 +158,7 @@ def images(work: Work) -> Iterator[Measured]:
 def _images(work: Work, count: int) -> Row:
     few, many = (256, 256) if work.tiny else (GROWTH[0], count)
     times = min(work.count, 3)  # the longest takes minutes
-    found = [[_child("epoch", n, of_worker()) for n in (many, few)] for _ in range(times)]
+    found = [[_child("epoch", n) for n in (many, few)] for _ in range(times)]
     return {
         "pairs": [[one["seconds"] for one in pair] for pair in found],
         "images": many,
@@ -171,7 +168,7 @@ def _images(work: Work, count: int) -> Row:
     }
 
 
-def _child(what: str, number: int, variables: dict[str, str]) -> dict[str, Any]:
+def _child(what: str, number: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.performance.child", what, str(number)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=variables)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))

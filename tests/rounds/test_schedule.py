@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fake_rounds import ROUND
 from stillhouse.config.expand import expand
 from stillhouse.config.schema import Round
-from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
+from stillhouse.rounds.schedule import cohorts, divide, ready_groups
 from stillhouse.rounds.survey import Cell
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.state import RunState
@@ -76,17 +76,15 @@ def test_a_cohort_shares_what_it_must_and_no_run_is_left_out(changes: Rounds) ->
 @settings(deadline=None, max_examples=60)
 @given(rounds, st.integers(1, 5))
 def test_nothing_starts_before_its_teacher_is_done_and_every_round_ends(
-    changes: Rounds, size: int
+    changes: Rounds, jobs: int
 ) -> None:
     done: set[str] = set()
     cells = cells_of(**changes)
     while len(done) < len(cells):
         left = [cell for cell in cells_of(done, **changes) if cell.config.path not in done]
-        queue = [part for group in ready_groups(left) for part in split(group, size)]
-        started = [cell for group in queue for cell in group]
+        started = [cell for part in divide(ready_groups(left), jobs) for cell in part][:jobs]
         assert started, f"stuck after {done}"
         assert all(cell.config.teacher_path in done | {None} for cell in started)
-        assert all(len(group) <= size for group in queue)
         new = {cell.config.path for cell in started}
         assert len(new) == len(started)
         assert not new & done
@@ -134,34 +132,37 @@ def test_a_pure_student_waits_for_its_group_but_is_offered_last() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 40), st.integers(1, 12))
-def test_split_makes_few_groups_of_nearly_equal_size(count: int, size: int) -> None:
-    group = (cells_of(seeds=list(range(10))) * 2)[:count]
-    parts = split(group, size)
-    lengths = [len(part) for part in parts]
-    assert sorted(map(id, group)) == sorted(id(cell) for part in parts for cell in part)
-    assert len(parts) == ceil(count / size)
-    assert max(lengths) <= size
-    assert max(lengths) - min(lengths) <= 1
+@given(st.lists(st.integers(1, 20), max_size=8), st.integers(1, 6))
+def test_divide_keeps_every_cell_and_ends_within_a_part_of_an_equal_share(
+    lengths: list[int], jobs: int
+) -> None:
+    groups = [cells_of(seeds=list(range(10)))[:length] for length in lengths]
+    parts = divide(groups, jobs)
+    assert sorted(id(cell) for part in parts for cell in part) == sorted(
+        id(cell) for group in groups for cell in group
+    )
+    ends = [0] * jobs
+    for part in parts:
+        ends[ends.index(min(ends))] += len(part)
+    assert max(ends) <= ceil(sum(lengths) / jobs) + max(map(len, parts), default=0) / 2 + 1
 
 
 @pytest.mark.parametrize(
-    ("groups", "runs", "jobs", "size"),
+    ("lengths", "jobs", "parts"),
     [
-        (3, 7, 1, 7),  # one worker takes group after group
-        (1, 7, 2, 4),  # one group for two workers: 4 + 3
-        (2, 7, 2, 7),
-        (3, 7, 2, 4),  # six halves, three for each
-        (3, 7, 3, 7),
-        (2, 7, 4, 4),
-        (12, 8, 3, 8),  # many groups: the end is a small part of the whole
-        (0, 0, 2, 1),
+        ([7, 7, 7], 1, [7, 7, 7]),  # one worker takes group after group
+        ([7], 2, [4, 3]),
+        ([7, 7], 2, [7, 7]),
+        ([7, 7, 7], 2, [7, 7, 4, 3]),  # the third would leave one worker alone
+        ([7, 7, 7], 3, [7, 7, 7]),
+        ([7, 7], 4, [4, 3, 4, 3]),
+        ([8] * 12, 3, [8] * 12),
+        ([1, 1, 1, 9, 9, 9, 1, 1, 1], 2, [1, 1, 1, 9, 9, 5, 4, 1, 1, 1]),
+        ([], 2, []),
     ],
 )
-def test_size_for_gives_every_worker_as_many_parts(
-    groups: int, runs: int, jobs: int, size: int
+def test_divide_splits_only_the_groups_that_would_keep_a_worker_at_the_end(
+    lengths: list[int], jobs: int, parts: list[int]
 ) -> None:
-    some = [cells_of(seeds=list(range(2)))[:runs] for _ in range(groups)]
-    assert size_for(some, jobs) == size
-    parts = sum(len(split(group, size)) for group in some)
-    assert parts % jobs == 0
+    groups = [cells_of(seeds=list(range(10)))[:length] for length in lengths]
+    assert [len(part) for part in divide(groups, jobs)] == parts

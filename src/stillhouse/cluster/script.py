@@ -9,7 +9,6 @@ from pathlib import Path
 
 from stillhouse.cluster.jobs import Request
 from stillhouse.cluster.site import Site
-from stillhouse.runs.environment import KEEP_MEMORY
 
 OUTPUT = "output.txt"
 
@@ -62,7 +61,7 @@ def body(request: Request, site: Site, place: Workplace, folder: Path) -> list[s
 
 def set_up(site: Site) -> list[str]:
     """Return the set-up lines before Python."""
-    lines = [f'export {name}="${{{name}:-{value}}}"' for name, value in KEEP_MEMORY.items()]
+    lines: list[str] = []
     if site.environment.modules:
         lines.append("command -v module > /dev/null || source /etc/profile")
     lines += [f"module load {shlex.quote(module)}" for module in site.environment.modules]

@@ -11,7 +11,7 @@ from stillhouse.config.resolve import resolve
 from stillhouse.config.schema import PURE, RunConfig
 from stillhouse.errors import RunError
 from stillhouse.rounds.estimate import EpochCost, Process, Work
-from stillhouse.rounds.schedule import cohorts, size_for, split
+from stillhouse.rounds.schedule import cohorts, divide
 from stillhouse.rounds.survey import Cell, Survey, own_teacher
 from stillhouse.rounds.timings import Timings, kind
 from stillhouse.runs.disk import CHECKPOINTS, PARTS, RECORDS, WEIGHTS
@@ -90,11 +90,10 @@ def processes(
     """
     left = [cell for cell in survey.cells if cell.state.name != "done"]
     groups = cohorts(left) if together else [[cell] for cell in left]
-    size = size_for([group for group in groups if group[0].config.teacher], jobs)
-    parts = [part for group in groups for part in split(group, size)]
     of = sizes or {}
     return [
-        Process(tuple(_work(cell, costs, of.get(cell.path, {})) for cell in part)) for part in parts
+        Process(tuple(_work(cell, costs, of.get(cell.path, {})) for cell in part))
+        for part in divide(groups, jobs)
     ]
 
 

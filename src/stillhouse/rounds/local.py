@@ -17,9 +17,8 @@ from typing import IO, Protocol
 
 from stillhouse.config.identity import identity_of_all
 from stillhouse.errors import StillhouseError
-from stillhouse.rounds.schedule import cohorts, ready_groups, size_for, split
+from stillhouse.rounds.schedule import cohorts, divide, ready_groups
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.runs import environment
 from stillhouse.runs.process import stop_signals
 
 POLL_SECONDS = 0.5
@@ -64,6 +63,7 @@ class Local:
     workers: list[Worker] = field(default_factory=list)
     tries: dict[str, int] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
+    part: dict[str, int] = field(default_factory=dict)
     waiting: bool = False
     stopping: bool = False
 
@@ -77,9 +77,9 @@ class Local:
             survey = self.look()
             self.before = {cell.config.path: cell.state.attempts for cell in survey.cells}
             unfinished = [cell for cell in survey.cells if cell.state.name != "done"]
-            groups = [group for group in cohorts(unfinished) if group[0].config.teacher]
-            size = size_for(groups, self.jobs)
-            while self._launch(survey, size) or self.workers or self._waits(survey):
+            for number, part in enumerate(divide(cohorts(unfinished), self.jobs)):
+                self.part |= dict.fromkeys((cell.config.path for cell in part), number)
+            while self._launch(survey) or self.workers or self._waits(survey):
                 time.sleep(POLL_SECONDS)
                 self._reap()
                 survey = self.look()
@@ -95,17 +95,24 @@ class Local:
                 signal.signal(number, handler)
         return survey
 
-    def _launch(self, survey: Survey, size: int) -> bool:
+    def _launch(self, survey: Survey) -> bool:
         """Start workers on free slots; whether any was started."""
         if self.stopping:
             return False
         busy = {cell.config.path for worker in self.workers for cell in worker.cells}
         left = [cell for cell in survey.cells if self._wanted(cell, busy)]
-        queue = [part for group in ready_groups(left) for part in split(group, size)]
+        queue = [part for group in ready_groups(left) for part in self._parts(group)]
         free = sorted(set(range(self.jobs)) - {worker.slot for worker in self.workers})
         for slot, cells in zip(free, queue, strict=False):
             self._start(slot, cells)
         return bool(free and queue)
+
+    def _parts(self, group: list[Cell]) -> list[list[Cell]]:
+        """Return the cells of a group as `divide` assigned them to processes."""
+        parts: dict[int, list[Cell]] = {}
+        for cell in group:
+            parts.setdefault(self.part[cell.config.path], []).append(cell)
+        return list(parts.values())
 
     def _wanted(self, cell: Cell, busy: set[str]) -> bool:
         path = cell.config.path
@@ -129,7 +136,7 @@ class Local:
         return self.waiting and not self.stopping
 
     def _start(self, slot: int, cells: list[Cell]) -> None:
-        variables = environment.of_worker() | {"PYTHONIOENCODING": "utf-8"}
+        variables = os.environ | {"PYTHONIOENCODING": "utf-8"}
         if self.gpus:
             variables["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the worker is reaped

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import ceil, gcd
+from math import ceil
 
 from stillhouse.config.schema import ONLY_WITH, RunConfig
 from stillhouse.rounds.survey import Cell, own_teacher
@@ -20,7 +20,6 @@ SHARED_RECIPE = (
     "tf32",
     "cuda_graphs",
 )
-FEW_GROUPS = 4
 
 
 def shared(run: RunConfig) -> tuple[object, ...]:
@@ -61,19 +60,23 @@ def ready_groups(cells: Iterable[Cell]) -> list[list[Cell]]:
     return ready + early
 
 
-def split(group: list[Cell], size: int) -> list[list[Cell]]:
-    """Divide a group into as few groups of at most `size` cells as possible, of equal size."""
+def divide(groups: list[list[Cell]], jobs: int) -> list[list[Cell]]:
+    """Split groups so that `jobs` workers end at nearly the same time; the order stays.
+
+    A group is split only where it would keep one worker busy after the others have ended: each
+    further process computes the teacher's passes once more. Every run counts the same.
+    """
+    ends = [0] * jobs
+    share = ceil(sum(map(len, groups)) / jobs)
+    parts: list[list[Cell]] = []
+    for group in groups:
+        for part in _split(group, max(1, share - min(ends))):
+            ends[ends.index(min(ends))] += len(part)
+            parts.append(part)
+    return parts
+
+
+def _split(group: list[Cell], size: int) -> list[list[Cell]]:
+    """Divide a group into as few parts of at most `size` cells as possible, of equal size."""
     parts = ceil(len(group) / size)
     return [group[i::parts] for i in range(parts)]
-
-
-def size_for(groups: list[list[Cell]], jobs: int) -> int:
-    """How many runs to train together so that `jobs` workers end at nearly the same time.
-
-    Each group is split into so many parts that the workers get equally many. Where groups are
-    many, the end is a small part of the whole and nothing is split.
-    """
-    largest = max((len(group) for group in groups), default=1)
-    if not groups or len(groups) >= FEW_GROUPS * jobs:
-        return largest
-    return ceil(largest / (jobs // gcd(len(groups), jobs)))

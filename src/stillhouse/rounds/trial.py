@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from stillhouse.errors import RunError, printable, reason_of
 from stillhouse.rounds.schedule import cohorts
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.runs import environment
 from stillhouse.tables import Table
 from stillhouse.training.dry_run import Trial, dry_run
 from stillhouse.training.reopen import Place
@@ -43,7 +41,6 @@ def rehearse(
     A cohort is tried in a process of its own, so that running out of memory ends only that.
     Raises RunError if nothing can be written where the runs go.
     """
-    os.environ.update(environment.of_worker())  # for the processes started below
     parts = distinct(survey)
     trials: list[tuple[Part, Trial]] = []
     with _scratch(workspace) as scratch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import subprocess
@@ -15,14 +16,12 @@ import stillhouse
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetensors")
 GIT_SECONDS = 10
-# For glibc, which otherwise returns large buffers to the system after each layer, so that the next
-# layer causes page faults: at 64 x 64 pixels evaluation spends as much time in the kernel as in
-# convolutions. A process keeps up to 4 GiB of freed memory.
-KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
-    "MALLOC_TOP_PAD_": str(1 << 26),
-}
+GLIBC_KEEPS = (  # parameter of mallopt(3) and value
+    (-4, 0),  # M_MMAP_MAX: no buffer is mapped on its own
+    (-1, 2**31 - 1),  # M_TRIM_THRESHOLD: nothing is given back below 2 GiB
+    (-2, 1 << 26),  # M_TOP_PAD: grow by 64 MiB
+    (-8, 1),  # M_ARENA_MAX: the arenas of other threads would give back every 64 MiB
+)
 
 
 @cache
@@ -54,9 +53,20 @@ def code() -> dict[str, Any]:
     return found
 
 
-def of_worker() -> dict[str, str]:
-    """Return the environment variables for a worker: this process's and `KEEP_MEMORY`."""
-    return {**KEEP_MEMORY, **os.environ}
+def keep_freed_memory() -> bool:
+    """Let this process keep the buffers it frees; call it before threads are started.
+
+    glibc otherwise returns large buffers to the system after each layer, so that the next layer
+    causes page faults: at 64 x 64 pixels evaluation spends as much time in the kernel as in
+    convolutions. Returns False where the C library is another one, or where a variable of
+    malloc(3), as `MALLOC_TRIM_THRESHOLD_`, is set in the environment, which then holds.
+    """
+    if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        return False
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return all(mallopt(parameter, value) for parameter, value in GLIBC_KEEPS)
 
 
 def machine() -> dict[str, Any]:

@@ -31,7 +31,11 @@ def make_scaler(precision: Precision, device: torch.device) -> torch.amp.GradSca
 
 
 def configure(training: Training) -> None:
-    """Set this process's threads, determinism and TF32 switches, as in the run's record."""
+    """Set this process's threads, determinism and TF32 switches, as in the run's record.
+
+    From here on it keeps the memory it frees.
+    """
+    environment.keep_freed_memory()
     torch.set_num_threads(training.threads)
     torch.backends.cudnn.deterministic = training.deterministic
     torch.backends.cudnn.benchmark = not training.deterministic

@@ -17,9 +17,6 @@ rm -f ended.json
 started=$(date +%s)
 printf '{"node": "%s", "time": %d}\n' "$(hostname)" "$started" >> starts.jsonl
 until=$((started + 7020))
-export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-1073741824}"
-export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-4294967296}"
-export MALLOC_TOP_PAD_="${MALLOC_TOP_PAD_:-67108864}"
 command -v module > /dev/null || source /etc/profile
 module load python/3.11
 source /apps/conda/bin/activate 'my env'
