@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -83,7 +84,7 @@ def _processor(used: resource.struct_rusage) -> float:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     what, number = sys.argv[1], int(sys.argv[2])
-    parts = {
+    parts: dict[str, Callable[[int], dict[str, Any]]] = {
         "epoch": epoch,
         "evaluation": evaluation,
         "evaluation-keep": partial(evaluation, keep=True),

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench
+from stillhouse.show import status
 from stillhouse.show.results import seed_tables
 from stillhouse.show.status import status_table
 
@@ -21,6 +24,22 @@ def test_the_grid_shows_every_state_and_how_far_it_is(bench: Bench) -> None:
         ("Digits", "rkd", "ResNetBaby", "stopped 1/2", "waiting"),
     )
     assert table.notes == ()
+
+
+def test_a_long_table_shows_the_rows_that_are_not_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in list(bench.runs)[:-1]:
+        bench.finish(path, 80.0)
+    everything = status_table(bench.look())
+    assert status_table(bench.look(), short=True) == everything
+    monkeypatch.setattr(status, "MANY_ROWS", 3)
+    table = status_table(bench.look(), short=True)
+    assert table.rows == everything.rows[3:]
+    assert [row[1] for row in table.rows] == ["rkd"]
+    assert table.notes == ("3 rows of runs that are done: --format csv shows all",)
+    assert table.title == everything.title
+    assert status_table(bench.look()) == everything
 
 
 def test_every_failure_stands_below_with_its_reason(bench: Bench) -> None:

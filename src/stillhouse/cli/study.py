@@ -73,7 +73,9 @@ def status(
         following = "doctor"
     differing = disagreements(workspace, survey, again("reset --changed", round_, root))
     notes = [*joined.notes, *([age] if age else []), *differing]
-    show(status_table(survey, joined.words, notes), format, again(following, round_, root))
+    short = format is Format.rich
+    shown = status_table(survey, joined.words, notes, short)
+    show(shown, format, again(following, round_, root))
 
 
 def _disk(workspace: Workspace, format: Format, next_command: str) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -102,15 +103,20 @@ def flatten(fields: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 def _drop_later_defaults(model: BaseModel, fields: dict[str, Any], prefix: str = "") -> None:
     """Remove from a model's dumped `fields` those added later that have their default."""
-    for name, info in type(model).model_fields.items():
+    for name, default in _defaults(type(model)).items():
         value = getattr(model, name)
         if name not in fields:
             continue
-        default = info.get_default(call_default_factory=True)
         if is_later(prefix + name) and value == default:
             del fields[name]
         elif isinstance(value, BaseModel):
             _drop_later_defaults(value, fields[name], f"{prefix}{name}.")
+
+
+@cache
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    fields = model.model_fields.items()
+    return {name: info.get_default(call_default_factory=True) for name, info in fields}
 
 
 def _plain(value: Any) -> Any:

@@ -121,7 +121,8 @@ class Case:
     def series(self, name: str) -> list[float]:
         """A dotted field of every epoch; empty if an epoch lacks it."""
         if name not in self._series:
-            found = [_dig(record, name) for record in self.records]
+            keys = name.split(".")
+            found = [_dig(record, keys) for record in self.records]
             known = [float(value) for value in found if value is not None]
             self._series[name] = known if len(known) == len(found) else []
         return self._series[name]
@@ -262,10 +263,10 @@ def _line_of(field: str, file: Path) -> int:
     return next((n for n, line in enumerate(lines, 1) if f'"{field}"' in line), 1)
 
 
-def _dig(record: Mapping[str, Any], name: str) -> float | None:
+def _dig(record: Mapping[str, Any], keys: Sequence[str]) -> float | None:
     value: Any = record
-    for key in name.split("."):
-        if not isinstance(value, Mapping) or key not in value:
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
             return None
         value = value[key]
     return value if isinstance(value, int | float) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import time
@@ -22,6 +23,7 @@ ABANDONED_SECONDS = 300.0
 
 MAX_BYTES = 1 << 26
 RESTORE = "restore or remove it"
+LARGE = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{309}")  # in every text with a number beyond floats
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -159,9 +161,11 @@ def read_lines(path: Path, expected: str | None = None) -> list[Any]:
 
     Raises RunError for any other torn line, or if the SHA-256 of the bytes differs from `expected`.
     """
-    records = []
     content = read_recorded(path, expected) if expected else read_bytes(path)
     lines = content.split(b"\n")
+    if (found := _all_at_once(lines)) is not None:
+        return found
+    records = []
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
@@ -176,9 +180,23 @@ def read_lines(path: Path, expected: str | None = None) -> list[Any]:
     return records
 
 
+def _all_at_once(lines: list[bytes]) -> list[Any] | None:
+    """Parse lines as one array, in half the time; None unless each is an object by itself."""
+    written = [line for line in lines if line]
+    if not all(line[:1] == b"{" and line[-1:] == b"}" for line in written):
+        return None
+    try:
+        found = _parse(b"[%s]" % b",".join(written))
+    except (ValueError, RecursionError):
+        return None
+    objects = isinstance(found, list) and all(isinstance(one, dict) for one in found)
+    return found if objects and len(found) == len(written) else None
+
+
 def _parse(text: bytes) -> Any:
     """Parse JSON with finite numbers. Raises ValueError or RecursionError."""
-    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    number = _finite if LARGE.search(text) else None  # None: parsed in C, much faster
+    return json.loads(text, parse_float=number, parse_constant=_finite)
 
 
 def _finite(text: str) -> float:

@@ -24,6 +24,7 @@ that completed the run, and only then are that attempt's files moved up.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -46,6 +47,7 @@ from stillhouse.runs.records import (
 
 Which = Literal["final", "best"]
 KEPT_IN_MEMORY = 20_000
+DIGITS = 3  # of an attempt's folder, at least
 _STARTED, _COMPLETED = ReadOnce[Run](KEPT_IN_MEMORY), ReadOnce[Result](KEPT_IN_MEMORY)
 
 
@@ -102,13 +104,16 @@ class RunFolder:
 
     def attempts(self) -> list[Attempt]:
         """Return all attempts, oldest first."""
-        names = (folder.name for folder in (self.path / "attempts").glob("[0-9][0-9][0-9]*"))
-        numbers = sorted(int(name) for name in names if name.isdecimal())
-        return [self.attempt(number) for number in numbers]
+        try:
+            names = os.listdir(self.path / "attempts")
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        numbers = [int(name) for name in names if len(name) >= DIGITS and name.isdecimal()]
+        return [self.attempt(number) for number in sorted(numbers)]
 
     def attempt(self, number: int) -> Attempt:
         """Return the folder of attempt `number` (from 1)."""
-        return Attempt(self.path / "attempts" / f"{number:03d}")
+        return Attempt(self.path / "attempts" / f"{number:0{DIGITS}d}")
 
     def metrics(self) -> Path | None:
         """Return the metrics file of the completed run, else of the newest attempt with one."""
@@ -129,8 +134,6 @@ class RunFolder:
 
     def started(self) -> Run | None:
         """Return the run's `run.json`, or None if it never started. Raises RunError if damaged."""
-        if not self.run.exists():
-            return None
         return _STARTED.get(self.run, lambda: RUN.read(self.run))
 
     def completed(self) -> Result | None:
@@ -138,9 +141,9 @@ class RunFolder:
 
         Raises RunError if `result.json` is damaged or belongs to another run.
         """
-        if not self.result.exists():
-            return None
         result = _COMPLETED.get(self.result, lambda: RESULT.read(self.result))
+        if result is None:
+            return None
         run = self.started()
         if run is None:
             raise RunError(

@@ -56,9 +56,11 @@ class ReadOnce(Generic[_Kind]):
     def __init__(self, most: int) -> None:
         self._most, self._known = most, OrderedDict[str, tuple[Stamp, _Kind]]()
 
-    def get(self, file: Path, read: Callable[[], _Kind]) -> _Kind:
-        """Return `read()`, or what it gave for the same file."""
+    def get(self, file: Path, read: Callable[[], _Kind]) -> _Kind | None:
+        """Return `read()`, or what it gave for the same file; None where there is no such file."""
         name, now = str(file), stamp(file)
+        if now is None and not file.exists():
+            return None
         known = self._known.get(name)
         if known and known[0] == now:
             self._known.move_to_end(name)

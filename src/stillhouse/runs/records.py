@@ -291,6 +291,7 @@ OWN_LOSS = Schema(
 ACTIVE = Schema(Active, "remove it; `stillhouse run` writes it again")
 NO_EPOCHS = "restore it, or remove it to continue without the records of the epochs"
 EPOCH = Schema(Epoch, NO_EPOCHS)
+EPOCHS = Schema(list[Epoch], NO_EPOCHS)
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -307,6 +308,10 @@ def dump_sealed(value: dict[str, Any]) -> bytes:
 def read_epochs(path: Path, expected: str | None = None) -> list[Epoch]:
     """Return the records of a `metrics.jsonl`. Raises RunError with file and line."""
     lines = read_lines(path, expected)
+    try:
+        return EPOCHS.check(lines, str(path))
+    except RunError:  # the first bad line is named below
+        pass
     return [
         EPOCH.check(line, f"{path}:{number}", NO_EPOCHS)
         for number, line in enumerate(lines, start=1)

@@ -12,6 +12,7 @@ from stillhouse.rounds.provenance import changed_teachers
 from stillhouse.rounds.survey import Cell, Survey, failures, steps_per_epoch
 from stillhouse.tables import Table
 
+MANY_ROWS = 100
 WORDS = [
     "done",
     "running",
@@ -38,12 +39,16 @@ class Word(NamedTuple):
 
 
 def status_table(
-    survey: Survey, words: Mapping[str, Word] | None = None, more: Iterable[str] = ()
+    survey: Survey,
+    words: Mapping[str, Word] | None = None,
+    more: Iterable[str] = (),
+    short: bool = False,
 ) -> Table:
     """A row per dataset, method and network, a column per seed; failures stand below.
 
     `words` says of some runs, by path, what is known from elsewhere than their files; `more`
-    are notes from there.
+    are notes from there. A `short` table of more than `MANY_ROWS` leaves out the rows of which
+    every run is done, and says so.
     """
     seeds = sorted({cell.config.seed for cell in survey.cells})
     rows: dict[tuple[str, str, str], dict[int, str]] = {}
@@ -56,11 +61,16 @@ def status_table(
         shown.append(word.kind)
     order = sorted(Counter(shown).items(), key=lambda item: (*WORDS, item[0]).index(item[0]))
     counts = ", ".join(f"{count} {word}" for word, count in order)
+    hidden = [key for key, row in rows.items() if {*row.values()} == {"done"}]
+    if short and hidden and len(rows) > MANY_ROWS:
+        rows = {key: row for key, row in rows.items() if key not in {*hidden}}
+        more = [*more, f"{len(hidden)} rows of runs that are done: --format csv shows all"]
     grid = tuple((*key, *(by_seed.get(seed) for seed in seeds)) for key, by_seed in rows.items())
     notes = [f"{cell.config.path}: {cell.shown}: {cell.why}" for cell in failures(survey.cells)]
     notes += [*changed_teachers(survey.cells), *more]
     columns = ("Dataset", "Method", "Network", *(f"Seed {seed}" for seed in seeds))
-    return Table(f"round {survey.round.round}: {counts}", columns, grid, tuple(notes))
+    title = f"round {survey.round.round}: {counts}"
+    return Table(title, columns, grid, tuple(notes), empty="all of them")
 
 
 def summary(survey: Survey, place: Path) -> str:

@@ -31,7 +31,7 @@ def predictions(folder: RunFolder) -> tuple[Rows, Rows] | None:
     path, result = folder.predictions, folder.completed()
     if result is None or "predictions" not in result:
         return None
-    digest, rows = _KEPT.get(path, lambda: _read(path)) if path.exists() else ("", None)
+    digest, rows = _KEPT.get(path, lambda: _read(path)) or ("", None)
     if digest != result["predictions"]:
         raise RunError(
             f"{path} is not the file that {folder.result.name} records", train_anew(path)
