@@ -54,3 +54,20 @@ def test_what_is_not_a_json_object_is_an_error_that_names_the_file(
 def test_not_a_number_is_refused() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.dump_json({"loss": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "-Infinity", "1e999", "1E400", "-2.5e+309", "1" * 400 + ".0"]
+)
+def test_a_number_that_no_float_holds_is_refused(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"loss": 1.0}}\n{{"loss": {number}}}\n{{"loss": 2.0}}\n')
+    with pytest.raises(RunError, match=r"metrics.jsonl:2: .* not a finite number"):
+        files.read_lines(path)
+
+
+@pytest.mark.parametrize("number", ["1e-320", "1.5e10", "1e+30", "0.1", "1E30"])
+def test_a_number_with_an_exponent_is_read_to_the_bit(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"loss": {number}}}\n')
+    assert files.read_lines(path) == [{"loss": float(number)}]

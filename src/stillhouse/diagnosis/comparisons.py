@@ -36,7 +36,7 @@ def identical(case: Case) -> Iterator[Finding]:
     if case.curves is None:
         return
     for peer in case.peers.by_curves.get(case.curves, []):
-        if unequal := _unequal(case, peer):
+        if peer.path != case.path and (unequal := _unequal(case, peer)):
             text = f"the same as {peer.path}, which differs in {unequal}"
             yield Finding("identical-curves", "certain", (case.at(-1, text), peer.at(-1, "")))
             return

@@ -73,17 +73,17 @@ def _borrowed(survey: Survey, homes: Homes) -> dict[str, Case]:
 
 def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
     """A run without its surroundings; what cannot be read of it makes it `unreadable`."""
-    attempts = folder.attempts() if state.name != "missing" else []
-    newest = attempts[-1] if attempts else None
+    newest, metrics = _newest(folder, state)
+    # of a completed run no rule asks when and where it last was alive
+    beaten, here = _heartbeat(newest) if state.name != "done" else (None, True)
     facts, records, own_loss, fault = _read(config, folder, state)
     if fault:
         state = replace(state, name="unreadable", reason=fault.reason, code=fault.code)
-    beaten, here = _heartbeat(newest)
     return Case(
         config=config,
         state=state,
         folder=folder.path,
-        metrics=folder.metrics() or folder.path / "metrics.jsonl",
+        metrics=metrics,
         records=tuple(records),
         facts=facts,
         read_lines=partial(_log_lines, folder, newest) if newest else tuple,
@@ -92,6 +92,17 @@ def read_run(config: RunConfig, folder: RunFolder, state: RunState) -> Case:
         silence=None if beaten is None else time.time() - beaten,
         here=here,
     )
+
+
+def _newest(folder: RunFolder, state: RunState) -> tuple[Attempt | None, Path]:
+    """The newest attempt, and the file of the epochs' records."""
+    metrics = folder.path / "metrics.jsonl"
+    if state.name == "missing":
+        return None, metrics
+    if state.name == "done":
+        return folder.attempt(state.attempts) if state.attempts else None, metrics
+    attempts = folder.attempts()
+    return attempts[-1] if attempts else None, folder.metrics() or metrics
 
 
 def _read(
