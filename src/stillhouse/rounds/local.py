@@ -108,10 +108,10 @@ class Local:
         return bool(free and queue)
 
     def _parts(self, group: list[Cell]) -> list[list[Cell]]:
-        """Return the cells of a group as `divide` assigned them to processes."""
-        parts: dict[int, list[Cell]] = {}
+        """Return the cells of a group as `divide` assigned them to processes at the beginning."""
+        parts: dict[int | None, list[Cell]] = {}
         for cell in group:
-            parts.setdefault(self.part[cell.config.path], []).append(cell)
+            parts.setdefault(self.part.get(cell.config.path), []).append(cell)
         return list(parts.values())
 
     def _wanted(self, cell: Cell, busy: set[str]) -> bool:

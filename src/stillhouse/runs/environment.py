@@ -53,6 +53,7 @@ def code() -> dict[str, Any]:
     return found
 
 
+@cache
 def keep_freed_memory() -> bool:
     """Let this process keep the buffers it frees; call it before threads are started.
 
