@@ -28,7 +28,8 @@ def shared(run: RunConfig) -> tuple[object, ...]:
 
 
 def cohorts(cells: Iterable[Cell]) -> list[list[Cell]]:
-    """Group cells that may train together: each teacher alone, then students by teacher.
+    """Group cells that may train together: each teacher alone, then students by teacher, the
+    largest group first.
 
     A student without a teacher joins the first group that shares its seed and recipe.
     """
@@ -42,7 +43,7 @@ def cohorts(cells: Iterable[Cell]) -> list[list[Cell]]:
         if cell.config.teacher is None:
             key = next((other for other in groups if other[:-1] == key[:-1]), key)
         groups.setdefault(key, []).append(cell)
-    return [[cell] for cell in teachers] + list(groups.values())
+    return [[cell] for cell in teachers] + sorted(groups.values(), key=len, reverse=True)
 
 
 def ready_groups(cells: Iterable[Cell]) -> list[list[Cell]]:
