@@ -133,7 +133,7 @@ def test_a_pure_student_waits_for_its_group_but_is_offered_last() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 20), max_size=8), st.integers(1, 6))
-def test_divide_keeps_every_cell_and_ends_within_a_part_of_an_equal_share(
+def test_divide_keeps_every_cell_and_no_part_is_larger_than_a_worker_s_share(
     lengths: list[int], jobs: int
 ) -> None:
     groups = [cells_of(seeds=list(range(10)))[:length] for length in lengths]
@@ -144,7 +144,9 @@ def test_divide_keeps_every_cell_and_ends_within_a_part_of_an_equal_share(
     ends = [0] * jobs
     for part in parts:
         ends[ends.index(min(ends))] += len(part)
-    assert max(ends) <= ceil(sum(lengths) / jobs) + max(map(len, parts), default=0) / 2 + 1
+    share, largest = ceil(sum(lengths) / jobs), max(map(len, parts), default=0)
+    assert largest <= share
+    assert max(ends) <= sum(lengths) / jobs + largest  # Graham's bound
 
 
 @pytest.mark.parametrize(
