@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from rich.console import Console
 
+from fake_rounds import TEACHER, Bench
 from stillhouse.cli.options import cuda_devices
-from stillhouse.rounds.local import visible_gpus
+from stillhouse.rounds.local import TRIES, Local, visible_gpus
+from stillhouse.rounds.survey import Cell
+from stillhouse.show.progress import Progress
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,34 @@ def test_a_gpu_named_by_number_gets_one_worker(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert cuda_devices(device) == workers
+
+
+def started(bench: Bench, jobs: int, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The runs of every process that is started, if each ends at once and trains nothing."""
+    local = Local(bench.look, lambda cells: [], jobs, Progress(Console()))
+    found: list[set[str]] = []
+
+    def start(slot: int, cells: list[Cell]) -> None:
+        assert slot < jobs
+        found.append({f"{cell.config.method} {cell.config.seed}" for cell in cells})
+        local.tries |= dict.fromkeys((cell.config.path for cell in cells), TRIES)
+
+    monkeypatch.setattr(local, "_start", start)
+    local.run()
+    return found
+
+
+def test_a_group_is_split_only_for_a_worker_that_would_idle(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (0, 1):
+        bench.finish(f"{TEACHER}/{seed}", 90.0)
+    whole = [{f"{method} {seed}" for method in ("pure", "logit", "rkd")} for seed in (0, 1)]
+    assert started(bench, 1, monkeypatch) == whole
+    assert started(bench, 2, monkeypatch) == whole
+    for path in bench.runs:
+        if path.endswith("/1"):
+            bench.finish(path, 80.0)
+    parts = started(bench, 2, monkeypatch)
+    assert sorted(map(len, parts)) == [1, 2]
+    assert set.union(*parts) == whole[0]

@@ -71,3 +71,11 @@ def test_a_number_with_an_exponent_is_read_to_the_bit(tmp_path: Path, number: st
     path = tmp_path / "metrics.jsonl"
     path.write_text(f'{{"loss": {number}}}\n')
     assert files.read_lines(path) == [{"loss": float(number)}]
+
+
+@pytest.mark.parametrize("line", ['{"a": 1},{"b": 2}', '{"a": [1}', "[1], [2]"])
+def test_a_line_that_is_not_one_record_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"a": 0}}\n{line}\n{{"a": 2}}\n')
+    with pytest.raises(RunError, match=r"metrics\.jsonl:2: not a JSON record"):
+        files.read_lines(path)

@@ -59,8 +59,8 @@ def keep_freed_memory() -> bool:
 
     glibc otherwise returns large buffers to the system after each layer, so that the next layer
     causes page faults: at 64 x 64 pixels evaluation spends as much time in the kernel as in
-    convolutions. Returns False where the C library is another one, or where a variable of
-    malloc(3), as `MALLOC_TRIM_THRESHOLD_`, is set in the environment, which then holds.
+    convolutions. Returns False where the C library is another one, or where the environment has
+    `GLIBC_TUNABLES` or a variable of malloc(3), as `MALLOC_TRIM_THRESHOLD_`, which then holds.
     """
     if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return False
