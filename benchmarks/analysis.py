@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from stillhouse.represent.analyse import one_thread
 from stillhouse.represent.measures import Predictions, Representation, compare, of_kind
 
 ROWS, WIDTHS, CLASSES = 10_000, (16, 32, 64), 10
@@ -105,7 +106,8 @@ def bench(runs: int, jobs: int) -> str:
         for run in range(0, runs, BATCH)
     ]
     start = time.perf_counter()
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    with one_thread(), pool:  # as `analyze` does
         done = list(pool.map(analyse, *zip(*tasks, strict=True)))
     elapsed = time.perf_counter() - start
     counts = sum((count for count, _, _ in done), Counter[str]())

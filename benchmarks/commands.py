@@ -183,15 +183,18 @@ def took(words: list[str], cache: Path) -> Took:
 
 
 def measure(root: Path, file: Path, commands: tuple[str, ...]) -> Iterator[tuple[str, str, Took]]:
-    """Every command cold, then warm; `plan` of the same round in an empty workspace too."""
+    """Every command cold, then warm; `plan` of the same round in an empty workspace too.
+
+    There it is `plan-new`, of which the first measures the sizes of the networks.
+    """
     cache = root / "cache"
-    for command in commands:
-        words = [command, str(file), "--root", str(root)]
+    calls = [(command, command, root) for command in commands]
+    for name, command, place in [*calls, ("plan-new", "plan", root / "empty")]:
+        words = [command, str(file), "--root", str(place)]
         shutil.rmtree(cache, ignore_errors=True)
-        yield command, "cold", took(words, cache)
+        yield name, "cold", took(words, cache)
         took(words, cache)
-        yield command, "warm", took(words, cache)
-    yield "plan", "new", took(["plan", str(file), "--root", str(root / "empty")], cache)
+        yield name, "warm", took(words, cache)
 
 
 def say(text: str) -> None:

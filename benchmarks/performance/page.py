@@ -61,7 +61,8 @@ SECTIONS = {
     "commands": (
         "Commands over many finished runs",
         "Processor seconds and the peak memory of the command's process: without the index (cold), "
-        "once nothing has changed (warm), and `plan` of the same round before anything is trained.",
+        "and once nothing has changed (warm). `plan-new` is `plan` of the same round before "
+        "anything is trained; cold, it measures the sizes of the networks.",
     ),
 }
 

@@ -328,7 +328,7 @@ def test_evidence_names_the_epochs_line() -> None:
 def test_the_work_grows_with_the_number_of_runs_and_not_with_its_square(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Counted: how often a rule looks at a run's settings or at a value of its records."""
+    """Counted: how often a rule looks at a run's settings or at its records."""
     calls = 0
 
     def counting(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -339,7 +339,11 @@ def test_the_work_grows_with_the_number_of_runs_and_not_with_its_square(
 
         return counted
 
-    for module, name in ((case_module, "_dig"), (case_module, "counted"), (comparisons, "counted")):
+    for module, name in (
+        (case_module, "_column"),
+        (case_module, "counted"),
+        (comparisons, "counted"),
+    ):
         monkeypatch.setattr(module, name, counting(getattr(module, name)))
 
     def work(runs: int) -> int:
@@ -365,3 +369,19 @@ def test_the_pages_list_every_code(page: str, codes: tuple[Code, ...]) -> None:
     text = (Path(__file__).parents[2] / "docs" / page).read_text()
     rows = "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
     assert {code.name for code in codes} - set(re.findall(r"[a-z]+(?:-[a-z]+)*", rows)) == set()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ([{"a": {"b": 1}}, {"a": {"b": 2.5}}], [1.0, 2.5]),
+        ([{"a": {"b": 1}}, {"a": {}}], []),
+        ([{"a": {"b": 1}}, {"a": {"b": "2"}}], []),
+        ([{"a": {"b": 1}}, {"a": 3}], []),
+        ([{"a": {"b": {"c": 1}}}], []),
+    ],
+)
+def test_a_series_is_empty_unless_every_epoch_has_its_number(
+    fields: list[dict[str, Any]], expected: list[float]
+) -> None:
+    assert case(records=tuple(fields)).series("a.b") == expected

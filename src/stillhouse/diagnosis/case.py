@@ -121,10 +121,7 @@ class Case:
     def series(self, name: str) -> list[float]:
         """A dotted field of every epoch; empty if an epoch lacks it."""
         if name not in self._series:
-            keys = name.split(".")
-            found = [_dig(record, keys) for record in self.records]
-            known = [float(value) for value in found if value is not None]
-            self._series[name] = known if len(known) == len(found) else []
+            self._series[name] = _column(self.records, name.split("."))
         return self._series[name]
 
     @cached_property
@@ -263,10 +260,16 @@ def _line_of(field: str, file: Path) -> int:
     return next((n for n, line in enumerate(lines, 1) if f'"{field}"' in line), 1)
 
 
-def _dig(record: Mapping[str, Any], keys: Sequence[str]) -> float | None:
-    value: Any = record
-    for key in keys:
-        if not isinstance(value, dict) or key not in value:
-            return None
-        value = value[key]
-    return value if isinstance(value, int | float) else None
+def _column(records: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[float]:
+    """The number at a path of keys in every record; empty if one lacks it."""
+    found: list[Any] = [*records]
+    try:
+        for key in keys:
+            found = [value[key] for value in found]
+    except (KeyError, TypeError):
+        return []
+    return [float(value) for value in found] if all(map(_is_number, found)) else []
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float))

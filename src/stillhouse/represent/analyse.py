@@ -106,7 +106,7 @@ def run(
         return
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start, (os.getpid(),))
     try:
-        with _one_thread():
+        with one_thread():
             futures = {
                 pool.submit(_compute, folder, name, task): (name, task) for name, task in wanted
             }
@@ -133,7 +133,7 @@ def _compute(folder: Path, name: str, task: Task) -> Tables:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let the processes that are started inside compute with one thread each."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))

@@ -18,7 +18,7 @@ from stillhouse.errors import ConfigError, RunError, unknown_name
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.chance import learned_nothing, never_learned, patience
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.index import Index, stamp
+from stillhouse.runs.index import Index, stamp, without_collector
 from stillhouse.runs.state import RunState, state_of, unreadable
 
 INDEXED = ("epoch", "result", "attempts", "heartbeat", "memory")  # of the state of a finished run
@@ -165,10 +165,11 @@ def survey_round(
         folder, found, was = state(workspace.experiments, run.path)
         return Cell(run, folder, found, teacher, round_.imported is not None, was)
 
-    if before:
-        cells = [one if one.finished else cell(one.config) for one in before.cells]
-    else:
-        cells = [cell(run) for run in select(expand(round_), only)]
+    with without_collector():
+        if before:
+            cells = [one if one.finished else cell(one.config) for one in before.cells]
+        else:
+            cells = [cell(run) for run in select(expand(round_), only)]
     for index in indexes.values():
         index.save()
     return Survey(round_, cells)

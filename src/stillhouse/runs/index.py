@@ -7,12 +7,14 @@ inode, and only for the version of the code that wrote it. Without it everything
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -110,6 +112,22 @@ class Cache:
                 Notice,
                 stacklevel=2,
             )
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Pause the search for cycles of objects while thousands of runs are read.
+
+    What is read has none, and the search would go through all of it again and again: a sixth of
+    the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Index:
