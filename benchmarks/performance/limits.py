@@ -28,6 +28,7 @@ from stillhouse.training.precision import DTYPES
 
 GROWTH = (5_120, 10_240, 20_480, 40_960)
 BESIDE = ("data", "guards", "records")
+MATHEMATICS = ("teacher", "student forward", "method", "backward", "optimizer", "evaluation")
 ROUND = """round: beside
 datasets: [{{name: Squares, npz: {folder}/squares.npz}}]
 teacher: ResNet20
@@ -94,7 +95,7 @@ def bare_convolutions(network: nn.Module, images: Tensor, dtype: torch.dtype) ->
 
 
 def beside(work: Work) -> Iterator[Measured]:
-    """Shares of the training time that are not mathematics, from `run --profile`."""
+    """Shares of the training time, those that are not mathematics first, from `run --profile`."""
     for precision in () if work.quick else ("fp32",) if work.tiny else ("fp32", "bf16"):
         yield f"small pair, {precision}", lambda p=precision: _beside(work, p)  # type: ignore[misc]
 
@@ -115,9 +116,12 @@ def _beside(work: Work, precision: str) -> Row:
         found[1]: float(found[2])
         for found in re.finditer(r"^ *([a-z ]+?) +([\d.]+) +[\d.]+ .*$", done.stdout, re.MULTILINE)
     }
-    if missing := [part for part in BESIDE if part not in shares]:
+    if missing := [part for part in (*BESIDE, *MATHEMATICS) if part not in shares]:
         raise RuntimeError(f"`run --profile` shows no {', '.join(missing)}")
-    return {"shares": {part: shares[part] for part in BESIDE}}
+    return {
+        "shares": {part: shares[part] for part in BESIDE},
+        "mathematics": {part: shares[part] for part in MATHEMATICS},
+    }
 
 
 def squares(part: str, count: int) -> dict[str, Any]:

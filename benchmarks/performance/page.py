@@ -22,8 +22,8 @@ SECTIONS = {
         "What a round costs",
         "A step of seven students (pure and six methods) as a cohort, against seven steps of a "
         "textbook loop: one run at a time, eager, images through PIL and torchvision, the teacher "
-        "asked in every run, with the same code of the methods and the same precision. Large: "
-        "ResNet112 teaches ResNet56; small: ResNet20 teaches ResNetBaby. Batches of 128.",
+        "asked in every run, with the same code of the methods and the same precision, or fp32. "
+        "Large: ResNet112 teaches ResNet56; small: ResNet20 teaches ResNetBaby. Batches of 128.",
     ),
     "torchdistill": (
         "Against torchdistill",
@@ -37,7 +37,8 @@ SECTIONS = {
     "beside": (
         "Beside the mathematics",
         "Shares of the time of training, from `run --profile`: loading and augmentation; checks of "
-        "finite values, sums and hashes; records and checkpoints. 3 epochs of 12,800 images.",
+        "finite values, sums and hashes; records and checkpoints. Then those of the mathematics. "
+        "3 epochs of 12,800 images.",
     ),
     "evaluation": (
         "Evaluation without page faults",

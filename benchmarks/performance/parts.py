@@ -19,19 +19,22 @@ from stillhouse.training.reopen import augmentation
 
 COHORTS = (1, 2, 4, 7, 14)
 COMMANDS = (1_000, 10_000)
+AGAINST = (("fp32", "fp32"), ("bf16", "bf16"), ("bf16", "fp32"))  # ours, the other's
 
 
 def round_cost(work: Work) -> Iterator[Measured]:
     """A step of seven students as a cohort, against seven textbook steps, one run at a time."""
     networks = ("small",) if work.tiny or work.quick else ("small", "large")
-    for pair, precision in itertools.product(networks, ("fp32", "bf16")):
-        yield f"{pair} pair, {precision}", lambda p=pair, d=precision: _round(work, p, d)  # type: ignore[misc]
+    for pair, precisions in itertools.product(networks, AGAINST):
+        name = f"{pair} pair, {' against '.join(dict.fromkeys(precisions))}"
+        yield name, lambda p=pair, d=precisions: _round(work, p, *d)  # type: ignore[misc]
 
 
-def _round(work: Work, pair: str, precision: str) -> Row:
+def _round(work: Work, pair: str, precision: str, others: str) -> Row:
     setting = work.setting(pair, precision)
     cohort = make_cohort(setting, work.images, CPU)
-    steps = [textbook.make_step(setting, *one, work.images, CPU) for one in setting.students]
+    other_setting = replace(setting, precision=others)
+    steps = [textbook.make_step(other_setting, *one, work.images, CPU) for one in setting.students]
     fed = textbook.loader(work.images, setting.batch_size, 0)
 
     def other() -> None:
@@ -70,16 +73,19 @@ def data_path(work: Work) -> Iterator[Measured]:
 
 def other_library(work: Work) -> Iterator[Measured]:
     """One run of a method, against the same in torchdistill, set up as its documentation says."""
-    for method in () if work.quick else ("logit", "attention_transfer"):
-        for students in (1, 7):
-            name = f"{method}, {students} student" + ("s" if students > 1 else "")
-            yield name, lambda m=method, n=students: _library(work, m, n)  # type: ignore[misc]
+    methods = () if work.quick else ("logit", "attention_transfer")
+    for method, precision, students in itertools.product(methods, ("fp32", "bf16"), (1, 7)):
+        name = f"{method}, {students} student" + ("s" if students > 1 else "")
+        yield (
+            f"{name}, {precision}",
+            lambda m=method, d=precision, n=students: _library(work, m, d, n),
+        )  # type: ignore[misc]
 
 
-def _library(work: Work, method: str, students: int) -> Row:
+def _library(work: Work, method: str, precision: str, students: int) -> Row:
     if why := torchdistill.missing():
         return {"left_out": why}
-    setting = replace(work.setting("small", "fp32"), students=((method, {}),) * students)
+    setting = replace(work.setting("small", precision), students=((method, {}),) * students)
     cohort = make_cohort(setting, work.images, CPU)
     theirs = torchdistill.make_step(setting, method, work.images, CPU)
     fed = textbook.loader(work.images, setting.batch_size, 0)

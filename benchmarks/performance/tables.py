@@ -35,8 +35,9 @@ def _shares(row: Row) -> Iterator[Cells]:
 
 
 def _beside(row: Row) -> Iterator[Cells]:
-    shares = row["shares"]
-    yield row["name"], *(f"{value:.1f}" for value in (*shares.values(), sum(shares.values())))
+    shares, rest = row["shares"], row["mathematics"]
+    values = (*shares.values(), sum(shares.values()), *rest.values())
+    yield row["name"], *(f"{value:.1f}" for value in values)
 
 
 def _evaluation(row: Row) -> Iterator[Cells]:
@@ -60,7 +61,13 @@ def _commands(row: Row) -> Iterator[Cells]:
 FASTER = Form(("What", "Times as fast", *SPREAD), faster)
 FORMS = {
     "convolutions": Form(("Student's step", "Share of its convolutions, %", *SPREAD), _shares),
-    "beside": Form(("Round", "Data, %", "Guards, %", "Records, %", "All three, %"), _beside),
+    "beside": Form(
+        (
+            *("Round", "Data, %", "Guards, %", "Records, %", "All three, %"),
+            *("Teacher", "Forward", "Method", "Backward", "Optimizer", "Evaluation"),
+        ),
+        _beside,
+    ),
     "evaluation": Form(
         ("Images", "Times as fast", *SPREAD, "Page faults per 1,000", "Without"), _evaluation
     ),

@@ -21,6 +21,7 @@ from stillhouse import models
 from stillhouse.data.base import Dataset
 from stillhouse.models.base import Network
 from stillhouse.seeding import reseed
+from stillhouse.training.precision import DTYPES
 
 GROUPS = ("layer1", "layer2", "layer3")
 
@@ -98,10 +99,12 @@ def make_step(
     both = Plain(teacher).eval(), Plain(student)
     box = distillation.get_distillation_box(*both, {}, config, device, None, False, 1.0)
     box.student_model.train()
+    dtype = DTYPES.get(setting.precision)
 
     def step(batch: list[Tensor]) -> float:
         pixels, labels = batch
-        loss = box.forward_process(pixels, labels, {})
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+            loss = box.forward_process(pixels, labels, {})
         box.post_forward_process(loss=loss)
         return float(loss.item())
 

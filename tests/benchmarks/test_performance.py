@@ -136,13 +136,18 @@ def test_the_page_shows_what_was_measured_and_what_was_not(tmp_path: Path) -> No
     by = bench.facts(Work(3, tmp_path))
     rows = [
         row(2.0),
-        {"part": "torchdistill", "name": "logit, 1 student", "left_out": "needs torchdistill"},
+        {
+            "part": "torchdistill",
+            "name": "logit, 1 student, fp32",
+            "left_out": "needs torchdistill",
+        },
         {"part": "growth", "name": "7 students", "students": 7, "pairs": [[6.0, 1.0]]},
         {"part": "convolutions", "name": "small pair, bf16", "pairs": [[2.0, 1.5], [4.0, 3.0]]},
         {
             "part": "beside",
             "name": "small pair, fp32",
             "shares": {"data": 0.1, "guards": 1.0, "records": 0.5},
+            "mathematics": {"teacher": 9.0, "backward": 40.04},
         },
         {
             "part": "evaluation",
@@ -168,10 +173,10 @@ def test_the_page_shows_what_was_measured_and_what_was_not(tmp_path: Path) -> No
     pictures = plots(report, tmp_path)
     text = page(report, pictures)
     assert "| small pair, fp32 | 2.00 | [2.00, 2.00] | 3 |" in text
-    assert "- logit, 1 student: not measured (needs torchdistill)" in text
+    assert "- logit, 1 student, fp32: not measured (needs torchdistill)" in text
     assert "| 7 students | 6.00 | [6.00, 6.00] | 1 |" in text
     assert "| small pair, bf16 | 75 | [75, 75] | 2 |" in text
-    assert "| small pair, fp32 | 0.1 | 1.0 | 0.5 | 1.6 |" in text
+    assert "| small pair, fp32 | 0.1 | 1.0 | 0.5 | 1.6 | 9.0 | 40.0 |" in text
     assert "| 64 x 64 pixels | 1.50 | [1.50, 1.50] | 1 | 100 | 200,000 |" in text
     assert "| 10,240 images | 2.00 | [2.00, 2.00] | 1 | 30 | 900 |" in text
     assert "| 1,000 | plan | warm | 0.50 | 120 |" in text
@@ -190,10 +195,12 @@ def test_the_dry_run_measures_every_part(tmp_path: Path) -> None:
         if one["part"] == "torchdistill" and torchdistill.missing():
             assert "pip install" in one["left_out"]
         elif one["part"] == "commands":
-            assert {command["command"] for command in one["commands"]} == {"status", "plan"}
+            assert {command["command"] for command in one["commands"]} == {"status", "plan-new"}
         elif one["part"] == "beside":
+            shares = one["shares"] | one["mathematics"]
             assert {*one["shares"]} == {"data", "guards", "records"}
-            assert all(0 < share < 100 for share in one["shares"].values())
+            assert all(0 < share < 100 for share in shares.values())
+            assert 90 < sum(shares.values()) < 100.5
         else:
             assert all(seconds > 0 for pair in one["pairs"] for seconds in pair)
     assert "a dry run: means nothing" in (tmp_path / "performance.md").read_text()
