@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def convolutions(work: Work) -> Iterator[Measured]:
     """A step of one pure student, over its convolutions alone: forward and both gradients."""
     networks = ("small",) if work.tiny or work.quick else ("small", "large")
     for pair, precision in itertools.product(networks, ("fp32", "bf16")):
-        yield f"{pair} pair, {precision}", lambda p=pair, d=precision: _share(work, p, d)  # type: ignore[misc]
+        yield f"{pair} pair, {precision}", partial(_share, work, pair, precision)
 
 
 def _share(work: Work, pair: str, precision: str) -> Row:
@@ -97,7 +98,7 @@ def bare_convolutions(network: nn.Module, images: Tensor, dtype: torch.dtype) ->
 def beside(work: Work) -> Iterator[Measured]:
     """Shares of the training time, those that are not mathematics first, from `run --profile`."""
     for precision in () if work.quick else ("fp32",) if work.tiny else ("fp32", "bf16"):
-        yield f"small pair, {precision}", lambda p=precision: _beside(work, p)  # type: ignore[misc]
+        yield f"small pair, {precision}", partial(_beside, work, precision)
 
 
 def _beside(work: Work, precision: str) -> Row:
@@ -138,7 +139,7 @@ def squares(part: str, count: int) -> dict[str, Any]:
 def evaluation(work: Work) -> Iterator[Measured]:
     """Evaluation in a process that keeps its memory, as workers do, against one that does not."""
     for pixels in () if work.quick else (32,) if work.tiny else (32, 64):
-        yield f"{pixels} x {pixels} pixels", lambda n=pixels: _evaluation(work, n)  # type: ignore[misc]
+        yield f"{pixels} x {pixels} pixels", partial(_evaluation, work, pixels)
 
 
 def _evaluation(work: Work, pixels: int) -> Row:
@@ -156,7 +157,7 @@ def _evaluation(work: Work, pixels: int) -> Row:
 def images(work: Work) -> Iterator[Measured]:
     """An epoch of so many images, over one of the fewest; and the memory of its process."""
     for count in () if work.quick else GROWTH[:1] if work.tiny else GROWTH:
-        yield f"{count:,} images", lambda n=count: _images(work, n)  # type: ignore[misc]
+        yield f"{count:,} images", partial(_images, work, count)
 
 
 def _images(work: Work, count: int) -> Row:

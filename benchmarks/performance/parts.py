@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from benchmarks.gpu import textbook
 from benchmarks.gpu.workload import make_cohort
@@ -27,7 +28,7 @@ def round_cost(work: Work) -> Iterator[Measured]:
     networks = ("small",) if work.tiny or work.quick else ("small", "large")
     for pair, precisions in itertools.product(networks, AGAINST):
         name = f"{pair} pair, {' against '.join(dict.fromkeys(precisions))}"
-        yield name, lambda p=pair, d=precisions: _round(work, p, *d)  # type: ignore[misc]
+        yield name, partial(_round, work, pair, *precisions)
 
 
 def _round(work: Work, pair: str, precision: str, others: str) -> Row:
@@ -47,7 +48,7 @@ def _round(work: Work, pair: str, precision: str, others: str) -> Row:
 def growth(work: Work) -> Iterator[Measured]:
     """A step of so many students as a cohort, over a step of one: all with logit distillation."""
     for count in () if work.quick else COHORTS[:2] if work.tiny else COHORTS:
-        yield f"{count} student" + ("s" if count > 1 else ""), lambda n=count: _growth(work, n)  # type: ignore[misc]
+        yield f"{count} student" + ("s" if count > 1 else ""), partial(_growth, work, count)
 
 
 def _growth(work: Work, count: int) -> Row:
@@ -76,10 +77,7 @@ def other_library(work: Work) -> Iterator[Measured]:
     methods = () if work.quick else ("logit", "attention_transfer")
     for method, precision, students in itertools.product(methods, ("fp32", "bf16"), (1, 7)):
         name = f"{method}, {students} student" + ("s" if students > 1 else "")
-        yield (
-            f"{name}, {precision}",
-            lambda m=method, d=precision, n=students: _library(work, m, d, n),
-        )  # type: ignore[misc]
+        yield f"{name}, {precision}", partial(_library, work, method, precision, students)
 
 
 def _library(work: Work, method: str, precision: str, students: int) -> Row:
@@ -100,7 +98,7 @@ def _library(work: Work, method: str, precision: str, students: int) -> Row:
 def command_times(work: Work) -> Iterator[Measured]:
     """The commands over rounds of many finished runs."""
     for runs in () if work.quick else (1,) if work.tiny else COMMANDS:
-        yield f"{runs:,} runs", lambda n=runs: _commands(work, n)  # type: ignore[misc]
+        yield f"{runs:,} runs", partial(_commands, work, runs)
 
 
 def _commands(work: Work, runs: int) -> Row:
