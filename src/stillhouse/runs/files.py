@@ -131,7 +131,7 @@ def read_recorded(path: Path, digest: str, limit: int = MAX_BYTES, cure: str = R
     Until it is moved up it is in the folder of the attempt that wrote it. Raises RunError if there
     is no such file.
     """
-    for place in (path, *path.parent.glob(f"attempts/*/{path.name}"), path):
+    for place in _places(path):
         try:
             content = read_bytes(place, limit, cure)
         except RunError:
@@ -141,6 +141,13 @@ def read_recorded(path: Path, digest: str, limit: int = MAX_BYTES, cure: str = R
         if sha256(content).hexdigest() == digest:
             return content
     raise RunError(f"{path} is not the file that was recorded", cure, "disk")
+
+
+def _places(path: Path) -> Iterator[Path]:
+    """Yield where a completed run's file may be; it may be moved up in between."""
+    yield path
+    yield from path.parent.glob(f"attempts/*/{path.name}")
+    yield path
 
 
 def read_json(path: Path, cure: str = RESTORE) -> dict[str, Any]:
