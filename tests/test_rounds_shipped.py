@@ -44,8 +44,8 @@ IDENTITIES = {
     "crd_benchmark": "d6701447c84dc871ac27d420d67954fb1bb96d9fe5e876ce3b3e6407b02b34c6",
     "crd_cross": "abda318f319f38899a8f888cf73a9801cf75c093d0a6dcd73bd794ad17d37a5d",
     "kd_zoo": "37910eb001de0262d7dd03b50a94076906ebc4b5c3c6128b0decbca5b60a5ae4",
-    "all_methods": "9be67ab5c82a73eb500abaa9c5ae860bb18b4acf924b8eb109ebe769d2469c79",
-    "crd_reduced": "899828ce21cc2997338b7a689d7c4b0bd44fb42ec1486996500fa309a4e41b72",
+    "all_methods": "c715a1cfb2336997092dd65d3ad5264fa9a12ea0ecab807b92d4dedb9e6f93bc",
+    "crd_reduced": "a07ada34eacd312faf7db52eef10c26d329005e7643dcace5a72fbb31be525cb",
 }
 
 

@@ -98,9 +98,17 @@ measure names. Channels without variance and repeated rows are no error.
 
 `make bench-analysis` measures synthetic runs of 3 layers (16, 32 and 64 features), 10,000 test and
 10,000 training rows: the default set, and every layer with every layer of 6 reference networks. On
-two cores of a Xeon that other work shared, two processes took 3.2 CPU seconds per run for 39 runs
-and 3.1 for 78, and 1.1 GiB of memory for both numbers: the time grows with the runs, the memory
-does not. About 70 % of it are the neighbours of `twonn` and `knn_probe`.
+two idle cores of a Xeon, two processes of one thread took 335 seconds for 312 runs and held 1.3 GiB
+together. Time grows with the runs, memory does not (the last row is of one process):
+
+| runs | CPU seconds | per run | GiB |
+| ---: | ---: | ---: | ---: |
+| 78 | 162 | 2.1 | 1.2 |
+| 156 | 338 | 2.2 | 1.3 |
+| 312 | 636 | 2.0 | 1.3 |
+| 624 | 1,272 | 2.0 | 0.6 |
+
+About 70 % of it are the neighbours of `twonn` and `knn_probe`.
 
 ## Overview
 
