@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: precision example package lowest newest site browser docs-figures screens contract same release demo test mutants storm short-storm check test-cluster simulate bench bench-quick bench-methods bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
+.PHONY: precision comparison example package lowest newest site browser docs-figures screens contract same release demo test mutants storm short-storm check test-cluster simulate bench bench-quick bench-methods bench-analysis bench-commands docs gpu format clean fuzz doctor-bench
 
 demo: .venv/ready          ## a whole round on scikit-learn's digits, then its table and its report
 	$(BIN)/stillhouse run rounds/digits.yaml --root demo
@@ -45,6 +45,9 @@ docs-figures: .venv/ready      ## the figures of the digits round that docs/meas
 	$(BIN)/stillhouse extract rounds/digits.yaml --root demo
 	$(BIN)/stillhouse analyze rounds/digits.yaml --root demo
 	$(BIN)/python tools/docs_figures.py demo
+
+comparison: .venv/ready    ## docs/comparison.md from a trained round of all methods (COMPARED=WORKSPACE; $$STILLHOUSE_DATA)
+	$(BIN)/python tools/comparison.py $(COMPARED)
 
 example: .venv/ready       ## docs/example/ and its pages from trained rounds (EXAMPLE_WORKSPACE="DIR ..."; $$STILLHOUSE_ALPHA_RECORDS)
 	$(BIN)/python tools/example.py $(EXAMPLE_WORKSPACE)

@@ -91,7 +91,7 @@ def readme(text: str, example: Path) -> str:
     dataset = dict(zip(known["datasets"], labels, strict=True))[stem.split("-")[1]]
     what = f"What each method gains over the pure student on {dataset}, in points of test accuracy"
     below = (
-        f"{what}, with 95 % intervals over seeds (`rounds/{home.name}.yaml`). {_setup(known)} "
+        f"{what}, with 95 % intervals over seeds (`rounds/{home.name}.yaml`). {setup(known)} "
         "[This round, read from start to end](docs/example.md)."
     )
     lines = [
@@ -109,7 +109,7 @@ def _facts(home: Path) -> dict[str, Any]:
     return found
 
 
-def _setup(known: dict[str, Any]) -> str:
+def setup(known: dict[str, Any]) -> str:
     """What was trained, in one sentence, and what became of it in another."""
     images = "all" if known["train_images"] is None else f"{known['train_images']:,}"
     return (
@@ -124,21 +124,21 @@ def _example(rounds: list[Path]) -> str:
     for home in rounds:
         known = _facts(home)
         parts += [f"## Round {home.name}\n", f"### The question\n\n> {known['motivation']}\n"]
-        parts.append(_setup(known) + "\n")
-        parts += ["### The tables\n", TABLES, *_bodies(home / "table.md")]
-        parts += ["### The verdicts\n", VERDICT, *_verdicts(home / "stats.md")]
+        parts.append(setup(known) + "\n")
+        parts += ["### The tables\n", TABLES, *bodies(home / "table.md")]
+        parts += ["### The verdicts\n", VERDICT, *verdicts(home / "stats.md")]
         parts += _pictures(home, "forest")
-        parts += ["### The observations\n", OBSERVED, *_bodies(home / "observe.md")]
-        parts += ["### What the representations add\n", ADDED, *_transfer(home)]
+        parts += ["### The observations\n", OBSERVED, *bodies(home / "observe.md")]
+        parts += ["### What the representations add\n", ADDED, *transfer(home)]
         parts += _pictures(home, "transfer")
         if several := [*_pictures(home, "fidelity")]:
             parts += [FIDELITY, *several]
         parts += ["### The doctor\n", DOCTOR, (home / "doctor.md").read_text()]
-    return _joined(parts)
+    return joined(parts)
 
 
 def _beside(home: Path, earlier: Path) -> str:
-    parts = [BESIDE, _setup(_facts(home)) + "\n"]
+    parts = [BESIDE, setup(_facts(home)) + "\n"]
     names = {"table": "Accuracies", "stats": "Verdicts", "observe": "Observations"}
     blocks = {
         (view, one): dict(_blocks(one / f"{view}.md")) for view in names for one in (earlier, home)
@@ -152,10 +152,11 @@ def _beside(home: Path, earlier: Path) -> str:
                     parts.append(_narrow(body) if view == "stats" else body)
     for one in (earlier, home):
         parts += [f"## Doctor: {one.name}\n", (one / "doctor.md").read_text()]
-    return _joined(parts)
+    return joined(parts)
 
 
-def _joined(parts: list[str]) -> str:
+def joined(parts: list[str]) -> str:
+    """The parts as one text without repeated empty lines."""
     text = "\n".join(parts)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -184,12 +185,14 @@ def _blocks(file: Path) -> Iterator[tuple[str, str]]:
         yield one[1], "\n".join(body).strip() + "\n"
 
 
-def _bodies(file: Path) -> Iterator[str]:
+def bodies(file: Path) -> Iterator[str]:
+    """What a command shows of each dataset, below its label."""
     for label, body in _blocks(file):
         yield f"**{label}**\n\n{body}"
 
 
-def _verdicts(file: Path) -> Iterator[str]:
+def verdicts(file: Path) -> Iterator[str]:
+    """The columns of `VERDICTS` of each dataset's table."""
     for label, body in _blocks(file):
         if "Verdict" in body:
             yield f"**{label}**\n\n{_narrow(body)}"
@@ -207,7 +210,7 @@ def _narrow(body: str) -> str:
     return "\n".join([*table, *rest]).strip() + "\n"
 
 
-def _transfer(home: Path) -> Iterator[str]:
+def transfer(home: Path) -> Iterator[str]:
     """The report's tables of representations and of what was transferred."""
     text = (home / "document.md").read_text()
     for title, body in re.findall(r"^### (.+?)\n(.*?)(?=^##)", text, re.M | re.S):

@@ -105,10 +105,10 @@ def _notes(found: Iterable[OwnLoss]) -> tuple[str, ...]:
         "teacher, of its own student and of the pure one."
     ]
     if fits := sorted({one.fit_epochs for one in found if one.fit_epochs}):
-        epochs = ", ".join(map(str, fits))
+        epochs = ", ".join(map(str, fits)) + (" epoch" if fits == [1] else " epochs")
         notes.append(
             f"Where a method trains modules of its own, they are fitted to the frozen pure student "
-            f"{FITS} times from other initial weights, in {epochs} epochs each. Where the own "
+            f"{FITS} times from other initial weights, in {epochs} each. Where the own "
             "student, with the modules it was trained with, is not below all of these, fresh "
             "modules are fitted to it in the same way, and fits of equal initial weights are "
             "compared. 'no difference': they do not all agree."

@@ -1,0 +1,171 @@
+"""`make comparison`: docs/comparison.md out of a trained and archived round of all methods.
+
+Usage: python tools/comparison.py [WORKSPACE]
+
+Two steps, as for `make example`. `collect` copies what the page shows into docs/comparison/: what
+the commands say, the report's tables of representations, the forest plot, and for each method what
+a process with that student alone holds (`plan --try`). `page` writes docs/comparison.md from these
+files alone. Without a workspace only the page is written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from example import ROOT, facts, machine_paths, view
+from example_pages import bodies, joined, setup, transfer, verdicts
+from stillhouse.config.schema import Round
+from stillhouse.exchange.archive import archive_of
+from stillhouse.rounds.find import open_round
+from stillhouse.show.report.analysis import shrunk
+from stillhouse.show.report.build import read_material
+from stillhouse.show.report.content import document
+from stillhouse.show.report.markdown import markdown
+
+HOME = ROOT / "docs" / "comparison"
+PAGE = ROOT / "docs" / "comparison.md"
+MOST = 400_000  # bytes of the picture
+VIEWS = {
+    "stats": ("table", "--style", "stats"),
+    "cost": ("table", "--style", "cost"),
+    "losses": ("verify", "--losses", "--fit-epochs", "1"),
+    "observe": ("observe",),
+}
+OPENING = """\
+# All methods, compared
+
+One round file, `rounds/{name}.yaml`, trains every method and every control under one recipe, with
+its published weights. `make comparison` writes this page from the files of the trained round.
+The budget is small: the page shows what the round supports, and ranks nothing beyond its intervals.
+"""
+VERDICT = """\
+Differences to the pure student are paired by seed; p is adjusted over all rows
+([statistics.md](statistics.md)).
+"""
+COST = """\
+Time is that of a student's own steps over those of the pure student. Extra parameters are those of
+the method's own modules; *frozen* ones are not trained with the student. The last table is of a
+process that trains one student of the method alone, two batches (`plan --try`).
+"""
+LOSSES = """\
+`stillhouse verify --losses`: is a method's own loss lower for its student than for the pure one,
+which never saw it? Where it is not, the method did not do what it says.
+"""
+TRANSFER = """\
+Excess: a student's similarity to its teacher less that of the pure student. Specificity: that to
+its own teacher less that to the teachers of other seeds ([measures.md](measures.md)).
+"""
+
+
+def main(workspace: Path | None) -> None:
+    """Collect the round, if one is named, then write the page."""
+    if workspace:
+        collect(workspace, HOME)
+    PAGE.write_text(page(HOME))
+
+
+def collect(folder: Path, home: Path) -> None:
+    """Copy what the page shows of the round in a workspace or archive."""
+    workspace, round_, file = open_round(Path(), str(folder))
+    material = read_material(workspace, round_, file)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    archive = archive_of(workspace, round_.round)
+    known = facts(material.survey, archive.experiments.is_dir()) | {"round": round_.round}
+    (home / "facts.json").write_text(json.dumps(known, indent=2) + "\n")
+    for name, words in VIEWS.items():
+        (home / f"{name}.md").write_text(view(words, folder))
+    (home / "document.md").write_text(markdown(document(material)))
+    (home / "transfer.md").write_text("\n".join(transfer(home)))
+    (home / "document.md").unlink()
+    (home / "tried.json").write_text(json.dumps(tried(round_, file), indent=1) + "\n")
+    pictures = [archive.path / "figures" / f"{name}.png" for name in _forests(known)]
+    for picture, content in zip(pictures, shrunk(pictures, MOST), strict=True):
+        (home / picture.name).write_bytes(content)
+        shutil.copyfile(picture.with_suffix(".md"), home / f"{picture.stem}.md")
+    if wrong := [*machine_paths(home, str(folder.resolve()), str(ROOT))]:
+        raise SystemExit(f"machine paths in {', '.join(wrong)}")
+
+
+def tried(round_: Round, file: Path) -> dict[str, list[float]]:
+    """Seconds per step and GiB of a process that trains each method's student alone."""
+    found = {}
+    for method in round_.methods:
+        only = f"method={method},seed={round_.seeds[0]}"
+        command = [sys.executable, "-m", "stillhouse", "plan", str(file), "--try", "--only", only]
+        with TemporaryDirectory() as place:
+            words = [*command, "--root", place, "--format", "json"]
+            done = subprocess.run(words, capture_output=True, text=True, check=True)
+        table, _ = json.JSONDecoder().raw_decode(done.stdout)
+        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+        (row,) = (
+            row for row in rows if row["Method"] == method and row["Network"] in round_.students
+        )
+        found[method] = [row["s/step"], row["GiB"]]
+    return found
+
+
+def page(home: Path) -> str:
+    """The page, from the files in `home`."""
+    known = json.loads((home / "facts.json").read_text())
+    parts = [OPENING.format(name=known["round"]), f"> {known['motivation']}\n", setup(known) + "\n"]
+    parts += ["## Accuracy\n", VERDICT, *verdicts(home / "stats.md"), *_pictures(home, known)]
+    parts += ["## What the observations say\n", *bodies(home / "observe.md")]
+    parts += ["## What each method costs\n", COST, *_tables(home / "cost.md")]
+    parts += [_tried(json.loads((home / "tried.json").read_text()))]
+    parts += ["## Did each method lower its own loss?\n", LOSSES, _losses(home / "losses.md")]
+    parts += ["## What the representations say\n", TRANSFER, (home / "transfer.md").read_text()]
+    return joined(parts)
+
+
+def _losses(file: Path) -> str:
+    """A row per method and dataset out of one per seed, and the notes below the table."""
+    lines = file.read_text().splitlines()
+    head, _, *rows = ([*map(str.strip, line.split("|")[1:-1])] for line in lines if line[:1] == "|")
+    found: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        named = dict(zip(head, row, strict=True))
+        found.setdefault((named["Dataset"], named["Method"]), []).append(named)
+    shown = ["| Dataset | Method | Own over pure [least, most] | Lower |", "|---|---|---|---|"]
+    for (dataset, method), seeds in found.items():
+        ratios = sorted(float(seed["Ratio"]) for seed in seeds)
+        lower = sum(seed["Own is lower"] == "yes" for seed in seeds)
+        spread = f"[{ratios[0]:.3f}, {ratios[-1]:.3f}]"
+        shown.append(f"| {dataset} | `{method}` | {spread} | {lower} of {len(seeds)} seeds |")
+    notes = [line for line in lines if line[:1] not in ("|", "*") and "--notes" not in line]
+    return "\n".join([*shown, *notes]) + "\n"
+
+
+def _tables(file: Path) -> Iterator[str]:
+    """What a command shows, its titles as headings without the round's name."""
+    text = re.sub(r"^--notes .*\n", "", file.read_text(), flags=re.M)
+    yield re.sub(r"^\*\*round \S+?[,:] (.+)\*\*$", r"### \1", text, flags=re.M)
+
+
+def _tried(found: dict[str, list[float]]) -> str:
+    rows = [f"| `{name}` | {step} | {memory} |" for name, (step, memory) in found.items()]
+    head = ["### A process with one student", "", "| Method | s/step | GiB |", "|---|---:|---:|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _forests(known: dict[str, Any]) -> Iterator[str]:
+    for dataset in known["datasets"]:
+        yield f"{known['round']}-{dataset}-forest"
+
+
+def _pictures(home: Path, known: dict[str, Any]) -> Iterator[str]:
+    for name in _forests(known):
+        shown, *rest = (home / f"{name}.md").read_text().strip().split("\n\n")
+        yield "\n\n".join([f"![{shown}](comparison/{name}.png)", f"*{shown}*", *rest]) + "\n"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else None)
