@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ SECTIONS = {
     ),
     "torchdistill": (
         "Against torchdistill",
-        "One method, set up as its documentation says, at the same precision; small pair.",
+        "One method, set up as its documentation says, at the same precision (bf16 by autocast); "
+        "small pair.",
     ),
     "convolutions": (
         "How near a step is to its convolutions",
@@ -35,7 +37,7 @@ SECTIONS = {
         "and precision in a bare loop, forward and both gradients. One pure student.",
     ),
     "beside": (
-        "Beside the mathematics",
+        "Where the time of training goes",
         "Shares of the time of training, from `run --profile`: loading and augmentation; checks of "
         "finite values, sums and hashes; records and checkpoints. Then those of the mathematics. "
         "3 epochs of 12,800 images.",
@@ -85,7 +87,39 @@ def page(report: Report, pictures: dict[str, str]) -> str:
         if part in pictures:
             lines += [f"![{title}]({pictures[part]})", ""]
         lines += [*table(part, rows), ""]
+        if part == "growth" and (text := bounds(report["rows"])):
+            lines += [text, ""]
     return "\n".join(lines)
+
+
+def bounds(rows: list[Row]) -> str:
+    """Return what bounds the ratios of the small pair in fp32; empty if a row is missing."""
+    seconds = {
+        (row["part"], row["name"]): [
+            statistics.median(side) for side in zip(*row["pairs"], strict=True)
+        ]
+        for row in rows
+        if row.get("pairs")
+    }
+    names = ("round-cost", "convolutions")
+    try:
+        (cohort, others), (_, bare) = (seconds[part, "small pair, fp32"] for part in names)
+        one, seven = (seconds["growth", name][0] for name in ("1 student", "7 students"))
+        _, library = seconds["torchdistill", "logit, 1 student, fp32"]
+    except KeyError:
+        return ""
+    each = (seven - one) / 6
+    shared = one - each
+    return (
+        "What bounds the ratios above, for the small pair in fp32: one student, its teacher and "
+        f"its data take {one:.3f} s a step, each further student {each:.3f} s, of which its bare "
+        f"convolutions are {bare:.3f} s. So passes of the networks, in PyTorch's kernels, are "
+        f"{100 * seven / cohort:.0f} % of the cohort's step; the rest is the methods' own. If that "
+        f"cost nothing, a cohort would be {others / seven:.2f} times as fast as the textbook loop, "
+        f"with nothing but the students' convolutions {others / (shared + 7 * bare):.2f} times. "
+        f"A single run shares nothing: torchdistill takes {library:.3f} s for the same passes, so "
+        f"at most {100 * (1 - one / library):.0f} % of its step can be saved beside them."
+    )
 
 
 def _machines(report: Report) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from benchmarks.performance import __main__ as bench
 from benchmarks.performance import limits, parts, torchdistill
-from benchmarks.performance.page import page, plots
+from benchmarks.performance.page import bounds, page, plots
 from benchmarks.performance.pairs import fallen, middle, pairs, ratios
 from benchmarks.performance.work import Work
 from torch.utils.flop_counter import FlopCounterMode
@@ -183,6 +183,25 @@ def test_the_page_shows_what_was_measured_and_what_was_not(tmp_path: Path) -> No
     assert {*pictures} == {"round-cost", "growth"}
     for picture in pictures.values():
         assert f"({picture})" in text and (tmp_path / picture).stat().st_size > 1000
+
+
+def test_what_bounds_the_ratios_follows_from_the_rows() -> None:
+    def measured(part: str, name: str, ours: float, other: float) -> dict[str, Any]:
+        return {"part": part, "name": name, "pairs": [[ours, other]] * 3}
+
+    rows = [
+        measured("round-cost", "small pair, fp32", 1.25, 2.25),
+        measured("convolutions", "small pair, fp32", 0.15, 0.0625),
+        measured("growth", "1 student", 0.25, 0.25),
+        measured("growth", "7 students", 1.0, 0.25),
+        measured("torchdistill", "logit, 1 student, fp32", 0.25, 0.3125),
+    ]
+    text = bounds(rows)
+    assert "take 0.250 s a step, each further student 0.125 s" in text
+    assert "are 80 % of the cohort's step" in text
+    assert "2.25 times as fast" in text and "convolutions 4.00 times" in text
+    assert "at most 20 % of its step" in text
+    assert bounds(rows[1:]) == ""
 
 
 @pytest.mark.slow
