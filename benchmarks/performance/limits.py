@@ -36,7 +36,7 @@ teacher: ResNet20
 students: [ResNetBaby]
 methods: [pure, logit, factor_transfer, attention_transfer, fitnets, rkd, nst]
 seeds: [0]
-training: {{epochs: {epochs}, batch_size: 128, learning_rate: 0.05, precision: {precision},
+training: {{epochs: 1, batch_size: 128, learning_rate: 0.05, precision: {precision},
            augmentation: [pad_crop, flip], threads: 1}}
 distillation: {{total: reference}}
 """
@@ -104,11 +104,10 @@ def beside(work: Work) -> Iterator[Measured]:
 def _beside(work: Work, precision: str) -> Row:
     with tempfile.TemporaryDirectory(prefix="stillhouse-beside-") as name:
         folder = Path(name)
-        counts = {"train": 256, "test": 64} if work.tiny else {"train": 12_800, "test": 2_560}
+        counts = {"train": 256, "test": 64} if work.tiny else {"train": 38_400, "test": 7_680}
         arrays = [squares(part, count) for part, count in counts.items()]
         np.savez(folder / "squares.npz", **{name: v for one in arrays for name, v in one.items()})
-        epochs = 1 if work.tiny else 3
-        text = ROUND.format(folder=folder, epochs=epochs, precision=precision)
+        text = ROUND.format(folder=folder, precision=precision)
         (folder / "beside.yaml").write_text(text)
         command = [sys.executable, "-m", "stillhouse", "run", str(folder / "beside.yaml")]
         command += ["--root", str(folder / "w"), "--jobs", "1", "--profile", "--keep-going"]

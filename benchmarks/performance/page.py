@@ -40,7 +40,7 @@ SECTIONS = {
         "Where the time of training goes",
         "Shares of the time of training, from `run --profile`: loading and augmentation; checks of "
         "finite values, sums and hashes; records and checkpoints. Then those of the mathematics. "
-        "3 epochs of 12,800 images.",
+        "An epoch of 38,400 images in batches of 128.",
     ),
     "evaluation": (
         "Evaluation without page faults",
