@@ -44,8 +44,8 @@ IDENTITIES = {
     "crd_benchmark": "d6701447c84dc871ac27d420d67954fb1bb96d9fe5e876ce3b3e6407b02b34c6",
     "crd_cross": "abda318f319f38899a8f888cf73a9801cf75c093d0a6dcd73bd794ad17d37a5d",
     "kd_zoo": "37910eb001de0262d7dd03b50a94076906ebc4b5c3c6128b0decbca5b60a5ae4",
-    "all_methods": "c715a1cfb2336997092dd65d3ad5264fa9a12ea0ecab807b92d4dedb9e6f93bc",
-    "crd_reduced": "a07ada34eacd312faf7db52eef10c26d329005e7643dcace5a72fbb31be525cb",
+    "all_methods": "1b78096baeaed05de14b6bf065f3c2fbef50a341dc7e5bddf7e5db9957344e70",
+    "crd_reduced": "110ae8526a07f99506c12198d01989b07b5854a463175c3fe3b48a8490970ab1",
 }
 
 
