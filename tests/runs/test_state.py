@@ -71,6 +71,27 @@ def test_only_the_result_marks_completion(folder: RunFolder) -> None:
     assert (state_of(folder).name, state_of(folder).epoch) == ("done", 3)
 
 
+def test_the_result_names_the_attempt_that_counts(folder: RunFolder) -> None:
+    Claim.take(folder).write_status("stopped", heartbeat=10.0)
+    Claim.take(folder).write_status("finished", heartbeat=20.0, memory=5)
+    Claim.take(folder).write_status("stopped", heartbeat=30.0, memory=7)
+    folder.run.write_bytes(dump_sealed(RUN_FACTS))
+    folder.result.write_bytes(dump_sealed(RESULT_FACTS | {"attempts": 2}))
+    found = state_of(folder)
+    assert (found.attempts, found.heartbeat, found.memory) == (2, 20.0, 5)
+
+
+def test_a_run_that_is_completed_while_it_is_looked_at_is_done(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Claim.take(folder).write_status("finished", epoch=3)
+    folder.run.write_bytes(dump_sealed(RUN_FACTS))
+    folder.result.write_bytes(dump_sealed(RESULT_FACTS))
+    looks = iter([None, folder.completed()])
+    monkeypatch.setattr(RunFolder, "completed", lambda self: next(looks))
+    assert state_of(folder).name == "done"
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"final": {}}'])
 def test_a_damaged_result_makes_the_run_unreadable(folder: RunFolder, content: bytes) -> None:
     folder.result.write_bytes(content)

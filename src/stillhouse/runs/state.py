@@ -73,11 +73,13 @@ def unreadable(error: RunError | OSError) -> RunState:
 
 
 def _derive(folder: RunFolder, now: float | None) -> RunState:
-    attempts = folder.attempts()
     result = folder.completed()
+    attempts = _attempts(folder, result)
     if not attempts and result is None:
         return RunState("missing")
     status = attempts[-1].read_status() if attempts else Status(state="finished")
+    if result is None and status["state"] == "finished":
+        result = folder.completed()  # it may have been completed since
     found = _named(attempts, status, result, now)
     return replace(
         found,
@@ -85,6 +87,13 @@ def _derive(folder: RunFolder, now: float | None) -> RunState:
         heartbeat=status.get("heartbeat", 0.0),
         memory=status.get("memory", 0),
     )
+
+
+def _attempts(folder: RunFolder, result: Result | None) -> list[Attempt]:
+    """Return all attempts, oldest first; a completed run names the last, so none is looked for."""
+    if result and "attempts" in result:
+        return [folder.attempt(number) for number in range(1, result["attempts"] + 1)]
+    return folder.attempts()
 
 
 def _named(
