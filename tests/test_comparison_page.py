@@ -22,6 +22,8 @@ LOSSES = """\
 | Digits | rkd | 0 | 0.500 | yes |
 | Digits | rkd | 1 | 1.250 | no |
 | Digits | nst | 0 | 0.125 | yes |
+| Digits | nst | 1 | — | — |
+| Digits | vid | 0 | — | — |
 
 What it is.
 """
@@ -50,7 +52,8 @@ def test_a_round_is_collected_and_shown(tmp_path: Path, monkeypatch: pytest.Monk
     assert "### Digits: cost" in text
     assert "| `rkd` | 0.012 | 0.85 |" in text
     assert "| Digits | `rkd` | [0.500, 1.250] | 1 of 2 seeds |" in text
-    assert "| Digits | `nst` | [0.125, 0.125] | 1 of 1 seeds |" in text
+    assert "| Digits | `nst` | [0.125, 0.125] | 1 of 2 seeds |" in text
+    assert "| Digits | `vid` | — | 0 of 1 seeds |" in text
     assert "](comparison/tiny-Digits-forest.png)" in text
     assert (tmp_path / "out" / "tiny-Digits-forest.png").is_file()
     assert json.loads((tmp_path / "out" / "facts.json").read_text())["round"] == "tiny"

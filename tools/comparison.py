@@ -15,13 +15,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from example import ROOT, facts, machine_paths, view
-from example_pages import bodies, joined, setup, transfer, verdicts
+from example_pages import bodies, joined, picture, setup, transfer, verdicts
 from stillhouse.config.schema import Round
 from stillhouse.exchange.archive import archive_of
 from stillhouse.rounds.find import open_round
@@ -32,6 +31,7 @@ from stillhouse.show.report.markdown import markdown
 
 HOME = ROOT / "docs" / "comparison"
 PAGE = ROOT / "docs" / "comparison.md"
+MISSING = "—"  # in tables
 MOST = 400_000  # bytes of the picture
 VIEWS = {
     "stats": ("table", "--style", "stats"),
@@ -69,6 +69,8 @@ def main(workspace: Path | None) -> None:
     """Collect the round, if one is named, then write the page."""
     if workspace:
         collect(workspace, HOME)
+    elif not HOME.is_dir():
+        raise SystemExit("no round was collected yet: name its workspace or archive")
     PAGE.write_text(page(HOME))
 
 
@@ -83,14 +85,12 @@ def collect(folder: Path, home: Path) -> None:
     (home / "facts.json").write_text(json.dumps(known, indent=2) + "\n")
     for name, words in VIEWS.items():
         (home / f"{name}.md").write_text(view(words, folder))
-    (home / "document.md").write_text(markdown(document(material)))
-    (home / "transfer.md").write_text("\n".join(transfer(home)))
-    (home / "document.md").unlink()
+    (home / "transfer.md").write_text("\n".join(transfer(markdown(document(material)))))
     (home / "tried.json").write_text(json.dumps(tried(round_, file), indent=1) + "\n")
-    pictures = [archive.path / "figures" / f"{name}.png" for name in _forests(known)]
-    for picture, content in zip(pictures, shrunk(pictures, MOST), strict=True):
-        (home / picture.name).write_bytes(content)
-        shutil.copyfile(picture.with_suffix(".md"), home / f"{picture.stem}.md")
+    drawn = [archive.path / "figures" / f"{name}.png" for name in _forests(known)]
+    for file, content in zip(drawn, shrunk(drawn, MOST), strict=True):
+        (home / file.name).write_bytes(content)
+        shutil.copyfile(file.with_suffix(".md"), home / f"{file.stem}.md")
     if wrong := [*machine_paths(home, str(folder.resolve()), str(ROOT))]:
         raise SystemExit(f"machine paths in {', '.join(wrong)}")
 
@@ -117,9 +117,10 @@ def page(home: Path) -> str:
     """The page, from the files in `home`."""
     known = json.loads((home / "facts.json").read_text())
     parts = [OPENING.format(name=known["round"]), f"> {known['motivation']}\n", setup(known) + "\n"]
-    parts += ["## Accuracy\n", VERDICT, *verdicts(home / "stats.md"), *_pictures(home, known)]
+    parts += ["## Accuracy\n", VERDICT, *verdicts(home / "stats.md")]
+    parts += [picture(home / f"{name}.md", "comparison") for name in _forests(known)]
     parts += ["## What the observations say\n", *bodies(home / "observe.md")]
-    parts += ["## What each method costs\n", COST, *_tables(home / "cost.md")]
+    parts += ["## What each method costs\n", COST, _tables(home / "cost.md")]
     parts += [_tried(json.loads((home / "tried.json").read_text()))]
     parts += ["## Did each method lower its own loss?\n", LOSSES, _losses(home / "losses.md")]
     parts += ["## What the representations say\n", TRANSFER, (home / "transfer.md").read_text()]
@@ -136,18 +137,18 @@ def _losses(file: Path) -> str:
         found.setdefault((named["Dataset"], named["Method"]), []).append(named)
     shown = ["| Dataset | Method | Own over pure [least, most] | Lower |", "|---|---|---|---|"]
     for (dataset, method), seeds in found.items():
-        ratios = sorted(float(seed["Ratio"]) for seed in seeds)
+        ratios = sorted(float(seed["Ratio"]) for seed in seeds if seed["Ratio"] != MISSING)
         lower = sum(seed["Own is lower"] == "yes" for seed in seeds)
-        spread = f"[{ratios[0]:.3f}, {ratios[-1]:.3f}]"
+        spread = f"[{ratios[0]:.3f}, {ratios[-1]:.3f}]" if ratios else MISSING
         shown.append(f"| {dataset} | `{method}` | {spread} | {lower} of {len(seeds)} seeds |")
     notes = [line for line in lines if line[:1] not in ("|", "*") and "--notes" not in line]
     return "\n".join([*shown, *notes]) + "\n"
 
 
-def _tables(file: Path) -> Iterator[str]:
+def _tables(file: Path) -> str:
     """What a command shows, its titles as headings without the round's name."""
     text = re.sub(r"^--notes .*\n", "", file.read_text(), flags=re.M)
-    yield re.sub(r"^\*\*round \S+?[,:] (.+)\*\*$", r"### \1", text, flags=re.M)
+    return re.sub(r"^\*\*round \S+?[,:] (.+)\*\*$", r"### \1", text, flags=re.M)
 
 
 def _tried(found: dict[str, list[float]]) -> str:
@@ -156,15 +157,8 @@ def _tried(found: dict[str, list[float]]) -> str:
     return "\n".join([*head, *rows]) + "\n"
 
 
-def _forests(known: dict[str, Any]) -> Iterator[str]:
-    for dataset in known["datasets"]:
-        yield f"{known['round']}-{dataset}-forest"
-
-
-def _pictures(home: Path, known: dict[str, Any]) -> Iterator[str]:
-    for name in _forests(known):
-        shown, *rest = (home / f"{name}.md").read_text().strip().split("\n\n")
-        yield "\n\n".join([f"![{shown}](comparison/{name}.png)", f"*{shown}*", *rest]) + "\n"
+def _forests(known: dict[str, Any]) -> list[str]:
+    return [f"{known['round']}-{dataset}-forest" for dataset in known["datasets"]]
 
 
 if __name__ == "__main__":

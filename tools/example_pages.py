@@ -129,7 +129,11 @@ def _example(rounds: list[Path]) -> str:
         parts += ["### The verdicts\n", VERDICT, *verdicts(home / "stats.md")]
         parts += _pictures(home, "forest")
         parts += ["### The observations\n", OBSERVED, *bodies(home / "observe.md")]
-        parts += ["### What the representations add\n", ADDED, *transfer(home)]
+        parts += [
+            "### What the representations add\n",
+            ADDED,
+            *transfer((home / "document.md").read_text()),
+        ]
         parts += _pictures(home, "transfer")
         if several := [*_pictures(home, "fidelity")]:
             parts += [FIDELITY, *several]
@@ -210,9 +214,8 @@ def _narrow(body: str) -> str:
     return "\n".join([*table, *rest]).strip() + "\n"
 
 
-def transfer(home: Path) -> Iterator[str]:
-    """The report's tables of representations and of what was transferred."""
-    text = (home / "document.md").read_text()
+def transfer(text: str) -> Iterator[str]:
+    """The tables of representations and of what was transferred, of a report's Markdown."""
     for title, body in re.findall(r"^### (.+?)\n(.*?)(?=^##)", text, re.M | re.S):
         if (": last group" in title or title == "What was transferred") and "|" in body:
             yield f"**{title}**\n\n{body.strip()}\n"
@@ -224,6 +227,10 @@ def _pictures(home: Path, name: str) -> Iterator[str]:
         stem = f"{home.name}-{dataset}-{name}"
         caption = home / "figures" / f"{stem}.md"
         if caption.is_file():
-            shown, *rest = caption.read_text().strip().split("\n\n")
-            place = f"example/{home.name}/figures/{stem}.png"
-            yield "\n\n".join([f"![{shown}]({place})", f"*{shown}*", *rest]) + "\n"
+            yield picture(caption, f"example/{home.name}/figures")
+
+
+def picture(caption: Path, place: str) -> str:
+    """The figure beside a caption's file, as a page shows it that finds both in `place`."""
+    shown, *rest = caption.read_text().strip().split("\n\n")
+    return "\n\n".join([f"![{shown}]({place}/{caption.stem}.png)", f"*{shown}*", *rest]) + "\n"

@@ -24,7 +24,8 @@ class RunState:
     of an end for programs (see `causes`), `reason` for readers. `conflicts` are the contradictions
     in an imported run's records; `best` is its best test accuracy in percent if only that is
     recorded; `status` is what a running attempt last wrote. `heartbeat` is when the newest attempt
-    last wrote its status (seconds since 1970), `memory` the most bytes that its process held.
+    last wrote its status (seconds since 1970), `memory` the most bytes that its process held; a
+    completed run's newest attempt is the one that completed it.
     """
 
     name: Name
@@ -74,7 +75,8 @@ def unreadable(error: RunError | OSError) -> RunState:
 
 def _derive(folder: RunFolder, now: float | None) -> RunState:
     result = folder.completed()
-    attempts = _attempts(folder, result)
+    last = result.get("attempts") if result else None  # then none needs to be looked for
+    attempts = [folder.attempt(last)] if last else folder.attempts()
     if not attempts and result is None:
         return RunState("missing")
     status = attempts[-1].read_status() if attempts else Status(state="finished")
@@ -83,17 +85,10 @@ def _derive(folder: RunFolder, now: float | None) -> RunState:
     found = _named(attempts, status, result, now)
     return replace(
         found,
-        attempts=len(attempts),
+        attempts=last or len(attempts),
         heartbeat=status.get("heartbeat", 0.0),
         memory=status.get("memory", 0),
     )
-
-
-def _attempts(folder: RunFolder, result: Result | None) -> list[Attempt]:
-    """Return all attempts, oldest first; a completed run names the last, so none is looked for."""
-    if result and "attempts" in result:
-        return [folder.attempt(number) for number in range(1, result["attempts"] + 1)]
-    return folder.attempts()
 
 
 def _named(
