@@ -23,7 +23,7 @@ LOSSES = """\
 | Digits | rkd | 1 | 1.250 | no |
 | Digits | nst | 0 | 0.125 | yes |
 | Digits | nst | 1 | — | — |
-| Digits | vid | 0 | — | — |
+| Digits | self | 0 | — | n/a: its pure student is its teacher |
 
 What it is.
 """
@@ -48,12 +48,12 @@ def test_a_round_is_collected_and_shown(tmp_path: Path, monkeypatch: pytest.Monk
     comparison.collect(bench.workspace.root, tmp_path / "out")
     text = comparison.page(tmp_path / "out")
     assert "complete: 8 of 8 runs" in text
-    assert "| RKD | helps |" in text and "a note of verify" not in text
+    assert "| RKD | helps |" in text and "--notes" not in text
     assert "### Digits: cost" in text
     assert "| `rkd` | 0.012 | 0.85 |" in text
     assert "| Digits | `rkd` | [0.500, 1.250] | 1 of 2 seeds |" in text
-    assert "| Digits | `nst` | [0.125, 0.125] | 1 of 2 seeds |" in text
-    assert "| Digits | `vid` | — | 0 of 1 seeds |" in text
+    assert "| Digits | `nst` | [0.125, 0.125] | 1 of 1 seeds |" in text
+    assert "| Digits | `self` | — | n/a: its pure student is its teacher |" in text
     assert "](comparison/tiny-Digits-forest.png)" in text
     assert (tmp_path / "out" / "tiny-Digits-forest.png").is_file()
     assert json.loads((tmp_path / "out" / "facts.json").read_text())["round"] == "tiny"
@@ -69,8 +69,12 @@ def shown(words: tuple[str, ...], folder: Path) -> str:
     )
 
 
-def test_a_method_is_tried_alone() -> None:
-    file = Path(__file__).parents[1] / "rounds" / "digits.yaml"
-    round_ = load_round(file).model_copy(update={"methods": ("logit",)})
-    ((name, (seconds, memory)),) = comparison.tried(round_, file).items()
-    assert name == "logit" and 0 < seconds < 60 and 0.1 < memory < 16
+def test_a_method_is_tried_alone(tmp_path: Path) -> None:
+    """Also one whose teacher is a network of the student's kind."""
+    file = tmp_path / "tiny.yaml"
+    file.write_text(
+        "round: tiny\ndatasets: [Digits]\nteacher: ResNetBaby\nstudents: [ResNetBaby]\n"
+        "methods: [self]\nseeds: [0]\ntraining: {epochs: 1}\ndistillation: {total: reference}\n"
+    )
+    ((name, (seconds, memory)),) = comparison.tried(load_round(file), file).items()
+    assert name == "self" and 0 < seconds < 60 and 0.1 < memory < 16

@@ -139,8 +139,12 @@ def _losses(file: Path) -> str:
     for (dataset, method), seeds in found.items():
         ratios = sorted(float(seed["Ratio"]) for seed in seeds if seed["Ratio"] != MISSING)
         lower = sum(seed["Own is lower"] == "yes" for seed in seeds)
-        spread = f"[{ratios[0]:.3f}, {ratios[-1]:.3f}]" if ratios else MISSING
-        shown.append(f"| {dataset} | `{method}` | {spread} | {lower} of {len(seeds)} seeds |")
+        cells = (
+            f"[{ratios[0]:.3f}, {ratios[-1]:.3f}] | {lower} of {len(ratios)} seeds"
+            if ratios
+            else f"{MISSING} | {seeds[0]['Own is lower']}"
+        )
+        shown.append(f"| {dataset} | `{method}` | {cells} |")
     notes = [line for line in lines if line[:1] not in ("|", "*") and "--notes" not in line]
     return "\n".join([*shown, *notes]) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,11 @@ def test_the_doctor_says_what_terms_says(
     write(trained.folder(FITNETS), trained.folder(PURE), losses)
     found, good = terms_table(trained.look("method=fitnets"), here(trained), None, print)
     assert (found.rows[0][-1], good) == (word, kept)
+    assert "in 2 epochs each" in found.notes[1]
+    shorter = replace(losses, fit_epochs=1)
+    write(trained.folder(FITNETS), trained.folder(PURE), shorter)
+    found, _ = terms_table(trained.look("method=fitnets"), here(trained), 1, print)
+    assert "in 1 epoch each" in found.notes[1]
     told, _, _ = report(
         "round tiny", read_round(trained.workspace, trained.round), trained.workspace.root
     )
