@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from fake_rounds import LOGIT, PURE, RKD, Bench, edit
 from stillhouse.rounds import survey as surveys
 from stillhouse.rounds.memo import remembered
 from stillhouse.rounds.survey import Watched
+from stillhouse.runs.folder import RunFolder
+from stillhouse.runs.state import RunState
 from stillhouse.tables import Table
 
 
@@ -55,6 +58,22 @@ def test_a_second_survey_reads_no_finished_run_and_says_the_same(
     assert len(reads) == 8
     assert second == first
     assert [cell.was for cell in second.cells] == [cell.was for cell in first.cells]
+
+
+def test_no_cycles_are_searched_for_while_thousands_of_runs_are_read(
+    finished: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[bool] = []
+    state_of = surveys.state_of
+
+    def noted(folder: RunFolder, now: float | None = None) -> RunState:
+        paused.append(not gc.isenabled())
+        return state_of(folder, now)
+
+    monkeypatch.setattr(surveys, "state_of", noted)
+    survey = finished.look()
+    assert remembered("x", survey, bool, gc.isenabled) is False
+    assert paused == [True] * 8 and gc.isenabled()
 
 
 @pytest.mark.parametrize("file", ["result.json", "run.json"])
