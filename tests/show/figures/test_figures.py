@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -327,7 +326,11 @@ def test_labels_move_apart_and_keep_their_order() -> None:
     assert max(spread([9.9, 10.0], gap=1, low=0, high=10)) <= 10
 
 
-def test_data_is_plain(tmp_path: Path) -> None:
+def test_what_is_plotted_is_read_back_as_numbers_and_words(tmp_path: Path) -> None:
     for name in FIGURES:
-        write(fitting(name), tmp_path, name, [])
-        json.dumps(pd.read_csv(tmp_path / f"{name}.csv").to_dict("records"))
+        drawn = fitting(name)
+        write(drawn, tmp_path, name, [])
+        found = pd.read_csv(tmp_path / f"{name}.csv")
+        assert (*found.columns,) == (*drawn.data.columns,) and len(found) == len(drawn.data) > 0
+        words = found.select_dtypes(exclude="number").stack().astype(str)
+        assert not words.str.match(r"[\[({<]").any(), name
