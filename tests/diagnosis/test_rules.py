@@ -17,6 +17,7 @@ from stillhouse.diagnosis import comparisons
 from stillhouse.diagnosis.case import Case, Peers
 from stillhouse.diagnosis.codes import OF_ROUNDS, OF_RUNS, Code
 from stillhouse.diagnosis.diagnose import diagnose
+from stillhouse.diagnosis.observations.validity import ASKED, ASKED_RULES
 from stillhouse.diagnosis.report import verdict
 from stillhouse.runs.own_loss import OwnLoss
 from stillhouse.runs.state import RunState
@@ -229,6 +230,16 @@ def test_the_first_cause(name: str, found: Case, code: str | None) -> None:
     assert causes(found)[:1] == ([code] if code else [])
 
 
+ENDS = [replace(PURE, state=RunState("failed", "x", code=code)) for code in ASKED]
+
+
+def test_observe_asks_the_rules_that_find_its_causes() -> None:
+    found = [found for _, found, _ in CASES] + ENDS
+    asked = [[one for one in diagnose(each, ASKED_RULES) if one.code in ASKED] for each in found]
+    assert asked == [[one for one in diagnose(each) if one.code in ASKED] for each in found]
+    assert {one.code for each in asked for one in each} == {*ASKED}
+
+
 def test_every_rule_over_curves_has_a_case() -> None:
     by_text = {"missing-module", "oom-gpu", "oom-limit", "oom-host", "disk", "walltime", "killed"}
     others = {
@@ -341,7 +352,7 @@ def test_the_work_grows_with_the_number_of_runs_and_not_with_its_square(
 
     for module, name in (
         (case_module, "_column"),
-        (case_module, "counted"),
+        (case_module, "_recipe"),
         (comparisons, "counted"),
     ):
         monkeypatch.setattr(module, name, counting(getattr(module, name)))

@@ -12,6 +12,7 @@ from fake_rounds import LOGIT, PURE, RKD, Bench
 from stillhouse.cli.main import app
 from stillhouse.errors import ConfigError
 from stillhouse.show.power import Design, designs, plan_notes, power_records, power_table
+from stillhouse.stats.frame import frame
 from stillhouse.stats.power import smallest_detectable
 
 LOGITS, PURES, RKDS = [84.0, 83.5, 85.5], [80.0, 81.0, 82.0], [79.0, 81.5, 82.0]
@@ -32,6 +33,7 @@ def test_the_spread_is_that_of_the_paired_differences(seeded: Bench) -> None:
     assert design.sd == pytest.approx(np.sqrt(np.mean(np.square(spreads))))
     assert (design.test, design.family) == ("paired", 2)
     assert design.resolution == pytest.approx(100 / 355)
+    assert design.sd == frame(seeded.look(), "Digits").sd
 
 
 def test_the_table_gives_the_references_numbers() -> None:

@@ -27,7 +27,7 @@ from pydantic import BaseModel
 
 from stillhouse.config import renamed
 from stillhouse.config.format_1 import is_later
-from stillhouse.config.schema import ONLY_WITH, RunConfig
+from stillhouse.config.schema import ONLY_WITH, RunConfig, Training
 
 FILE_DIGITS = 16
 
@@ -43,14 +43,21 @@ def counted(config: RunConfig) -> dict[str, Any]:
         del fields["distillation"], fields["parameters"]
     elif config.distillation.total == "reference":
         del fields["distillation"]["alpha"]
-    for name in ONLY_WITH:
-        if not config.training.uses(name):
-            del fields["training"][name]
+    _drop_without_effect(config.training, fields["training"])
     _drop_later_defaults(config, fields)
     for kind in renamed.NEW_NAMES:
         fields[kind] = renamed.first(kind, fields[kind])
     if config.teacher:
         fields["teacher"]["model"] = renamed.first("model", config.teacher.model)
+    plain: dict[str, Any] = _plain(fields)
+    return plain
+
+
+def counted_recipe(training: Training) -> dict[str, Any]:
+    """Return the fields of a recipe that are part of the identity as plain JSON values."""
+    fields = training.model_dump(mode="json")
+    _drop_without_effect(training, fields)
+    _drop_later_defaults(training, fields, "training.")
     plain: dict[str, Any] = _plain(fields)
     return plain
 
@@ -99,6 +106,12 @@ def flatten(fields: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _drop_without_effect(training: Training, fields: dict[str, Any]) -> None:
+    for name in ONLY_WITH:
+        if not training.uses(name):
+            del fields[name]
 
 
 def _drop_later_defaults(model: BaseModel, fields: dict[str, Any], prefix: str = "") -> None:

@@ -78,16 +78,13 @@ def over_regularised(case: Case) -> Iterator[Finding]:
     value fits the training images worse. Behind pure without either is no fault of a run: the
     observation `underfits` names it.
     """
-    if (
-        not case.done
-        or case.learned_nothing
-        or case.config.method == "pure"
-        or any(dominated(case))
-    ):
+    if not case.done or case.learned_nothing or case.config.method == "pure":
         return
     train, test = behind(case, "train.accuracy"), behind(case, "test.accuracy")
     if train is None or test is None or train <= HELD_BACK or test <= margin(case) / 2:
         return  # by half the margin, a standard error: the training images show it, too
+    if any(dominated(case)):
+        return
     text = f"training accuracy {train:.1f} and test accuracy {test:.1f} points below pure"
     if stronger := _stronger(case):
         yield Finding("over-regularised", "certain", (case.at(-1, text), stronger))

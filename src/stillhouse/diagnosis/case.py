@@ -6,14 +6,14 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from statistics import fmean, mode
 from typing import Any
 
 from stillhouse import data
-from stillhouse.config.identity import counted
-from stillhouse.config.schema import PURE, RunConfig
+from stillhouse.config.identity import counted_recipe
+from stillhouse.config.schema import PURE, RunConfig, Training
 from stillhouse.data.specs import DatasetSpec
 from stillhouse.diagnosis.finding import Line
 from stillhouse.rounds.survey import steps_per_epoch
@@ -25,6 +25,7 @@ NOWHERE = Path()
 OWN_LOG = "train.log"
 CURVES = ("train.accuracy", "test.accuracy", "test.ce")
 FEW_EPOCHS = 5  # below which nothing is said of how fast a run began
+NUMBERS = {int, float, bool}
 # A recipe's field that says how a run is computed, not what is learned.
 FREE = {"threads", "deterministic", "cuda_graphs"}
 Curves = tuple[tuple[float, ...], ...]
@@ -158,9 +159,7 @@ class Case:
     @cached_property
     def recipe(self) -> Recipe:
         """Its training settings, as far as they decide what is learned."""
-        training = counted(self.config)["training"]
-        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in training.items()}
-        return tuple(sorted((name, value) for name, value in plain.items() if name not in FREE))
+        return _recipe(self.config.training)
 
     @cached_property
     def curves(self) -> Curves | None:
@@ -254,6 +253,12 @@ class Peers:
         return sum(values) / 2
 
 
+@cache
+def _recipe(training: Training) -> Recipe:
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in counted_recipe(training).items()}
+    return tuple(sorted((name, value) for name, value in plain.items() if name not in FREE))
+
+
 def _line_of(field: str, file: Path) -> int:
     """The line (from 1) of a JSON file that holds a field, or the first."""
     lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
@@ -268,8 +273,4 @@ def _column(records: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[f
             found = [value[key] for value in found]
     except (KeyError, TypeError):
         return []
-    return [float(value) for value in found] if all(map(_is_number, found)) else []
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float))
+    return [*map(float, found)] if {*map(type, found)} <= NUMBERS else []

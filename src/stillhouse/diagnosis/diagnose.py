@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from stillhouse.diagnosis import balance, comparisons, ends, learning, pace, teachers
@@ -35,9 +35,11 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def diagnose(case: Case) -> list[Finding]:
-    """What is wrong with a run, the likeliest cause first; one finding a code."""
+def diagnose(case: Case, rules: Iterable[Rule] = RULES) -> list[Finding]:
+    """What is wrong with a run, by all rules or some; the likeliest cause first, one finding a
+    code.
+    """
     found: dict[str, Finding] = {}
-    for finding in sorted((f for rule in RULES for f in rule(case)), key=lambda f: f.rank):
+    for finding in sorted((f for rule in rules for f in rule(case)), key=lambda f: f.rank):
         found.setdefault(finding.code, replace(finding, scope=case.path, runs=(case.path,)))
     return list(found.values())

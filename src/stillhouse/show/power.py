@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scipy import special
 
@@ -15,9 +15,6 @@ from stillhouse.stats.inference import Test
 from stillhouse.stats.power import ALPHA, power, seeds_needed, smallest_detectable, spread_bounds
 from stillhouse.stats.summary import MIN_SEEDS
 from stillhouse.tables import Cell, Table, from_rows
-
-if TYPE_CHECKING:
-    from stillhouse.stats.frame import Frame
 
 SEEDS = (3, 5, 7, 10, 15, 20, 30)
 DIFFERENCE = 0.5  # points, as `plan --power` takes if none is given
@@ -40,21 +37,21 @@ class Design:
 
 def designs(survey: Survey) -> list[Design]:
     """The spread that a round's valid runs show so far, for every dataset that shows one."""
-    from stillhouse.stats.frame import frame  # pandas, which most plans need not wait for
+    from stillhouse.stats.frame import spread_so_far, test_of  # pandas, which most plans do without
 
-    frames = [frame(survey, dataset, images=False) for dataset in survey.round.datasets]
-    family = sum(method != "pure" for method in survey.round.methods)
+    test, files = test_of(survey.round), survey.round.files
+    specs = {dataset: data.spec(dataset, files) for dataset in survey.round.datasets}
     return [
         Design(
-            name=data.spec(one.dataset, survey.round.files).label,
-            sd=one.sd,
-            test=one.test,
-            family=family,
-            source=_source(one),
-            resolution=one.rows[0].arm.resolution,
+            name=spec.label,
+            sd=sd,
+            test=test,
+            family=sum(method != "pure" for method in survey.round.methods),
+            source=_source(test),
+            resolution=100 / spec.test_images,
         )
-        for one in frames
-        if one.sd
+        for dataset, spec in specs.items()
+        if (sd := spread_so_far(survey, dataset))
     ]
 
 
@@ -145,8 +142,8 @@ def _text(row: dict[str, Any], difference: float) -> dict[str, Cell]:
     }
 
 
-def _source(found: Frame) -> str:
-    if found.test == "paired":
+def _source(test: Test) -> str:
+    if test == "paired":
         return "of paired differences to pure, so far"
     return "pooled over the students' arms, so far"
 

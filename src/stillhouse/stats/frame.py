@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from stillhouse import data
 from stillhouse.config.expand import teacher_seed
-from stillhouse.config.schema import PURE
+from stillhouse.config.schema import PURE, Round
 from stillhouse.errors import RunError
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.folder import RunFolder
@@ -68,7 +68,6 @@ class Context:
     margin: float
     spread: float | None
     family: int
-    images: bool
 
 
 @dataclass(frozen=True)
@@ -105,20 +104,18 @@ def frame(
     dataset: str,
     which: Which = "final",
     margin: float = MARGIN,
-    images: bool = True,
 ) -> Frame:
     """The statistics of a dataset's arms: teacher and pure students first, then by difference.
 
     The test is predeclared by the kind of round: paired by seed for rounds trained here, whose
-    arms share order, augmentation and initial weights, Welch's for imported ones. Without `images`
-    nothing is compared image by image.
+    arms share order, augmentation and initial weights, Welch's for imported ones.
     """
-    test: Test = "welch" if survey.round.imported else "paired"
+    test = test_of(survey.round)
     found = arms(survey, dataset, which)
     pures = [arm for arm in found if arm.method == PURE]
     students = [arm for arm in found if arm.role != "teacher"]
-    spread = pooled_sd([arm.values for arm in students])
     gaps = [_gap(arm, pures, test) for arm in found]
+    spread, sd = _spreads(found, gaps, test)
     adjusted = _adjusted(found, gaps)
     family = sum(p is not None for p in adjusted)
     compared = sum(
@@ -126,7 +123,7 @@ def frame(
     )
     most = max(family, compared)
     rows = [
-        _row(survey, arm, pures, gap, Context(test, p, q, margin, spread, most, images))
+        _row(survey, arm, pures, gap, Context(test, p, q, margin, spread, most))
         for arm, gap, p, q in zip(found, gaps, adjusted, _dunnett(found, pures), strict=True)
     ]
     pure = next((arm for arm in found if arm.role == "pure" and arm.values), None)
@@ -140,10 +137,22 @@ def frame(
         rows=tuple(sorted(rows, key=_place)),
         family=family,
         spread=spread,
-        sd=_typical(rows) if test == "paired" else spread,
+        sd=sd,
         error=sampling_error(mean(pure.values), spec.test_images) if pure else None,
         seeds=seeds,
     )
+
+
+def test_of(round_: Round) -> Test:
+    """The test of a round's differences, by its kind."""
+    return "welch" if round_.imported else "paired"
+
+
+def spread_so_far(survey: Survey, dataset: str) -> float | None:
+    """The `Frame.sd` of a dataset's final accuracies, without the rest of the frame."""
+    test, found = test_of(survey.round), arms(survey, dataset)
+    pures = [arm for arm in found if arm.method == PURE]
+    return _spreads(found, [_gap(arm, pures, test) for arm in found], test)[1]
 
 
 def pure_of(arm: Arm, found: Iterable[Arm]) -> Arm | None:
@@ -208,8 +217,7 @@ def _row(
     pure = pure_of(arm, pures)
     taught = {} if arm.role == "teacher" else teachers_now(survey, arm, pures)
     problems: list[str] = []
-    compared = context.images and arm.role == "method"
-    agreed, excess = _agreement(survey, arm, pures, problems) if context.images else (None, None)
+    agreed, excess = _agreement(survey, arm, pures, problems)
     sensitivity = _gap(arm, pures, "welch" if context.test == "paired" else "paired")
     return Row(
         arm=arm,
@@ -223,7 +231,7 @@ def _row(
         selection=_mean(_selection(arm)),
         sensitivity=sensitivity,
         dunnett=context.dunnett,
-        images=_per_image(arm, pure, problems) if compared and pure else None,
+        images=_per_image(arm, pure, problems) if arm.role == "method" and pure else None,
         problems=tuple(problems),
         verdict=_verdict(arm, gap, sensitivity, context),
     )
@@ -323,10 +331,19 @@ def _mean(values: Mapping[int, float]) -> float | None:
     return mean(values.values()) if values else None
 
 
-def _typical(rows: Sequence[Row]) -> float | None:
-    """The root mean square of the methods' standard deviations of paired differences."""
-    own = [r.to_pure.sd for r in rows if r.arm.role == "method" and r.to_pure and r.to_pure.sd]
-    return (sum(sd**2 for sd in own) / len(own)) ** 0.5 if own else None
+def _spreads(
+    found: Sequence[Arm], gaps: Sequence[Difference | None], test: Test
+) -> tuple[float | None, float | None]:
+    """The pooled sd of the students' arms, and what a difference rests on by the test.
+
+    For paired differences that is the root mean square of the methods' standard deviations.
+    """
+    pooled = pooled_sd([arm.values for arm in found if arm.role != "teacher"])
+    if test == "welch":
+        return pooled, pooled
+    pairs = zip(found, gaps, strict=True)
+    own = [gap.sd for arm, gap in pairs if arm.role == "method" and gap and gap.sd]
+    return pooled, (sum(sd**2 for sd in own) / len(own)) ** 0.5 if own else None
 
 
 def _place(row: Row) -> tuple[int, float]:
