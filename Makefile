@@ -46,7 +46,7 @@ docs-figures: .venv/ready      ## the figures of the digits round that docs/meas
 	$(BIN)/stillhouse analyze rounds/digits.yaml --root demo
 	$(BIN)/python tools/docs_figures.py demo
 
-comparison: .venv/ready    ## docs/comparison.md from a trained round of all methods (COMPARED=WORKSPACE; $$STILLHOUSE_DATA)
+comparison: .venv/ready    ## docs/comparison.md from a trained round of all methods, and one of crd_reduced (COMPARED="DIR DIR"; $$STILLHOUSE_DATA)
 	$(BIN)/python tools/comparison.py $(COMPARED)
 
 example: .venv/ready       ## docs/example/ and its pages from trained rounds (EXAMPLE_WORKSPACE="DIR ..."; $$STILLHOUSE_ALPHA_RECORDS)

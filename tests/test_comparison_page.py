@@ -46,6 +46,8 @@ def test_a_round_is_collected_and_shown(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(comparison, "tried", lambda round_, file: {"rkd": [0.012, 0.85]})
     monkeypatch.setattr(comparison, "view", shown)
     comparison.collect(bench.workspace.root, tmp_path / "out")
+    assert "## Beside published results" not in comparison.page(tmp_path / "out")
+    comparison.collect_reduced(bench.workspace.root, tmp_path / "out")
     text = comparison.page(tmp_path / "out")
     assert "complete: 8 of 8 runs" in text
     assert "| RKD | helps |" in text and "--notes" not in text
@@ -55,6 +57,8 @@ def test_a_round_is_collected_and_shown(tmp_path: Path, monkeypatch: pytest.Monk
     assert "| Digits | `nst` | [0.125, 0.125] | 1 of 1 seeds |" in text
     assert "| Digits | `self` | — | n/a: its pure student is its teacher |" in text
     assert "](comparison/tiny-Digits-forest.png)" in text
+    assert "**Digits**\n" in text.split("## Beside published results")[1]
+    assert "`rounds/tiny.yaml` trains a pair of the CRD benchmark" in text
     assert (tmp_path / "out" / "tiny-Digits-forest.png").is_file()
     assert json.loads((tmp_path / "out" / "facts.json").read_text())["round"] == "tiny"
 

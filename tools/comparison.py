@@ -1,11 +1,12 @@
 """`make comparison`: docs/comparison.md out of a trained and archived round of all methods.
 
-Usage: python tools/comparison.py [WORKSPACE]
+Usage: python tools/comparison.py [WORKSPACE [REDUCED]]
 
 Two steps, as for `make example`. `collect` copies what the page shows into docs/comparison/: what
 the commands say, the report's tables of representations, the forest plot, and for each method what
-a process with that student alone holds (`plan --try`). `page` writes docs/comparison.md from these
-files alone. Without a workspace only the page is written.
+a process with that student alone holds (`plan --try`); of REDUCED, a workspace of
+rounds/crd_reduced.yaml, what stands beside the published results. `page` writes docs/comparison.md
+from these files alone. Without a workspace only the page is written.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ VIEWS = {
     "losses": ("verify", "--losses", "--fit-epochs", "1"),
     "observe": ("observe",),
 }
+PUBLISHED = "crd_benchmark"
 OPENING = """\
 # All methods, compared
 
@@ -63,12 +65,19 @@ TRANSFER = """\
 Excess: a student's similarity to its teacher less that of the pure student. Specificity: that to
 its own teacher less that to the teachers of other seeds ([measures.md](measures.md)).
 """
+BESIDE = """\
+`rounds/{name}.yaml` trains a pair of the CRD benchmark on a part of its budget, labelled as such:
+`stillhouse table {name} --against {published}`. The lines below the table are the settings that
+differ.
+"""
 
 
-def main(workspace: Path | None) -> None:
-    """Collect the round, if one is named, then write the page."""
-    if workspace:
-        collect(workspace, HOME)
+def main(workspaces: list[Path]) -> None:
+    """Collect the rounds that are named, then write the page."""
+    if workspaces:
+        collect(workspaces[0], HOME)
+        for reduced in workspaces[1:]:
+            collect_reduced(reduced, HOME)
     elif not HOME.is_dir():
         raise SystemExit("no round was collected yet: name its workspace or archive")
     PAGE.write_text(page(HOME))
@@ -93,6 +102,16 @@ def collect(folder: Path, home: Path) -> None:
         shutil.copyfile(file.with_suffix(".md"), home / f"{file.stem}.md")
     if wrong := [*machine_paths(home, str(folder.resolve()), str(ROOT))]:
         raise SystemExit(f"machine paths in {', '.join(wrong)}")
+
+
+def collect_reduced(folder: Path, home: Path) -> None:
+    """Copy what stands beside the published results, of the round in a workspace or archive."""
+    workspace, round_, file = open_round(Path(), str(folder))
+    material = read_material(workspace, round_, file)
+    archived = archive_of(workspace, round_.round).experiments.is_dir()
+    known = facts(material.survey, archived) | {"round": round_.round}
+    (home / "reduced.json").write_text(json.dumps(known, indent=2) + "\n")
+    (home / "reduced.md").write_text(view(("table", "--against", PUBLISHED), folder))
 
 
 def tried(round_: Round, file: Path) -> dict[str, list[float]]:
@@ -124,6 +143,11 @@ def page(home: Path) -> str:
     parts += [_tried(json.loads((home / "tried.json").read_text()))]
     parts += ["## Did each method lower its own loss?\n", LOSSES, _losses(home / "losses.md")]
     parts += ["## What the representations say\n", TRANSFER, (home / "transfer.md").read_text()]
+    if (reduced := home / "reduced.json").is_file():
+        known = json.loads(reduced.read_text())
+        beside = BESIDE.format(name=known["round"], published=PUBLISHED)
+        parts += ["## Beside published results\n", beside, setup(known) + "\n"]
+        parts += bodies(reduced.with_suffix(".md"))
     return joined(parts)
 
 
@@ -166,4 +190,4 @@ def _forests(known: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else None)
+    main([*map(Path, sys.argv[1:])])
