@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from rich.console import Console
 
 from fake_rounds import TEACHER, Bench
 from stillhouse.cli.options import cuda_devices
-from stillhouse.rounds.local import TRIES, Local, visible_gpus
-from stillhouse.rounds.survey import Cell
+from stillhouse.rounds import local as local_module
+from stillhouse.rounds.local import LOOKING, TRIES, Local, Worker, visible_gpus
+from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.show.progress import Progress
 
 
@@ -65,3 +71,48 @@ def test_a_group_is_split_only_for_a_worker_that_would_idle(
     parts = started(bench, 2, monkeypatch)
     assert sorted(map(len, parts)) == [1, 2]
     assert set.union(*parts) == whole[0]
+
+
+@dataclass
+class Clock:
+    """The module `time`, in which nothing waits."""
+
+    now: float = 0.0
+    used: float = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def process_time(self) -> float:
+        return self.used
+
+
+@pytest.mark.parametrize("ends", [3.0, 60.0])
+def test_looking_takes_a_small_share_and_a_worker_that_ends_is_seen_at_once(
+    ends: float, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, looks = Clock(), list[float]()
+    monkeypatch.setattr(local_module, "time", clock)
+
+    def look() -> Survey:
+        looks.append(clock.now)
+        clock.used += 0.2
+        return bench.look()
+
+    local = Local(look, lambda cells: [], 1, Progress(Console()))
+    process: Any = SimpleNamespace(poll=lambda: 0 if clock.now >= ends else None, returncode=0)
+
+    def start(slot: int, cells: list[Cell]) -> None:
+        if not local.tries:
+            local.workers.append(Worker(process, cells, BytesIO(), slot))
+        local.tries |= dict.fromkeys((cell.config.path for cell in cells), TRIES)
+
+    monkeypatch.setattr(local, "_start", start)
+    local.run()
+    assert min(abs(at - ends) for at in looks) < 1
+    during = [at for at in looks if at < ends]
+    assert 0.2 * len(during) <= LOOKING * ends + 0.4
+    assert len(during) >= 2

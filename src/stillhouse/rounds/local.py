@@ -22,6 +22,7 @@ from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.runs.process import stop_signals
 
 POLL_SECONDS = 0.5
+LOOKING = 0.02  # the share of a core, at most, that goes into looking at the runs
 TRIES = 2
 FULL = ", as by a kernel whose memory is full"
 
@@ -66,6 +67,7 @@ class Local:
     part: dict[str, int] = field(default_factory=dict)
     waiting: bool = False
     stopping: bool = False
+    spent: float = 0.0  # processor seconds of the last look
 
     def run(self) -> Survey:
         """Train what is missing; a signal stops the workers cleanly. Returns the last survey.
@@ -80,10 +82,12 @@ class Local:
             for number, part in enumerate(divide(cohorts(unfinished), self.jobs)):
                 self.part |= dict.fromkeys((cell.config.path for cell in part), number)
             while self._launch(survey) or self.workers or self._waits(survey):
-                time.sleep(POLL_SECONDS)
+                self._rest()
                 self._reap()
+                began = time.process_time()
                 survey = self.look()
                 self.progress.update(survey)
+                self.spent = time.process_time() - began
         except StillhouseError:
             self._stop(signal.SIGTERM, None)
             for worker in self.workers:
@@ -94,6 +98,13 @@ class Local:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         return survey
+
+    def _rest(self) -> None:
+        """Sleep until it is time for the next look, or a worker has ended."""
+        end = time.monotonic() + self.spent / LOOKING
+        time.sleep(POLL_SECONDS)
+        while time.monotonic() < end and all(w.process.poll() is None for w in self.workers):
+            time.sleep(POLL_SECONDS)
 
     def _launch(self, survey: Survey) -> bool:
         """Start workers on free slots; whether any was started."""
