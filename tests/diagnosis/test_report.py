@@ -165,3 +165,24 @@ def test_causes_are_a_list_for_readers(bench: Bench) -> None:
     bench.finish(f"{PURE}/0", 80.0)
     done = CliRunner().invoke(app, ["doctor", "--root", str(bench.workspace.root)])
     assert done.stdout.splitlines()[0] == "round tiny: 1 run examined: nothing found"
+
+
+def test_a_cause_of_many_runs_is_one_entry(bench: Bench) -> None:
+    """Beside it stands what only some have; the table for programs has a row for each."""
+    for path in (f"{PURE}/0", f"{PURE}/1", f"{LOGIT}/0"):
+        bench.finish(f"{path}", 10.0)
+    cases = read_round(bench.workspace, bench.round)
+    table, listing, _ = report("round tiny", cases, bench.workspace.root)
+    assert [one.text.split(":")[0] for one in listing.items] == [row[0] for row in table.rows]
+    bench.finish(f"{LOGIT}/1", 10.0)
+    bench.end(f"{TEACHER}/1", "failed", "MemoryError")
+    cases = read_round(bench.workspace, bench.round)
+    table, listing, _ = report("round tiny", cases, bench.workspace.root)
+    (joined,) = (one for one in listing.items if one.text.startswith("4 runs: "))
+    cause = next(row[2] for row in table.rows if row[0] == f"{PURE}/0")
+    alike = [row for row in table.rows if row[2] == cause]
+    assert len(alike) == 4 and joined.text == f"4 runs: {CODES[cause].meaning}."
+    assert joined.evidence[:3] == tuple(row[4].split("; ")[0] for row in alike[:3])
+    assert joined.evidence[3].startswith("and 1 more") and joined.level == alike[0][1]
+    assert len(listing.items) == len(table.rows) - 3
+    assert any(one.text.startswith(f"{TEACHER}/1: ") for one in listing.items)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stillhouse.diagnosis.case import Case
@@ -13,15 +13,15 @@ from stillhouse.diagnosis.finding import Finding, Line
 from stillhouse.tables import Item, Listing, Table
 
 VERDICTS = ("failed", "stuck", "at chance", "invalid", "caution")
+SHOWN = 3  # runs with one cause are shown one by one up to here
 COLUMNS = ("Run", "Verdict", "Cause", "Confidence", "Evidence", "What to do")
 
 
 def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listing, bool]:
     """The findings on some runs as a table for programs and as a list for readers.
 
-    The third value is whether a run failed, is stuck, at chance or invalid.
-
-    File names are shown relative to `below` where they lie there.
+    The list has one entry for a cause of more than `SHOWN` runs. The third value is whether a run
+    failed, is stuck, at chance or invalid. File names are relative to `below` where they lie there.
     """
     found = [(case, finding) for case in cases for finding in diagnose(case)]
     rows = tuple(_row(case, finding, below) for case, finding in found)
@@ -47,13 +47,30 @@ def report(name: str, cases: Sequence[Case], below: Path) -> tuple[Table, Listin
     wrong = any(word != "caution" for word in verdicts.values())
     listing = Listing(
         f"{title}: {counts}" if counts else title,
-        tuple(
-            item(finding, verdict(case, finding), below, case.imported) for case, finding in found
-        ),
+        tuple(_items(found, below)),
         tuple(notes),
     )
     table = Table(f"{title}: {counts or listing.empty}", COLUMNS, rows, tuple(notes))
     return table, listing, wrong
+
+
+def _items(found: Sequence[tuple[Case, Finding]], below: Path) -> Iterator[Item]:
+    """An entry per run and cause; more than `SHOWN` with one cause are one, where the first is."""
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
+    for case, finding in found:
+        alike.setdefault(_kind(case, finding), []).append(finding)
+    for case, finding in found:
+        same, level = alike[_kind(case, finding)], verdict(case, finding)
+        if len(same) <= SHOWN:
+            yield item(finding, level, below, case.imported)
+        elif same[0] is finding:
+            lines = [place(one.evidence[0], below) for one in same[:SHOWN] if one.evidence]
+            lines.append(f"and {len(same) - SHOWN} more: --format csv has them all")
+            yield _entry(f"{len(same)} runs", lines, finding, level, case.imported)
+
+
+def _kind(case: Case, finding: Finding) -> tuple[str, str, str]:
+    return verdict(case, finding), finding.code, finding.confidence
 
 
 def _plural(verdict: str, count: int) -> str:
@@ -101,14 +118,22 @@ def item(found: Finding, level: str, below: Path = Path(), imported: bool = Fals
 
     A run's sentence is the meaning of its code, a dataset's has the numbers.
     """
-    text, evidence = found.text, [*found.parts, _basis(found)]
-    if not text:
-        text = f"{found.scope}: {CODES[found.code].meaning}"
-        evidence = [place(line, below) for line in found.evidence]
-        evidence.append(f"cause {found.code}, {found.confidence}")
-    if cure := _cure(found, imported):
-        evidence.append(f"what to do: {cure}")
-    return Item(level, f"{text}.", tuple(evidence))
+    if not found.text:
+        lines = [place(line, below) for line in found.evidence]
+        return _entry(found.scope, lines, found, level, imported)
+    return Item(level, f"{found.text}.", (*found.parts, _basis(found), *_advice(found, imported)))
+
+
+def _entry(whose: str, lines: Iterable[str], found: Finding, level: str, imported: bool) -> Item:
+    """A cause in a run, or in several, with the lines that show it."""
+    sure = f"cause {found.code}, {found.confidence}"
+    text = f"{whose}: {CODES[found.code].meaning}."
+    return Item(level, text, (*lines, sure, *_advice(found, imported)))
+
+
+def _advice(found: Finding, imported: bool) -> tuple[str, ...]:
+    cure = _cure(found, imported)
+    return (f"what to do: {cure}",) if cure else ()
 
 
 def _row(case: Case, finding: Finding, below: Path) -> tuple[str, ...]:
