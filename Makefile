@@ -16,8 +16,9 @@ test: .venv/ready          ## the default tests
 browser:                   ## install Debian's chromium, which the tests of the report's page use
 	command -v chromium || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
-contract: .venv/ready      ## every method and network in every precision between every pair (hours on one core)
-	$(BIN)/pytest -n 2 -m "product or not product" tests/training/contract
+contract: .venv/ready      ## docs/contract.md: every method and network in every precision between every pair
+	$(BIN)/pytest -n 2 -m "product or not product" tests/training/contract --junitxml build/contract.xml
+	$(BIN)/python tools/contract_page.py build/contract.xml
 
 fuzz: .venv/ready          ## 10,000 torn and hostile files; FUZZ_SEED=7 for others
 	FUZZ_CASES=10000 $(BIN)/pytest tests/fuzz
