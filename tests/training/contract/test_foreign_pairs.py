@@ -22,8 +22,11 @@ MOBILENET = read_plugin(HERE.parents[2] / "examples" / "mobilenet_v2.py")
 DIGITS = read_plugin(HERE / "digits32.py")
 FOREIGN = [("ResNet112", "mobilenet_v2"), ("mobilenet_v2", "ResNet112")]
 # After two steps the deep teacher's features are about 1e6 in evaluation mode, and the products of
-# CC's differences overflow float32.
-OVERFLOWS = [("ResNet112", "cc")]
+# CC's differences overflow float32. MobileNetV2 has a convolution behind its last group.
+REFUSED = {
+    ("ResNet112", "cc"): "norm is not finite at epoch 0 step 1",
+    ("mobilenet_v2", "simkd"): "the mean of none of this teacher's maps",
+}
 RECIPE_32 = RECIPE.model_copy(update={"epochs": 1, "batch_size": 4, "train_images": None})
 
 
@@ -48,7 +51,7 @@ def test_every_method_and_control_takes_its_steps(
     cases = [
         case
         for case in share(FOREIGN.index(pair), len(FOREIGN), whole)
-        if (pair[0], case.name) not in OVERFLOWS
+        if (pair[0], case.name) not in REFUSED
     ]
     for case, outcome in zip(cases, runs.outcomes("runs", cases), strict=True):
         (record,) = outcome["records"].values()
@@ -59,8 +62,8 @@ def test_every_method_and_control_takes_its_steps(
             assert record["gradients"]["kd"] > 0, case
 
 
-@pytest.mark.parametrize(("teacher", "method"), OVERFLOWS)
-def test_what_overflows_is_refused_with_its_reason(
+@pytest.mark.parametrize(("teacher", "method"), REFUSED)
+def test_what_cannot_be_is_refused_with_its_reason(
     teacher: str, method: str, tmp_path: Path
 ) -> None:
     pair = next(one for one in FOREIGN if one[0] == teacher)
@@ -68,7 +71,7 @@ def test_what_overflows_is_refused_with_its_reason(
         tmp_path, *pair, dataset="digits32", recipe=RECIPE_32, files=(MOBILENET, DIGITS)
     )
     runs.train_teachers()
-    with pytest.raises(CheckFailed, match="norm is not finite at epoch 0 step 1"):
+    with pytest.raises(CheckFailed, match=REFUSED[teacher, method]):
         runs.outcomes("runs", [case for case in CASES if case.name == method])
 
 
