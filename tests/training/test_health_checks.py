@@ -161,3 +161,20 @@ def test_epochs_of_warm_up_are_not_judged(lab: Lab) -> None:
     trainer.records.append(record(7, weights=trainer.coefficients))
     with pytest.raises(TrainingError, match="in epochs 3-7"):
         trainer.check_progress(CHANCE)
+
+
+def test_outputs_that_overflow_in_eval_mode_are_named(lab: Lab) -> None:
+    """Batch norm's running variance, which no step reads, is wrong; the other run goes on."""
+    config, other = lab.run("pure", epochs=1), lab.run("ce_scaled", epochs=1)
+    cohort = lab.open(config, other)
+    for name, buffer in cohort.members[0].trainer.network.named_buffers():
+        if name.endswith("running_var"):
+            buffer.fill_(-1e9)
+    train(cohort, StopAfter(10**9), lambda trainer, record: None)
+    state = state_of(lab.folder(config))
+    assert (state.name, state.code, state.epoch) == ("failed", "divergence", 0)
+    assert state.reason == (
+        "'ce' on the test images is not finite after epoch 1: in eval mode the network's outputs "
+        "overflow"
+    )
+    assert state_of(lab.folder(other)).name == "done"

@@ -9,6 +9,7 @@ from torch import nn
 
 from stillhouse.data.loader import plain_batches
 from stillhouse.training.evaluate import EVALUATION_BATCH, evaluate, summarise
+from stillhouse.training.health_checks import check_measured
 from stillhouse.training.recorder import Recorder, process_memory
 from stillhouse.training.reopen import Shared
 from stillhouse.training.trainer import Record, Trainer
@@ -17,7 +18,8 @@ from stillhouse.training.trainer import Record, Trainer
 def end_epoch(trainer: Trainer, recorder: Recorder, shared: Shared, runs: int) -> Record:
     """Evaluate a run at the end of an epoch, and write its record, which is returned.
 
-    `runs` is the number of runs that its cohort has trained in this epoch.
+    `runs` is the number of runs that its cohort has trained in this epoch. Raises TrainingError if
+    a measurement is not finite.
     """
     started = time.perf_counter()
     teacher = shared.teacher.test if shared.teacher and trainer.needs_teacher else None
@@ -31,6 +33,7 @@ def end_epoch(trainer: Trainer, recorder: Recorder, shared: Shared, runs: int) -
             if model is network and name == "test":
                 trainer.predicted = evaluation.rows()
             found[name] = summarise(evaluation, teacher if name == "test" else None)
+            check_measured(found[name], name, trainer.position[0])
         return found
 
     splits = {"test": shared.data.test}

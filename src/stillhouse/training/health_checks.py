@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -59,6 +60,17 @@ def first_bad_gradient(named: Iterable[tuple[str, nn.Parameter]]) -> str | None:
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
             return name
     return None
+
+
+def check_measured(measured: Mapping[str, float], images: str, epoch: int) -> None:
+    """Raise TrainingError naming the first non-finite value that was measured on some images."""
+    for name, value in measured.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"'{name}' on the {images} images is not finite after epoch {epoch + 1}: in eval "
+                "mode the network's outputs overflow",
+                code="divergence",
+            )
 
 
 def check_progress(

@@ -21,13 +21,16 @@ HERE = Path(__file__).parent
 MOBILENET = read_plugin(HERE.parents[2] / "examples" / "mobilenet_v2.py")
 DIGITS = read_plugin(HERE / "digits32.py")
 FOREIGN = [("ResNet112", "mobilenet_v2"), ("mobilenet_v2", "ResNet112")]
-# After two steps the deep teacher's features are about 1e6 in evaluation mode, and the products of
-# CC's differences overflow float32. MobileNetV2 has a convolution behind its last group.
-REFUSED = {
-    ("ResNet112", "cc"): "norm is not finite at epoch 0 step 1",
-    ("mobilenet_v2", "simkd"): "the mean of none of this teacher's maps",
-}
-RECIPE_32 = RECIPE.model_copy(update={"epochs": 1, "batch_size": 4, "train_images": None})
+RATE = 0.001  # batch norm's averages are of two steps: after larger ones, 112 layers may overflow
+RECIPE_32 = RECIPE.model_copy(
+    update={"epochs": 1, "batch_size": 4, "train_images": None, "learning_rate": RATE}
+)
+# Teacher, method, learning rate, reason: no map of MobileNetV2 has its pooled features as mean; in
+# eval mode the deep teacher's are about 1e6, and CC's products of their differences overflow.
+REFUSED = [
+    ("mobilenet_v2", "simkd", RATE, "the mean of none of this teacher's maps"),
+    ("ResNet112", "cc", 0.02, "their norm is not finite at epoch 0 step 1"),
+]
 
 
 def numbers(value: Any) -> Iterator[float]:
@@ -51,7 +54,7 @@ def test_every_method_and_control_takes_its_steps(
     cases = [
         case
         for case in share(FOREIGN.index(pair), len(FOREIGN), whole)
-        if (pair[0], case.name) not in REFUSED
+        if (pair[0], case.name) != ("mobilenet_v2", "simkd")
     ]
     for case, outcome in zip(cases, runs.outcomes("runs", cases), strict=True):
         (record,) = outcome["records"].values()
@@ -62,16 +65,15 @@ def test_every_method_and_control_takes_its_steps(
             assert record["gradients"]["kd"] > 0, case
 
 
-@pytest.mark.parametrize(("teacher", "method"), REFUSED)
+@pytest.mark.parametrize(("teacher", "method", "rate", "reason"), REFUSED)
 def test_what_cannot_be_is_refused_with_its_reason(
-    teacher: str, method: str, tmp_path: Path
+    teacher: str, method: str, rate: float, reason: str, tmp_path: Path
 ) -> None:
     pair = next(one for one in FOREIGN if one[0] == teacher)
-    runs = ShortRuns(
-        tmp_path, *pair, dataset="digits32", recipe=RECIPE_32, files=(MOBILENET, DIGITS)
-    )
+    recipe = RECIPE_32.model_copy(update={"learning_rate": rate})
+    runs = ShortRuns(tmp_path, *pair, dataset="digits32", recipe=recipe, files=(MOBILENET, DIGITS))
     runs.train_teachers()
-    with pytest.raises(CheckFailed, match=REFUSED[teacher, method]):
+    with pytest.raises(CheckFailed, match=reason):
         runs.outcomes("runs", [case for case in CASES if case.name == method])
 
 
