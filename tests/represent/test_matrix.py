@@ -36,6 +36,11 @@ def found() -> dict[str, Network]:
         stored.append(target("pure", "ResNetBaby", seed))
         stored.append(target("logit", "ResNetBaby", seed, seed))
         stored.append(target("label_smoothing", "ResNetBaby", seed))
+        itself = Teacher(model="ResNetBaby", seed=seed)
+        run = RunConfig(
+            dataset="Digits", method="self", model="ResNetBaby", seed=seed, teacher=itself
+        )
+        stored.append(named(run.path, run))
     return networks([*stored, untrained()])
 
 
@@ -72,6 +77,18 @@ def test_pure_and_other_untaught_students_are_controls_with_their_seeds_teacher(
             ("untrained", "untrained/Digits/ResNet20/0"),
         }
     assert ("pure_pure", f"{PURE}/0") in kinds(f"{PURE}/1", found())
+
+
+def test_a_pure_student_that_teaches_itself_is_one_of_the_pure_students() -> None:
+    """The other tests hold beside it; its own student is compared with it."""
+    own = "Digits/self/ResNetBaby_to_ResNetBaby"
+    assert kinds(f"{own}/1", found()) == {
+        ("own_teacher", f"{PURE}/1"),
+        ("permuted", f"{PURE}/1"),
+        ("cross_layer", f"{PURE}/1"),
+        ("other_teacher", f"{PURE}/0"),
+        ("student_student", f"{own}/0"),
+    }
 
 
 def test_teachers_are_compared_among_themselves() -> None:

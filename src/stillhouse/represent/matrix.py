@@ -48,7 +48,7 @@ class Network:
     """An extracted network: `name` is its key in the tables, `target` and `header` where it is.
 
     `teachers` are those it is compared with: its own, or of a network without a teacher, those of
-    its seed's students.
+    its seed's students but the pure student, which teaches the control `self`.
     """
 
     name: str
@@ -102,7 +102,8 @@ def networks(stored: Iterable[tuple[Target, Header]]) -> dict[str, Network]:
     found = {}
     for target, header in stored:
         run, own = target.config, teacher_name(target.config)
-        teachers = (own,) if own else tuple(taught_by.get((run.dataset, run.model, run.seed), ()))
+        taught = taught_by.get((run.dataset, run.model, run.seed), {})
+        teachers = (own,) if own else tuple(name for name in taught if name != run.pure_path)
         plain = target.name == run.path
         found[target.name] = Network(
             target.name,
@@ -115,8 +116,13 @@ def networks(stored: Iterable[tuple[Target, Header]]) -> dict[str, Network]:
 
 
 def units(found: dict[str, Network]) -> list[Unit]:
-    """The arms of all networks, with what each seed is compared with."""
-    teachers = {name for one in found.values() if one.has_teacher for name in one.teachers}
+    """The arms of all networks, with what each seed is compared with.
+
+    A pure student that teaches the control `self` counts as a pure student, beside other teachers.
+    """
+    taught = [(one, name) for one in found.values() if one.has_teacher for name in one.teachers]
+    teachers = {name for _, name in taught}
+    leading = {name for one, name in taught if name != one.config.pure_path} or teachers
     arms: dict[object, list[Network]] = {}
     for one in found.values():
         if not one.name.startswith(f"{UNTRAINED}/"):
@@ -126,14 +132,18 @@ def units(found: dict[str, Network]) -> list[Unit]:
     return [
         Unit(
             tuple(one.name for one in arm),
-            {one.name: _comparisons(one, arm, found, teachers) for one in arm},
+            {one.name: _comparisons(one, arm, found, teachers, leading) for one in arm},
         )
         for arm in arms.values()
     ]
 
 
 def _comparisons(
-    one: Network, arm: Sequence[Network], found: dict[str, Network], teachers: set[str]
+    one: Network,
+    arm: Sequence[Network],
+    found: dict[str, Network],
+    teachers: set[str],
+    leading: set[str],
 ) -> tuple[Comparison, ...]:
     pairs: list[Comparison] = []
     for teacher in one.teachers:
@@ -142,7 +152,7 @@ def _comparisons(
         untrained = untrained_name_of(found[teacher])
         if untrained in found:
             pairs.append(Comparison("untrained", untrained))
-    if one.name not in teachers:
+    if one.name not in leading:
         kind: Kind = "other_teacher" if one.has_teacher else "pure_other_teacher"
         own = [found[name].config for name in one.teachers]
         for name in sorted(teachers - set(one.teachers)):
@@ -152,7 +162,7 @@ def _comparisons(
     if one.has_teacher and one.pure and one.pure not in one.teachers:
         pairs.append(Comparison("student_pure", one.pure))
     role = "student" if one.has_teacher or one.config.method != PURE else "pure"
-    among = AMONG["teacher" if one.name in teachers else role]
+    among = AMONG["teacher" if one.name in leading else role]
     earlier = [other for other in arm if other.config.seed < one.config.seed]
     pairs += [Comparison(among, other.name) for other in earlier]
     return tuple(dict.fromkeys(pairs))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from stillhouse.show.figures.drawn import (
     CKA,
@@ -23,6 +24,7 @@ from stillhouse.show.figures.drawn import (
 from stillhouse.show.figures.style import DOUBLE, PRINT, PURE, TEACHER, Look
 
 MEASURE = "linear_cka"
+TICKS = 4  # of a narrow panel: more run into each other
 QUANTITIES = ("excess", "specificity")
 READING = (
     "excess (top) is the similarity of a student to its teacher less that of the pure student of "
@@ -65,17 +67,17 @@ def draw(tables: Tables, dataset: str) -> Drawn:
 
 def _ceiling(tables: Tables, dataset: str, layer: str) -> float | None:
     """Mean similarity of two teachers less that of the pure student and the teacher."""
-    pairs, valid = tables.pairs, set(tables.valid(dataset)["run"])
+    pairs, valid = tables.pairs, tables.valid(dataset)
     same = pairs[
         (pairs["dataset"] == dataset)
         & (pairs["measure"] == MEASURE)
         & (pairs["layer_a"] == layer)
-        & pairs["run_a"].isin(valid)
+        & pairs["run_a"].isin(valid["run"])
     ]
-    means = same.groupby("kind")["value"].mean()
-    if not {"teacher_teacher", "pure_teacher"} <= set(means.dropna().index):
-        return None
-    return float(means["teacher_teacher"] - means["pure_teacher"])
+    pure = same["run_a"].isin(valid.loc[valid["role"] == "pure", "run"])
+    top = same.loc[same["kind"] == "teacher_teacher", "value"].mean()
+    floor = same.loc[(same["kind"] == "pure_teacher") & pure, "value"].mean()
+    return float(top - floor) if np.isfinite(top - floor) else None
 
 
 def _title(known: pd.DataFrame, last: str, dataset: str) -> str:
@@ -113,6 +115,7 @@ def _figure(
             grid[i][0].set_ylabel(quantity)
         grid[0][0].set_yticks(range(len(arms)), arms)
         grid[0][0].set_ylim(len(arms) - 0.5, -0.5)
+        grid[0][0].xaxis.set_major_locator(MaxNLocator(TICKS))
         figure.supxlabel(f"{CKA}, difference; dashed: ceiling", fontsize=8)
         headline(figure, _title(known, layers[-1], dataset))
         return settled(figure)
