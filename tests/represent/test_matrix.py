@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from stillhouse.config.schema import RunConfig, Teacher
+from stillhouse.represent.analyse import tasks
 from stillhouse.represent.matrix import Network, networks, same_layers, units
 from stillhouse.represent.store import Header
 from stillhouse.represent.targets import Target
@@ -94,6 +95,17 @@ def test_a_pure_student_that_teaches_itself_is_one_of_the_pure_students() -> Non
 def test_teachers_are_compared_among_themselves() -> None:
     assert kinds(f"{TEACHER}/1", found()) == {("teacher_teacher", f"{TEACHER}/0")}
     assert kinds(f"{TEACHER}/0", found()) == set()
+
+
+def test_a_task_has_every_network_that_it_reads() -> None:
+    """Also the pure student of a control without a teacher, whose predictions are compared."""
+    made = tasks(found(), ["agreement"])
+    control = next(task for task in made if "Digits/label_smoothing/ResNetBaby/0" in task.pure)
+    assert control.pure["Digits/label_smoothing/ResNetBaby/0"] == f"{PURE}/0"
+    for task in made:
+        read = {other for many in task.teachers.values() for _, other in many}
+        read |= {*task.unit.members, *task.unit.others, *task.pure.values()}
+        assert {*task.stores} == read
 
 
 def test_a_pair_is_listed_once() -> None:

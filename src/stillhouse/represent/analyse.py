@@ -41,7 +41,8 @@ def tasks(found: dict[str, Network], names: Sequence[str]) -> list[Task]:
 
 
 def _task(unit: Unit, found: dict[str, Network], names: tuple[str, ...]) -> Task:
-    involved = [*unit.members, *unit.others]
+    pure = {name: pure for name in unit.members if (pure := found[name].pure)}
+    involved = [*unit.members, *unit.others, *pure.values()]
     kinds = ("own_teacher", "pure_teacher", "other_teacher", "pure_other_teacher")
     beside = {
         name: tuple((c.kind, c.other) for c in many if c.kind in kinds)
@@ -52,7 +53,7 @@ def _task(unit: Unit, found: dict[str, Network], names: tuple[str, ...]) -> Task
         unit=unit,
         stores={name: found[name].target.store for name in involved},
         teachers=beside,
-        pure={name: pure for name in unit.members if (pure := found[name].pure)},
+        pure=pure,
         measures=names,
     )
 
