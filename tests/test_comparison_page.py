@@ -57,7 +57,7 @@ def test_a_round_is_collected_and_shown(tmp_path: Path, monkeypatch: pytest.Monk
     assert "| Digits | `nst` | [0.125, 0.125] | 1 of 1 seeds |" in text
     assert "| Digits | `self` | — | n/a: its pure student is its teacher |" in text
     assert "](comparison/tiny-Digits-forest.png)" in text
-    assert "**Digits**\n" in text.split("## Beside published results")[1]
+    assert "### Digits: crd_benchmark" in text.split("## Beside published results")[1]
     assert "`rounds/tiny.yaml` trains a pair of the CRD benchmark" in text
     assert (tmp_path / "out" / "tiny-Digits-forest.png").is_file()
     assert json.loads((tmp_path / "out" / "facts.json").read_text())["round"] == "tiny"

@@ -147,7 +147,7 @@ def page(home: Path) -> str:
         known = json.loads(reduced.read_text())
         beside = BESIDE.format(name=known["round"], published=PUBLISHED)
         parts += ["## Beside published results\n", beside, setup(known) + "\n"]
-        parts += bodies(reduced.with_suffix(".md"))
+        parts.append(_tables(reduced.with_suffix(".md")))
     return joined(parts)
 
 

@@ -117,7 +117,7 @@ def view(words: Sequence[str], folder: Path) -> str:
     """What a command shows of a round, as Markdown."""
     command = [sys.executable, "-m", "stillhouse", words[0], str(folder), *words[1:]]
     done = subprocess.run([*command, "--format", "md"], capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1):
+    if done.returncode not in (0, 1) or not done.stdout.strip():
         raise SystemExit(f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
     lines = done.stdout.splitlines()
     return "\n".join(line for line in lines if not line.startswith("next: ")).strip() + "\n"

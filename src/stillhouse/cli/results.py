@@ -388,8 +388,8 @@ def _verify_losses(
     from stillhouse.show.own_loss import terms_table
 
     workspace, survey, _ = open_survey(root, round_, only)
-    workspace.refuse_archived()
     place = workspace.place(survey.round.teachers_from, data_root, device)
-    found, kept = terms_table(survey, place, fit_epochs, partial(say, err=True))
+    log = partial(say, err=True)
+    found, kept = terms_table(survey, place, fit_epochs, log, workspace.refuse_archived)
     show(found, format, again("table", round_, root))
     raise typer.Exit(0 if kept else 1)

@@ -38,13 +38,18 @@ PROGRESS_SECONDS = 10.0
 
 
 def terms_table(
-    survey: Survey, place: Place, fit_epochs: int | None, log: Callable[[str], None]
+    survey: Survey,
+    place: Place,
+    fit_epochs: int | None,
+    log: Callable[[str], None],
+    writing: Callable[[], None] = lambda: None,
 ) -> tuple[Table, bool]:
     """The comparison of every completed distillation run, and that no own loss is higher.
 
     What was recorded of the same weights is not measured again. `log` receives first what will be
-    measured and fitted, then the progress. Raises RunError if no distillation run is done, or if
-    the round was imported.
+    measured and fitted, then the progress. `writing` is called before anything is measured, and
+    raises if nothing may be written. Raises RunError if no distillation run is done, or if the
+    round was imported.
     """
     if survey.round.imported:
         raise RunError(
@@ -64,6 +69,8 @@ def terms_table(
             found[cell.config.path] = losses
         else:
             missing.append(resolve(cell.config))
+    if missing:
+        writing()
     log(_announce(missing, len(found), place, fit_epochs))
     for one in compare(missing, place, fit_epochs, _Progress(log)):
         own, pure = map(place.folder, (one.run.path, one.run.pure_path))
