@@ -65,7 +65,7 @@ def _items(found: Sequence[tuple[Case, Finding]], below: Path) -> Iterator[Item]
             yield item(finding, level, below, case.imported)
         elif same[0] is finding:
             lines = [place(one.evidence[0], below) for one in same[:SHOWN] if one.evidence]
-            lines.append(f"and {len(same) - SHOWN} more: --format csv has them all")
+            lines.append(f"and {len(same) - SHOWN} more: `stillhouse doctor --format csv` has all")
             yield _entry(f"{len(same)} runs", lines, finding, level, case.imported)
 
 
