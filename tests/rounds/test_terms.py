@@ -12,6 +12,7 @@ from fake_rounds import Bench, edit
 from stillhouse.config.resolve import resolve
 from stillhouse.diagnosis.read import read_round
 from stillhouse.diagnosis.report import report
+from stillhouse.errors import RunError
 from stillhouse.runs.own_loss import OwnLoss, read, write
 from stillhouse.show import own_loss as terms
 from stillhouse.show.own_loss import terms_table
@@ -21,6 +22,7 @@ from stillhouse.training.reopen import Place
 
 METHODS = ["pure", "logit", "fitnets", "self"]
 PURE, FITNETS = "Digits/pure/ResNetBaby/0", "Digits/fitnets/ResNetBaby_to_ResNetBaby/0"
+LOGIT = "Digits/logit/ResNetBaby_to_ResNetBaby/0"
 
 
 class NeverStop:
@@ -75,6 +77,21 @@ def test_it_says_first_what_it_will_train_and_then_uses_what_it_recorded(
     assert said == ["recorded already: 2 comparisons; nothing to measure or to train"]
     assert again == rows
     assert call(trained, fit_epochs=1)[1][0].startswith("measuring 1 run")
+
+
+def test_where_nothing_may_be_written_only_what_is_recorded_is_shown(trained: Bench) -> None:
+    """As in an archive."""
+
+    def refuse() -> None:
+        raise RunError("archived")
+
+    words = trained.look(), here(trained), None, print, refuse
+    with pytest.raises(RunError, match="archived"):
+        terms_table(*words)
+    write(trained.folder(FITNETS), trained.folder(PURE), OwnLoss((1.0,), (2.0,), 2))
+    write(trained.folder(LOGIT), trained.folder(PURE), OwnLoss((1.0,), (2.0,)))
+    found, kept = terms_table(*words)
+    assert kept and [row[-1] for row in found.rows[:2]] == ["yes", "yes"]
 
 
 def test_recorded_losses_of_other_weights_are_not_used(trained: Bench) -> None:
