@@ -181,7 +181,10 @@ def test_a_file_that_does_not_keep_its_promise(
     assert message in caught.value.message and caught.value.hint
 
 
-def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(write: Write) -> None:
+def test_a_dataset_answers_for_its_name_its_files_and_what_it_loads(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STILLHOUSE_DATA", "there")  # where its facts are measured
     text = (EXAMPLES / "own_dataset.py").read_text()
     other = read_plugin(write("other.py", text))
     with pytest.raises(ConfigError) as caught:

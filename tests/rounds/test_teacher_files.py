@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -112,8 +113,13 @@ def test_safetensors_teach_and_the_students_record_says_so(
 
 
 def test_submit_takes_it_over_before_the_first_job(
-    tmp_path: Path, trained: dict[str, torch.Tensor]
+    tmp_path: Path, trained: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No job is listed or submitted here: `squeue` only has to be there."""
+    listing = tmp_path / "bin" / "squeue"
+    listing.parent.mkdir()
+    listing.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(listing.parent), prepend=os.pathsep)
     shelf = Shelf(tmp_path)
     site = tmp_path / "site.toml"
     site.write_text('scheduler = "slurm"\ncap = 3\n[resources]\nwalltime = "1:00:00"\n')
