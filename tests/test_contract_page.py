@@ -40,7 +40,7 @@ def test_the_page_counts_what_passed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "| Method | Hostile inputs | Loss | Steps in bf16 |" in lines
     assert "| `fitnets-two_stage` |  | 1 of 1 | 2 of 2 |" in lines
     assert "| `rkd` | 1 of 1 |  |  |" in lines
-    assert "| another kind | 2 of 2 |" in lines
+    assert "| another kind | 1 of 1 |" in lines
     assert "| MobileNetV2 teaches ResNet112 | 1 of 1 |" in lines
     assert "| `vgg8` | 1 of 1 |" in lines
     assert any(line.startswith("9 checks passed, on: ") for line in lines)

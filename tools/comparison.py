@@ -23,11 +23,11 @@ from typing import Any
 from example import ROOT, facts, machine_paths, view
 from example_pages import bodies, joined, picture, setup, transfer, verdicts
 from stillhouse.config.schema import Round
-from stillhouse.exchange.archive import archive_of
+from stillhouse.exchange.archive import Archive, archive_of
 from stillhouse.rounds.find import open_round
 from stillhouse.show.report.analysis import shrunk
 from stillhouse.show.report.build import read_material
-from stillhouse.show.report.content import document
+from stillhouse.show.report.content import Material, document
 from stillhouse.show.report.markdown import markdown
 
 HOME = ROOT / "docs" / "comparison"
@@ -85,13 +85,10 @@ def main(workspaces: list[Path]) -> None:
 
 def collect(folder: Path, home: Path) -> None:
     """Copy what the page shows of the round in a workspace or archive."""
-    workspace, round_, file = open_round(Path(), str(folder))
-    material = read_material(workspace, round_, file)
+    material, archive, file = opened(folder)
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    archive = archive_of(workspace, round_.round)
-    known = facts(material.survey, archive.experiments.is_dir()) | {"round": round_.round}
-    (home / "facts.json").write_text(json.dumps(known, indent=2) + "\n")
+    round_, known = material.round, noted(material, archive, home / "facts.json")
     for name, words in VIEWS.items():
         (home / f"{name}.md").write_text(view(words, folder))
     (home / "transfer.md").write_text("\n".join(transfer(markdown(document(material)))))
@@ -100,18 +97,35 @@ def collect(folder: Path, home: Path) -> None:
     for file, content in zip(drawn, shrunk(drawn, MOST), strict=True):
         (home / file.name).write_bytes(content)
         shutil.copyfile(file.with_suffix(".md"), home / f"{file.stem}.md")
-    if wrong := [*machine_paths(home, str(folder.resolve()), str(ROOT))]:
-        raise SystemExit(f"machine paths in {', '.join(wrong)}")
+    refuse_paths(folder, home)
 
 
 def collect_reduced(folder: Path, home: Path) -> None:
     """Copy what stands beside the published results, of the round in a workspace or archive."""
-    workspace, round_, file = open_round(Path(), str(folder))
-    material = read_material(workspace, round_, file)
-    archived = archive_of(workspace, round_.round).experiments.is_dir()
-    known = facts(material.survey, archived) | {"round": round_.round}
-    (home / "reduced.json").write_text(json.dumps(known, indent=2) + "\n")
+    material, archive, _ = opened(folder)
+    noted(material, archive, home / "reduced.json")
     (home / "reduced.md").write_text(view(("table", "--against", PUBLISHED), folder))
+    refuse_paths(folder, home)
+
+
+def opened(folder: Path) -> tuple[Material, Archive, Path]:
+    """The round in a workspace or archive, where its archive is or would be, and its file."""
+    workspace, round_, file = open_round(Path(), str(folder))
+    return read_material(workspace, round_, file), archive_of(workspace, round_.round), file
+
+
+def noted(material: Material, archive: Archive, file: Path) -> dict[str, Any]:
+    """What the page says of a round beside its tables, which is written to a file too."""
+    known = facts(material.survey, archive.experiments.is_dir())
+    known |= {"round": material.round.round}
+    file.write_text(json.dumps(known, indent=2) + "\n")
+    return known
+
+
+def refuse_paths(folder: Path, home: Path) -> None:
+    """End with an error if something that was collected names a place of this machine."""
+    if wrong := [*machine_paths(home, str(folder.resolve()), str(ROOT))]:
+        raise SystemExit(f"machine paths in {', '.join(wrong)}")
 
 
 def tried(round_: Round, file: Path) -> dict[str, list[float]]:

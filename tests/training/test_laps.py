@@ -41,16 +41,16 @@ def test_a_profiled_training_has_the_same_bits_and_its_parts_are_the_whole(
     lab.train(*runs)
     beside = Lab(tmp_path / "profiled", lab.teachers, lab.data_root)
     cohort = beside.open(*runs)
-    cohort.laps = Laps(CPU)
+    cohort.laps = Laps(CPU, time.process_time)  # neither a busy disk nor other processes show
     cohort.laps.begin()
-    started = time.perf_counter()
+    started = time.process_time()
     train(cohort, StopAfter(10**9), lambda trainer, record: None)
-    whole = time.perf_counter() - started
+    whole = time.process_time() - started
     for run in runs:
         assert beside.outcome(run) == lab.outcome(run)
     laps = cohort.laps
     assert sum(laps.seconds.values()) == pytest.approx(laps.whole)
-    assert 0.5 * whole < laps.whole < whole  # the rest: finishing the runs, slow on a busy disk
+    assert 0.8 * whole < laps.whole < whole  # the rest: finishing the runs
     parts = {part for _, part in laps.seconds}
     own = {"student forward", "method", "backward", "optimizer", "guards"}
     assert parts == own | {"data", "teacher", "evaluation", "records"}

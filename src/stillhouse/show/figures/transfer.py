@@ -116,7 +116,8 @@ def _figure(
         grid[0][0].set_yticks(range(len(arms)), arms)
         grid[0][0].set_ylim(len(arms) - 0.5, -0.5)
         grid[0][0].xaxis.set_major_locator(MaxNLocator(TICKS))
-        figure.supxlabel(f"{CKA}, difference; dashed: ceiling", fontsize=8)
+        dashed = "; dashed: ceiling" if any(top is not None for top in ceilings.values()) else ""
+        figure.supxlabel(f"{CKA}, difference{dashed}", fontsize=8)
         headline(figure, _title(known, layers[-1], dataset))
         return settled(figure)
 
