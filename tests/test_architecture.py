@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "stillhouse"
 ROOT = SOURCE.parents[1]
 LAYERS = [
-    {"causes", "errors", "fields", "latex", "plugin", "screen", "seeding", "tables"},
+    {"causes", "collector", "errors", "fields", "latex", "plugin", "screen", "seeding", "tables"},
     {"data", "models", "runs"},
     {"methods"},
     {"config"},
@@ -90,9 +90,13 @@ def test_the_loop_names_no_method() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["status", "rounds/digits.yaml"], ["plan", "rounds/beta.yaml"]],
+    [
+        ["--help"],
+        ["plan", "rounds/beta.yaml"],
+        *([command, "rounds/digits.yaml"] for command in ("status", "table", "observe", "doctor")),
+    ],
 )
-def test_help_status_and_plan_import_neither_torch_nor_pandas(
+def test_help_and_the_commands_that_read_import_neither_torch_nor_pandas(
     arguments: list[str], tmp_path: Path
 ) -> None:
     code = (

@@ -33,7 +33,7 @@ from stillhouse.runs.folder import RunFolder
 REPOSITORY = Path(__file__).parents[2]
 CAP = 3
 SUBMIT_SECONDS = 4.0
-HARM_TURNS = 3
+HARM_TURNS = 2
 # As cron would call it: no terminal, and nothing in the environment but where the package is.
 BARE = {"PATH": "/usr/bin:/bin:/usr/sbin:/opt/pbs/bin", "PYTHONPATH": str(REPOSITORY / "src")}
 
@@ -196,21 +196,23 @@ def shuffled(arena: Arena, kinds: list[str]) -> list[str]:
 
 def play(arena: Arena, runs: int, minutes: float) -> None:
     """Submit every few seconds and do harm in between until every run is done."""
-    # Taken from the end. Each kind comes once before any comes again: on a fast machine the round
-    # is over before the last of them.
+    # Each kind comes once before any comes again: on a fast machine the round is over before the
+    # last of them.
     kinds = sorted(set(HARM))
     again = list((Counter(HARM) - Counter(kinds)).elements())
-    harm = shuffled(arena, again) + shuffled(arena, kinds) + SLOW_HARM
+    harm = SLOW_HARM + shuffled(arena, kinds) + shuffled(arena, again)
     ends = time.monotonic() + 60 * minutes
-    turn = 0
+    turn, due = 0, HARM_TURNS
     while arena.done() < runs:
         assert time.monotonic() < ends, f"{arena.done()} of {runs} runs after {minutes} minutes"
         began = time.monotonic()
         turn += 1
         arena.submit(at_once=10 if turn % 15 == 1 else 1)
         arena.look()
-        if turn % HARM_TURNS == 0 and harm and arena.disturb(harm[-1]):
-            print("harm:", harm.pop(), flush=True)
+        if turn >= due and (done := next(filter(arena.disturb, harm), None)):
+            harm.remove(done)
+            due = turn + HARM_TURNS
+            print("harm:", done, flush=True)
         if turn % 25 == 20:
             arena.copy()
             arena.retry_stuck()

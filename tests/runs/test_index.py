@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 import os
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 from stillhouse.errors import Notice
 from stillhouse.runs import index
-from stillhouse.runs.index import Cache, Index, stamp, without_collector
+from stillhouse.runs.index import Cache, Index, stamp
 
 
 @pytest.fixture(autouse=True)
@@ -85,15 +84,3 @@ def test_files_that_nobody_uses_are_removed(cache: Path) -> None:
     new = written(cache / "index" / "new.json", "{}", ago=60)
     Cache("index", "there").save({})
     assert (old.exists(), new.exists()) == (False, True)
-
-
-@pytest.mark.parametrize("before", [True, False])
-def test_the_collector_is_paused_and_then_as_it_was(before: bool) -> None:
-    (gc.enable if before else gc.disable)()
-    try:
-        with pytest.raises(ValueError, match="inside"), without_collector():
-            assert not gc.isenabled()
-            raise ValueError("inside")
-        assert gc.isenabled() is before
-    finally:
-        gc.enable()

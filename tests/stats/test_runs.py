@@ -13,7 +13,7 @@ from fake_rounds import LOGIT, PURE, RKD, TEACHER, Bench, edit
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.runs.files import file_hash
 from stillhouse.stats import columns
-from stillhouse.stats.runs import LoadedRound
+from stillhouse.stats.runs import LoadedRound, run_records
 
 
 def load(bench: Bench) -> LoadedRound:
@@ -98,6 +98,17 @@ def test_every_finished_epoch_has_a_row(bench: Bench) -> None:
 def test_a_round_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
         stillhouse.load_round("nowhere", tmp_path)
+
+
+def test_records_without_a_frame_are_those_of_the_frame(tmp_path: Path) -> None:
+    settings = {"methods": ["pure", "logit"], "distillation": {"total": "convex"}}
+    bench = Bench(tmp_path / "one", **settings, sweep={"alpha": [0.2, 0.4]})
+    for path, accuracy in zip(list(bench.runs)[:-1], [90.0, 10.0, 80.5, 81.0, 83.0], strict=False):
+        bench.finish(path, accuracy)
+    loaded = load(bench)
+    found = run_records(loaded.survey)
+    assert {row["valid"] for row in found} == {"yes", "no", None}
+    assert repr(found) == repr(columns.records(loaded.runs))
 
 
 def test_plain_records_have_no_word_of_python(bench: Bench) -> None:

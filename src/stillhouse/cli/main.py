@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from stillhouse.cli import analysis, archive, cluster, material, plan, reset, results, study, watch
 from stillhouse.cli.old import current_words, meant
 from stillhouse.cli.output import open_streams, say, say_prose, styled
+from stillhouse.collector import without_collector
 from stillhouse.errors import Notice, StillhouseError, describe
 
 Command = Callable[..., None]
@@ -60,6 +61,7 @@ VERBS: dict[str, dict[str, Command | dict[str, Command]]] = {
         }
     },
 }
+READERS = (plan.plan, study.status, results.table, results.observe, results.doctor)
 GROUPS = {
     "list": "List methods, models and datasets, or a round's runs.",
     "data": "Fetch datasets, and check that they are ready.",
@@ -136,7 +138,8 @@ def add(group: typer.Typer, name: str, command: Command, **how: Any) -> None:
     """Add a command; its help is its docstring, each paragraph in one line."""
     paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
     text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-    group.command(name, help=text, **how)(command)
+    called = without_collector()(command) if command in READERS else command
+    group.command(name, help=text, **how)(called)
 
 
 for panel, verbs in VERBS.items():

@@ -114,7 +114,7 @@ def _read(
     try:
         home = folder.path.parents[len(Path(config.path).parts) - 1]
         own_loss = read_own_loss(folder, folder_of(home, config.pure_path))
-        return folder.started() or {}, folder.records(), own_loss, None
+        return folder.started() or {}, folder.records(state.result), own_loss, None
     except (RunError, OSError) as error:
         return {}, [], None, unreadable(error)
 

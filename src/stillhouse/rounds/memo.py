@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from stillhouse.config.renamed import folder_of
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.rounds.workspace import Workspace
-from stillhouse.runs.index import Cache, Stamp, settled, stamp, without_collector
+from stillhouse.runs.index import Cache, Stamp, settled, stamp
 
 _Kind = TypeVar("_Kind")
 # What a result on a finished run may be read from.
@@ -54,8 +54,7 @@ def remembered(
             return adapter.validate_python(found["value"], strict=False)
         except ValidationError:
             pass  # written by hand: computed anew
-    with without_collector():
-        value = compute()
+    value = compute()
     cache.save({"key": key, "value": adapter.dump_python(value, mode="json")})
     return value
 

@@ -36,7 +36,7 @@ def confounds(survey: Survey, dataset: str) -> tuple[str, ...]:
     Reads `run.json` and the attempts' claims; a damaged claim is named.
     """
     done = [c for c in survey.cells if c.config.dataset == dataset and c.state.name == "done"]
-    runs = [run for cell in done if (run := cell.folder.started())]
+    runs = [run for cell in done if (run := cell.started)]
     sources, damaged = [], []
     for cell in done:
         try:

@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from stillhouse import data
+from stillhouse.collector import without_collector
 from stillhouse.config.expand import expand
 from stillhouse.config.facts import training_images
 from stillhouse.config.recorded import recorded
@@ -18,7 +19,8 @@ from stillhouse.errors import ConfigError, RunError, unknown_name
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.chance import learned_nothing, never_learned, patience
 from stillhouse.runs.folder import RunFolder
-from stillhouse.runs.index import Index, stamp, without_collector
+from stillhouse.runs.index import Index, stamp
+from stillhouse.runs.records import Run
 from stillhouse.runs.state import RunState, state_of, unreadable
 
 INDEXED = ("epoch", "result", "attempts", "heartbeat", "memory")  # of the state of a finished run
@@ -44,6 +46,11 @@ class Cell:
     def path(self) -> str:
         """The run's folder below `experiments/`."""
         return self.config.path
+
+    @cached_property
+    def started(self) -> Run | None:
+        """`run.json` as it is when this is first asked. Raises RunError if it is damaged."""
+        return self.folder.started()
 
     @property
     def ready(self) -> bool:

@@ -120,9 +120,12 @@ class RunFolder:
         files = [attempt.metrics for attempt in self.attempts()] + [self.path / "metrics.jsonl"]
         return next((file for file in reversed(files) if file.exists()), None)
 
-    def records(self) -> list[Epoch]:
-        """Return one record per finished epoch. Raises RunError if they are damaged."""
-        if result := self.completed():
+    def records(self, result: Result | None = None) -> list[Epoch]:
+        """Return one record per finished epoch. Raises RunError if they are damaged.
+
+        `result` is that of a completed run, where it has been read already.
+        """
+        if result := result or self.completed():
             return read_epochs(self.path / "metrics.jsonl", result["metrics"])
         file = self.metrics()
         try:

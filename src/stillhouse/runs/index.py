@@ -7,17 +7,16 @@ inode, and only for the version of the code that wrote it. Without it everything
 
 from __future__ import annotations
 
-import gc
-import json
 import os
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from pydantic_core import from_json, to_json
 
 from stillhouse.errors import Notice
 from stillhouse.runs.environment import source
@@ -90,18 +89,18 @@ class Cache:
     def load(self) -> Any:
         """Return what was saved, or None."""
         try:
-            found = json.loads(self.file.read_bytes())
-        except (OSError, ValueError, RecursionError):
+            found = from_json(self.file.read_bytes())
+        except (OSError, ValueError):
             return None
         known = isinstance(found, dict) and self.header.items() <= found.items()
         return found.get("content") if known else None
 
     def save(self, content: Any) -> None:
         """Replace what was saved; files that nobody has used for two months are removed."""
-        text = json.dumps({**self.header, "content": content}, separators=(",", ":"))
+        text = to_json({**self.header, "content": content})
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.file, text.encode())
+            write_atomic(self.file, text)
             for other in self.file.parent.glob("*.json"):
                 if time.time() - other.stat().st_mtime > UNUSED_SECONDS:
                     other.unlink(missing_ok=True)
@@ -112,22 +111,6 @@ class Cache:
                 Notice,
                 stacklevel=2,
             )
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Pause the search for cycles of objects while thousands of runs are read.
-
-    What is read has none, and the search would go through all of it again and again: a sixth of
-    the time.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class Index:

@@ -20,7 +20,13 @@ from typing_extensions import TypedDict
 
 from stillhouse.errors import RunError, command_line
 from stillhouse.fields import first_fault
-from stillhouse.runs.files import dump_json, read_json, read_lines
+from stillhouse.runs.files import (
+    dump_json,
+    parse_lines,
+    read_bytes,
+    read_json,
+    read_recorded,
+)
 
 FORMAT = 1
 KEPT_IN, FILES = "experiments", (".json", ".jsonl", ".safetensors")
@@ -38,8 +44,9 @@ def train_anew(path: Path) -> str:
     return f"restore it, or train the run anew after: {command}"
 
 
-# A later format may add fields; known fields are never converted ("1" is not a number).
-_open = with_config(ConfigDict(extra="allow", strict=True))
+# A later format may add fields; known fields are never converted ("1" is not a number) and hold no
+# number beyond floats.
+_open = with_config(ConfigDict(extra="allow", strict=True, allow_inf_nan=False))
 
 Natural = Annotated[int, Field(ge=0, le=2**63)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
@@ -273,6 +280,10 @@ class Schema(Generic[_Kind]):
             raise RunError(f"{path}: it was damaged or edited: its checksum is wrong", cure)
         return self.check(value, str(path), cure)
 
+    def parse(self, text: bytes) -> _Kind:
+        """Parse and validate JSON in one pass. Raises ValidationError."""
+        return self._adapter.validate_json(text)
+
     def check(self, value: Any, where: str, cure: str = "") -> _Kind:
         """Validate one value. Raises RunError that begins with `where`."""
         try:
@@ -306,16 +317,30 @@ def dump_sealed(value: dict[str, Any]) -> bytes:
 
 
 def read_epochs(path: Path, expected: str | None = None) -> list[Epoch]:
-    """Return the records of a `metrics.jsonl`. Raises RunError with file and line."""
-    lines = read_lines(path, expected)
-    try:
-        return EPOCHS.check(lines, str(path))
-    except RunError:  # the first bad line is named below
-        pass
+    """Return the records of a `metrics.jsonl`; the SHA-256 of its bytes may be `expected`.
+
+    Raises RunError with file and line.
+    """
+    content = read_recorded(path, expected) if expected else read_bytes(path)
+    if (found := _all_at_once(content)) is not None:
+        return found
     return [
         EPOCH.check(line, f"{path}:{number}", NO_EPOCHS)
-        for number, line in enumerate(lines, start=1)
+        for number, line in enumerate(parse_lines(path, content), start=1)
     ]
+
+
+def _all_at_once(content: bytes) -> list[Epoch] | None:
+    """Parse and validate lines as one array, in a third of the time; None if any is not sound."""
+    text, between = content.removesuffix(b"\n"), b"}\n{"
+    array = b"[%s]" % text.replace(between, b"},{")
+    if b"\n" in array:
+        return None
+    try:
+        found = EPOCHS.parse(array)
+    except ValidationError:
+        return None
+    return found if len(found) == text.count(between) + 1 else None
 
 
 def _newer(value: dict[str, Any]) -> bool:
@@ -323,7 +348,9 @@ def _newer(value: dict[str, Any]) -> bool:
     return isinstance(found, int) and found > FORMAT
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def _digest(value: dict[str, Any]) -> str:
     """Return the SHA-256 of the canonical JSON: sorted keys, no spaces, ASCII."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return sha256(text.encode()).hexdigest()
+    return sha256(_CANONICAL.encode(value).encode()).hexdigest()

@@ -11,8 +11,8 @@ from stillhouse import data, tables
 from stillhouse.config.expand import one_of_several
 from stillhouse.errors import ConfigError
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.stats.columns import AXIS, records
-from stillhouse.stats.runs import Role, runs_frame
+from stillhouse.stats.columns import AXIS
+from stillhouse.stats.runs import Role, run_records
 from stillhouse.stats.summary import MIN_SEEDS, Summary, summarise
 
 Which = Literal["final", "best", "ema"]
@@ -164,7 +164,7 @@ def arms(survey: Survey, dataset: str, which: Which = "final") -> list[Arm]:
             "set ema_decay under `training:`, as in `ema_decay: 0.999`",
         )
     groups: dict[tuple[str, str, str, str], list[tuple[dict[str, Any], Cell]]] = {}
-    for run, cell in zip(records(runs_frame(Survey(survey.round, cells))), cells, strict=True):
+    for run, cell in zip(run_records(Survey(survey.round, cells)), cells, strict=True):
         teacher = one_of_several(survey.round, cell.config)
         key = (run["method"], run["student"], cell.config.axis_values, teacher)
         groups.setdefault(key, []).append((run, cell))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 Type = Literal["text", "integer", "number", "yes/no"]
 DTYPES: dict[Type, str] = {
@@ -162,6 +163,8 @@ def frame(rows: Sequence[Mapping[str, Any]], columns: Iterable[Column]) -> pd.Da
 
     Columns that only the rows have follow in their order, as numbers.
     """
+    import pandas as pd
+
     listed = {column.name: column for column in columns}
     more = dict.fromkeys(name for row in rows for name in row if name not in listed)
     types = {name: DTYPES[column.type] for name, column in listed.items()}
@@ -179,7 +182,9 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     values = table.astype(object).where(table.notna(), None).itertuples(index=False, name=None)
     plain: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in values]
     flags = [name for name in names if table[name].dtype == DTYPES["yes/no"]]
-    for row in plain:
-        for name in flags:
-            row[name] = None if row[name] is None else "yes" if row[name] else "no"
-    return plain
+    return [row | {name: flag(row[name]) for name in flags} for row in plain]
+
+
+def flag(value: bool | None) -> str | None:
+    """Return `yes` or `no`; None where the value is missing."""
+    return None if value is None else "yes" if value else "no"

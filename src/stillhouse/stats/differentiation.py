@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from scipy import stats
-
 from stillhouse.stats.inference import pooled_sd
 
 SIGNIFICANT = 0.05
@@ -43,6 +41,8 @@ def differentiation(groups: Sequence[Sequence[float]]) -> Differentiation | None
     None below two arms, without an arm of three seeds, or where no seed differs from another.
     An arm of one or two seeds counts with its mean.
     """
+    from scipy import stats  # takes half a second
+
     found = [group for group in groups if group]
     within = pooled_sd(found)
     if len(found) < 2 or not within:

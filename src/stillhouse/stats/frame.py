@@ -68,6 +68,7 @@ class Context:
     margin: float
     spread: float | None
     family: int
+    by_image: bool
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,11 @@ def frame(
     dataset: str,
     which: Which = "final",
     margin: float = MARGIN,
+    by_image: bool = True,
 ) -> Frame:
     """The statistics of a dataset's arms: teacher and pure students first, then by difference.
+
+    Without `by_image` no row has `Row.images`, for which the predictions of all runs are read.
 
     The test is predeclared by the kind of round: paired by seed for rounds trained here, whose
     arms share order, augmentation and initial weights, Welch's for imported ones.
@@ -123,7 +127,7 @@ def frame(
     )
     most = max(family, compared)
     rows = [
-        _row(survey, arm, pures, gap, Context(test, p, q, margin, spread, most))
+        _row(survey, arm, pures, gap, Context(test, p, q, margin, spread, most, by_image))
         for arm, gap, p, q in zip(found, gaps, adjusted, _dunnett(found, pures), strict=True)
     ]
     pure = next((arm for arm in found if arm.role == "pure" and arm.values), None)
@@ -219,6 +223,7 @@ def _row(
     problems: list[str] = []
     agreed, excess = _agreement(survey, arm, pures, problems)
     sensitivity = _gap(arm, pures, "welch" if context.test == "paired" else "paired")
+    beside = pure if context.by_image and arm.role == "method" else None
     return Row(
         arm=arm,
         to_pure=gap,
@@ -231,7 +236,7 @@ def _row(
         selection=_mean(_selection(arm)),
         sensitivity=sensitivity,
         dunnett=context.dunnett,
-        images=_per_image(arm, pure, problems) if arm.role == "method" and pure else None,
+        images=_per_image(arm, beside, problems) if beside else None,
         problems=tuple(problems),
         verdict=_verdict(arm, gap, sensitivity, context),
     )

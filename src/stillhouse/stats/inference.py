@@ -191,14 +191,15 @@ class _DunnettGrid:
     """
 
     def __init__(self, sizes: Mapping[int, int], control: int, freedom: int) -> None:
-        nodes, weights = np.polynomial.legendre.leggauss(128)
+        nodes, weights = np.polynomial.legendre.leggauss(192)
         half = nodes > 0  # the product is the same at -z
         self.z = 9.0 * nodes[half]
+        normal = weights[half] * np.exp(-(self.z**2) / 2)
+        nodes, weights = np.polynomial.legendre.leggauss(48)  # enough: s is smooth, z need not be
         low, high = (sqrt(2 * special.gammaincinv(freedom / 2, p) / freedom) for p in _ENDS)
         self.s = low + (high - low) * (nodes + 1) / 2
         log_s = np.log(self.s)
         log_density = freedom * (log_s - self.s**2 / 2) - log_s
-        normal = weights[half] * np.exp(-(self.z**2) / 2)
         chi = weights * np.exp(log_density - log_density.max())
         self.weights = np.outer(chi / chi.sum(), normal / normal.sum())
         self.arms = [(sqrt(n / (n + control)), count) for n, count in sizes.items()]

@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
 from stillhouse import methods
 from stillhouse.config.expand import one_of_several
 from stillhouse.config.schema import PURE, Round, RunConfig
@@ -22,10 +20,12 @@ from stillhouse.rounds.survey import Cell, Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.folder import RunFolder
 from stillhouse.runs.records import Epoch, Result
-from stillhouse.stats.columns import AXIS, EPOCHS, RUNS, frame
+from stillhouse.stats.columns import AXIS, EPOCHS, RUNS, flag, frame
 from stillhouse.stats.written import read_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from stillhouse.represent.trained import TrainedNetwork
 
 Role = Literal["teacher", "pure", "method"]
@@ -150,6 +150,13 @@ def runs_frame(survey: Survey) -> pd.DataFrame:
     return frame([_run(survey.round, cell) for cell in survey.cells], RUNS)
 
 
+def run_records(survey: Survey) -> list[dict[str, Any]]:
+    """Return `records(runs_frame(survey))`, without the frame: most commands need no pandas."""
+    missing = dict.fromkeys(column.name for column in RUNS)
+    rows = [_run(survey.round, cell) for cell in survey.cells]
+    return [{**missing, **row, "valid": flag(row["valid"])} for row in rows]
+
+
 def epochs_frame(cells: Iterable[Cell]) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return one row per finished epoch of some runs, with the columns `EPOCHS`.
 
@@ -215,7 +222,7 @@ def _measured(cell: Cell) -> dict[str, Any]:
     if result is None:
         return {}
     test, best, cost = result["final"]["test"], result["best"], result.get("cost", {})
-    started = cell.folder.started() if cell.config.teacher else None
+    started = cell.started if cell.config.teacher else None
     taught = {**((started and started["teacher"]) or {}), **(result.get("teacher") or {})}
     return {
         "accuracy": test["accuracy"],

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from importlib.util import find_spec
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from stillhouse.errors import ConfigError, RunError
 from stillhouse.stats.columns import DTYPES, TABLES, frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_table(folder: Path, name: str, round_: str) -> pd.DataFrame:
@@ -17,6 +19,8 @@ def read_table(folder: Path, name: str, round_: str) -> pd.DataFrame:
 
     `name` is a key of `TABLES`. Raises RunError if the file is no such table.
     """
+    import pandas as pd
+
     path, columns = folder / f"{name}.csv", TABLES[name][1]
     if not path.exists():
         return frame([], columns)

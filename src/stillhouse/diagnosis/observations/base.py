@@ -136,7 +136,7 @@ def scene(
     """A dataset as the rules see it; `cases` and `transfer` are those of the whole round."""
     own = tuple(case for case in cases if case.config.dataset == dataset)
     rows = tuple(row for row in transfer if row["dataset"] == dataset)
-    return Scene(survey, frame(survey, dataset, which), own, rows)
+    return Scene(survey, frame(survey, dataset, which, by_image=False), own, rows)
 
 
 def shown(arm: Arm) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.codes import LEVELS
@@ -62,7 +63,9 @@ def observe(
     for. Raises RunError if the table of transfer there is damaged.
     """
     name = survey.round.round
-    transfer = [] if tables is None else records(read_table(tables, "transfer", name))
+    transfer: list[dict[str, Any]] = []
+    if tables is not None and (tables / "transfer.csv").exists():  # else pandas is not needed
+        transfer = records(read_table(tables, "transfer", name))
     found, known = [], read_cases(survey) if cases is None else cases
     earlier = [*beside_earlier(survey, file, which)] if file else []
     for dataset in survey.round.datasets:

@@ -37,7 +37,7 @@ def handed(cell: Cell) -> HandOver | None:
     """The teacher's state at the start of a run, if it was not finished then."""
     if cell.state.name in ("missing", "unreadable"):
         return None
-    run = cell.folder.started()
+    run = cell.started
     taught = (run["teacher"] if run else None) or {}
     if taught.get("finished_before") is not False:
         return None

@@ -17,7 +17,7 @@ DIGITS = 12
 
 def provenance(workspace: Workspace, survey: Survey) -> tuple[Block, ...]:
     """A table of what the runs were trained with, and one of the archive's dates."""
-    records = [(c.config.dataset, run) for c in survey.cells if (run := c.folder.started())]
+    records = [(c.config.dataset, run) for c in survey.cells if (run := c.started)]
     counts: dict[str, Counter[str]] = {}
     for dataset, run in records:
         for what, value in _facts(dataset, run).items():
