@@ -33,7 +33,7 @@ from stillhouse.runs.folder import RunFolder
 REPOSITORY = Path(__file__).parents[2]
 CAP = 3
 SUBMIT_SECONDS = 4.0
-HARM_TURNS = 2
+HARM_TURNS = 3
 # As cron would call it: no terminal, and nothing in the environment but where the package is.
 BARE = {"PATH": "/usr/bin:/bin:/usr/sbin:/opt/pbs/bin", "PYTHONPATH": str(REPOSITORY / "src")}
 
@@ -54,6 +54,7 @@ class Arena:
         self.round = write_round(root / "round.yaml", options)
         self.site = write_site(root / "site.toml", backend, options)
         self.seen: dict[str, str] = {}
+        self.suspended: set[str] = set()
         self.most = 0
         self.counts: Counter[str] = Counter()
 
@@ -96,9 +97,12 @@ class Arena:
             lock.unlink(missing_ok=True)
 
     def disturb(self, kind: str) -> bool:
-        """Do one kind of harm; whether there was something to harm."""
-        workers = self.workers()
-        jobs = [id for id, name in (self.backend.listing() or {}).items() if name in self.ours()]
+        """Do one kind of harm; whether there was something to harm.
+
+        A suspended job is left alone, so that the scheduler kills it when its walltime is over.
+        """
+        listed = (self.backend.listing() or {}).items()
+        jobs = [id for id, name in listed if name in self.ours() and id not in self.suspended]
         if kind == "restart":
             self.backend.restart()
         elif kind == "killed pass":
@@ -107,13 +111,21 @@ class Arena:
             if not jobs:
                 return False
             getattr(self.backend, kind)(self.random.choice(jobs))
-        elif not workers:
+        elif not self.signal_a_worker(kind):
             return False
-        else:
-            pid = self.random.choice(workers)
-            number = {"kill": signal.SIGKILL, "suspend": signal.SIGSTOP}[kind]
-            os.kill(pid, number)
         self.counts[kind] += 1
+        return True
+
+    def signal_a_worker(self, kind: str) -> bool:
+        """Kill or suspend a training process; whether there was one."""
+        workers = self.workers()
+        try:
+            pid = self.random.choice(workers)
+            if kind == "suspend":
+                self.suspended.add(job_of(pid))
+            os.kill(pid, {"kill": signal.SIGKILL, "suspend": signal.SIGSTOP}[kind])
+        except (IndexError, FileNotFoundError, ProcessLookupError):  # none, or it has ended since
+            return False
         return True
 
     def workers(self) -> list[int]:
@@ -159,6 +171,13 @@ class Arena:
             assert shown.returncode == 0, shown.stderr
             assert "a copy: its newest sign of life is" in shown.stdout, shown.stdout
         self.counts["copies looked at"] += 1
+
+
+def job_of(pid: int) -> str:
+    """The id of the job that a process belongs to."""
+    text = Path(f"/proc/{pid}/environ").read_text()
+    variables = dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
+    return variables.get("SLURM_JOB_ID") or variables["PBS_JOBID"]
 
 
 def write_round(path: Path, options: argparse.Namespace) -> Path:

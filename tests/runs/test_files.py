@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stillhouse.errors import RunError
 from stillhouse.runs import files
@@ -71,6 +76,28 @@ def test_a_number_with_an_exponent_is_read_to_the_bit(tmp_path: Path, number: st
     path = tmp_path / "metrics.jsonl"
     path.write_text(f'{{"loss": {number}}}\n')
     assert files.read_lines(path) == [{"loss": float(number)}]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text() | st.from_regex(r"[0-9a-f]{8}", fullmatch=True),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_json_is_read_as_python_reads_it(
+    tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any]
+) -> None:
+    path = tmp_path_factory.mktemp("run") / "run.json"
+    path.write_bytes(files.dump_json(value))
+    assert repr(files.read_json(path)) == repr(json.loads(path.read_bytes()))
+
+
+def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(RunError, match=r"run\.json: not a plain file"):
+        files.read_json(tmp_path / "run.json")
 
 
 @pytest.mark.parametrize("line", ['{"a": 1},{"b": 2}', '{"a": [1}', "[1], [2]"])

@@ -239,7 +239,10 @@ def test_predictions_that_changed_are_left_out_and_named(full: Bench) -> None:
     for seed in range(3):
         keep(full, f"{LOGIT}/{seed}", wrong=1)
         keep(full, f"{PURE}/{seed}", wrong=60)
-    assert row(frame(full.look(), "Digits"), "logit").images == (3, 3)
+    found = frame(full.look(), "Digits")
+    assert row(found, "logit").images == (3, 3)
+    without = frame(full.look(), "Digits", by_image=False)
+    assert without == replace(found, rows=tuple(replace(one, images=None) for one in found.rows))
     file = full.folder(f"{PURE}/0").predictions
     file.write_bytes(b"no tensors")
     survey = full.look()

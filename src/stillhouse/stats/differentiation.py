@@ -41,7 +41,7 @@ def differentiation(groups: Sequence[Sequence[float]]) -> Differentiation | None
     None below two arms, without an arm of three seeds, or where no seed differs from another.
     An arm of one or two seeds counts with its mean.
     """
-    from scipy import stats  # takes half a second
+    from scipy import stats  # slow to import, and seldom needed
 
     found = [group for group in groups if group]
     within = pooled_sd(found)
