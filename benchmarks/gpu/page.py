@@ -42,11 +42,13 @@ def _timings(report: Report) -> list[str]:
             _number(row.get("launches"), ".0f"),
             _number(row.get("busy_share"), ".0%"),
             _number(row.get("peak_mib"), ".0f"),
+            _number(row.get("predicted_mib"), ".0f"),
         )
         for row in report["timings"]
         if "ms" in row
     ]
-    heading = "student | precision | mode | students | ms (least-most) | launches | busy | peak MiB"
+    heading = "student | precision | mode | students | ms (least-most) | launches | busy"
+    heading += " | peak MiB | predicted"
     return ["", "## Milliseconds per step of all students", "", *_table(heading, rows)]
 
 

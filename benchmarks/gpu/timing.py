@@ -15,7 +15,9 @@ from benchmarks.gpu import textbook
 from benchmarks.gpu.workload import Cohort, Setting, make_cohort
 from torch.profiler import ProfilerActivity, profile
 
+from stillhouse.config.resolve import resolve
 from stillhouse.data.base import Dataset
+from stillhouse.training.memory import together
 
 Row = dict[str, Any]
 REPEATS, STEPS = 5, 50
@@ -52,6 +54,8 @@ def cohort_row(setting: Setting, images: Dataset, device: torch.device, seconds:
     row = described(setting, len(cohort.trainers)) | spread(found) | {"steps": steps}
     if device.type == "cuda":
         row["peak_mib"] = torch.cuda.max_memory_reserved(device) / 2**20
+        runs = [resolve(setting.config(name, given)) for name, given in setting.students]
+        row["predicted_mib"] = together(runs, setting.mode == "graph") / 2**20
         row |= _profiled(cohort, device, row["ms"])
     return row
 

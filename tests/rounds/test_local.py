@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from rich.console import Console
 
 from fake_rounds import TEACHER, Bench
-from stillhouse.cli.options import cuda_devices
+from stillhouse.cli.options import cuda_devices, workers_per_gpu
 from stillhouse.rounds import local as local_module
-from stillhouse.rounds.local import LOOKING, TRIES, Local, Worker, visible_gpus
+from stillhouse.rounds.local import LOOKING, TRIES, Local, Worker, visible_gpus, worker_command
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.show.progress import Progress
 
@@ -40,6 +41,20 @@ def test_a_gpu_named_by_number_gets_one_worker(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert cuda_devices(device) == workers
+
+
+@pytest.mark.parametrize(
+    ("jobs", "device", "share"),
+    [(4, "auto", 1), (5, "auto", 2), (3, "cuda:0", 3), (3, "cpu", 1), (1, "auto", 1)],
+)
+def test_workers_are_told_how_many_share_their_gpu(
+    jobs: int, device: str, share: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert workers_per_gpu(jobs, device) == share
+    told = worker_command(Path(), Path(), Path(), device, share=share)([])
+    named = [told[place + 1] for place, word in enumerate(told) if word == "--share"]
+    assert named == ([str(share)] if share > 1 else [])
 
 
 def started(bench: Bench, jobs: int, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:

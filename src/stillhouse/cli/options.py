@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,6 +93,11 @@ def workers(round_: Round, device: str, jobs: int | None) -> int:
     """How many processes train a round at once: those asked for, else one per GPU, or core."""
     alone = max(1, (os.cpu_count() or 1) // round_.training.threads)
     return jobs or cuda_devices(device) or alone
+
+
+def workers_per_gpu(jobs: int, device: str) -> int:
+    """How many of `jobs` workers share a GPU, at most; 1 on a CPU."""
+    return ceil(jobs / (cuda_devices(device) or jobs))
 
 
 def cuda_devices(device: str) -> int:

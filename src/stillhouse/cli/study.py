@@ -25,6 +25,7 @@ from stillhouse.cli.options import (
     again,
     cuda_devices,
     workers,
+    workers_per_gpu,
 )
 from stillhouse.cli.output import Format, follow, say, show
 from stillhouse.errors import ConfigError, Notice
@@ -128,7 +129,11 @@ def run(
         import_teachers(workspace, runs, images, device, say=say)
         with tempfile.TemporaryDirectory(prefix="stillhouse-profile-") as scratch:
             profiles = Path(scratch) if profile else None
-            start = worker_command(file, workspace.root, images, device, keep_going, profiles)
+            jobs = workers(loaded, device, jobs)
+            share = workers_per_gpu(jobs, device)
+            start = worker_command(
+                file, workspace.root, images, device, keep_going, profiles, share
+            )
             survey = _train(workspace, loaded, only, start, device, jobs)
             tables = profile_tables(profiles) if profiles else []
     workspace.tidy(cell.folder for cell in survey.cells)
@@ -149,7 +154,7 @@ def _train(
     only: str | None,
     command: Callable[[list[Cell]], list[str]],
     device: str,
-    jobs: int | None,
+    jobs: int,
 ) -> Survey:
     """Keep workers busy until nothing is left that can be trained; the last survey."""
     from rich.console import Console
@@ -159,7 +164,6 @@ def _train(
     from stillhouse.show.progress import Progress
 
     found, watched = cuda_devices(device), Watched(workspace, round_, only)
-    jobs = workers(round_, device, jobs)
 
     def look() -> Survey:
         workspace.refuse_vanished()
@@ -216,6 +220,7 @@ def train(
     profile: Annotated[
         Path | None, typer.Option(hidden=True, help="Write where the time went to this file.")
     ] = None,
+    share: Annotated[int, typer.Option(hidden=True, help="How many workers use the GPU.")] = 1,
 ) -> None:
     """Train some runs of a round as one cohort, in this process."""
     from stillhouse.config.expand import expand
@@ -251,6 +256,4 @@ def train(
     place = workspace.place(loaded.teachers_from, data_root, device, keep_going)
     place = replace(place, keep=loaded.keep)
     complain = partial(say, err=True)
-    raise typer.Exit(
-        work(configs, place, parent, until, log=say, on_error=complain, profile=profile)
-    )
+    raise typer.Exit(work(configs, place, parent, until, say, complain, profile, share))

@@ -202,10 +202,12 @@ def worker_command(
     device: str,
     keep_going: bool = False,
     profiles: Path | None = None,
+    share: int = 1,
 ) -> Callable[[list[Cell]], list[str]]:
     """The command line that trains some runs of a round, which a person could type as well.
 
     Each worker writes where its time went to a file in the folder `profiles`, if one is given.
+    `share` workers use one GPU.
     """
     numbers = count()
 
@@ -215,6 +217,7 @@ def worker_command(
         options = ["--root", str(root), "--data-root", str(data_root), "--device", device]
         options += ["--identity", meant]
         options += ["--keep-going"] if keep_going else []
+        options += ["--share", str(share)] if share > 1 else []
         options += ["--profile", str(profiles / f"{next(numbers)}.json")] if profiles else []
         start = [sys.executable, "-P", "-m", "stillhouse", "train", str(file), *runs]
         return [*start, *options, "--parent", str(os.getpid())]

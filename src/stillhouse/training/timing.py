@@ -106,19 +106,21 @@ def _memory(run: RunConfig, before: int, scale: float) -> float:
     return before + held + (process_memory() - before) * scale
 
 
-def untrained(run: RunConfig, device: torch.device) -> tuple[Trainer, Shared, Batch]:
-    """Return a resolved run at its first step on random images, what it shares, and one batch."""
+def untrained(
+    run: RunConfig, device: torch.device, count: int = IMAGES
+) -> tuple[Trainer, Shared, Batch]:
+    """Return a resolved run at its first step, what it shares, and a batch of random images."""
     spec, recipe = data.spec(run.dataset, run.files), run.training
     configure(recipe)
-    shape = IMAGES, spec.channels, spec.size, spec.size
+    shape = count, spec.channels, spec.size, spec.size
     ids = torch.arange(training_images(run), device=device)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
-    split = Split(pixels, ids % spec.classes, ids, chosen=ids % IMAGES)
+    split = Split(pixels, ids % spec.classes, ids, chosen=ids % count)
     images = Dataset(spec, split, split)
     teacher = None
     if run.teacher:
         teacher = untrained_teacher(run, images, device)
     inputs, place = Inputs(teacher, graphed(recipe, device)), Place(Path(), Path(), Path(), device)
     shared = Shared(place, images, None, "", train_batches(images, run), teacher, inputs)
-    batch = Batch(torch.randn(shape, device=device), split.labels[:IMAGES], ids[:IMAGES])
+    batch = Batch(torch.randn(shape, device=device), split.labels[:count], ids[:count])
     return shared.trainer(run), shared, batch

@@ -15,6 +15,7 @@ from stillhouse.runs.claim import Claim
 from stillhouse.training.cohort import open_cohort
 from stillhouse.training.laps import Laps
 from stillhouse.training.loop import Cohort, train
+from stillhouse.training.memory import fitting
 from stillhouse.training.recorder import Recorder, epoch_line
 from stillhouse.training.reopen import Place
 from stillhouse.training.stop import Stop
@@ -31,10 +32,12 @@ def work(
     log: Callable[[str], None],
     on_error: Callable[[str], None],
     profile: Path | None = None,
+    share: int = 1,
 ) -> int:
     """Train resolved configurations as one cohort, or in parts if the GPU's memory is too small.
 
-    Where the time went is written to the file `profile`, if one is given.
+    `share` workers use the GPU. Where the time went is written to the file `profile`, if one is
+    given.
 
     Returns 0 if all finished, 1 if one failed, 3 if asked to stop before the end.
     """
@@ -44,7 +47,8 @@ def work(
     def on_epoch(trainer: Trainer, record: Record) -> None:
         log(f"{trainer.config.path}: {epoch_line(record, trainer.config.training.epochs)}")
 
-    failures, parts, reason = 0, [configs], None
+    failures, reason = 0, None
+    parts = fitting(configs, place.device, share, on_error)
     laps = Laps(place.device) if profile else None
     while parts and not reason:
         part = parts.pop(0)
