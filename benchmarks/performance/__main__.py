@@ -2,7 +2,7 @@
 
 Every row is written to the JSON as soon as it is measured, so an interrupted benchmark goes on
 where it was. A row counts for the version of the code, the machine and the number of pairs that it
-was measured with; others are measured again.
+was measured with; others are measured again. The rows of other machines stay beside them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def compare(work: Work, wanted: list[str], before: list[Row]) -> int:
             row = {"part": part, "name": name, **measure()}
             now.append(row)
             say(f"{part}, {name}: {middle(row):.2f} times as fast")
-    worse = fallen(now, before)
+    processor = facts(work)["processor"]
+    worse = fallen(now, [row for row in before if row["by"]["processor"] == processor] or before)
     for line in worse:
         say(f"fallen by more than 25 %: {line}")
     return 1 if worse else 0
@@ -87,13 +88,16 @@ def complete(
 ) -> int:
     """Measure every row that is wanted and missing, write each, then the page."""
     by = facts(work)
-    rows: dict[tuple[str, str], Row] = {(row["part"], row["name"]): row for row in kept["rows"]}
+    here = by["processor"]
+    rows: dict[tuple[str, str, str], Row] = {
+        (row["part"], row["name"], row["by"]["processor"]): row for row in kept["rows"]
+    }
     failed = 0
     for part in wanted:
         names = {name for name, _ in PARTS[part](work)}
         rows = {of: row for of, row in rows.items() if of[0] != part or of[1] in names}
         for name, measure in PARTS[part](work):
-            known = rows.get((part, name))
+            known = rows.get((part, name, here))
             if known and _counts(known, by) and not options.fresh:
                 say(f"{part}, {name}: measured already")
                 continue
@@ -103,7 +107,7 @@ def complete(
             except (RuntimeError, StillhouseError, OSError, subprocess.SubprocessError) as error:
                 found = {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:500]}
                 failed += 1
-            rows[part, name] = {"part": part, "name": name, "by": by, **found}
+            rows[part, name, here] = {"part": part, "name": name, "by": by, **found}
             kept["rows"] = [*rows.values()]
             write(kept, options.out / "performance.json")
             spent = time.perf_counter() - started

@@ -11,6 +11,7 @@ from benchmarks.performance.pairs import Row, middle, ratios
 from benchmarks.performance.tables import table
 
 Report = dict[str, Any]
+COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#8172b3")  # of machines
 HEAD = """# Performance
 
 Written by `make bench` from `performance.json`; do not edit. Every ratio is that of processor
@@ -86,10 +87,23 @@ def page(report: Report, pictures: dict[str, str]) -> str:
         lines += [f"## {title}", "", meaning, ""]
         if part in pictures:
             lines += [f"![{title}]({pictures[part]})", ""]
-        lines += [*table(part, rows), ""]
-        if part == "growth" and (text := bounds(report["rows"])):
-            lines += [text, ""]
+        several = len(by_machine(report["rows"])) > 1
+        for machine, own in by_machine(rows).items():
+            lines += [f"On {machine}:", ""] if several else []
+            lines += [*table(part, own), ""]
+            everything = by_machine(report["rows"])[machine]
+            if part == "growth" and (text := bounds(everything)):
+                lines += [text, ""]
     return "\n".join(lines)
+
+
+def by_machine(rows: list[Row]) -> dict[str, list[Row]]:
+    """Return the rows of each machine, `AMD EPYC, 2 cores`, in the order of the first."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        machine = f"{row['by']['processor']}, {row['by']['cores']} cores"
+        found.setdefault(machine, []).append(row)
+    return found
 
 
 def bounds(rows: list[Row]) -> str:
@@ -160,24 +174,33 @@ def _draw(folder: Path, name: str, draw: Callable[[Any], None]) -> str:
 
 
 def _bars(axes: Any, rows: list[Row]) -> None:
-    """Draw the median ratio of each row, with the range of its pairs."""
-    places = range(len(rows))
-    values = [middle(row) for row in rows]
-    below = [middle(row) - min(ratios(row)) for row in rows]
-    above = [max(ratios(row)) - middle(row) for row in rows]
-    axes.barh(places, values, xerr=[below, above], color="#4c72b0", ecolor="#333333", capsize=3)
+    """Draw the median ratio of each row, with the range of its pairs; a colour per machine."""
+    names, machines = [*dict.fromkeys(row["name"] for row in rows)], by_machine(rows)
+    height = 0.8 / len(machines)
+    for number, (machine, own) in enumerate(machines.items()):
+        places = [names.index(row["name"]) + height * number for row in own]
+        values = [middle(row) for row in own]
+        below = [middle(row) - min(ratios(row)) for row in own]
+        above = [max(ratios(row)) - middle(row) for row in own]
+        bars = {"height": height, "color": COLOURS[number % len(COLOURS)], "label": machine}
+        axes.barh(places, values, xerr=[below, above], ecolor="#333333", capsize=2, **bars)
     axes.axvline(1, color="#333333", linewidth=0.8, linestyle=":")
-    axes.set_yticks(places, [row["name"] for row in rows])
+    axes.set_yticks([place + (0.8 - height) / 2 for place in range(len(names))], names)
     axes.invert_yaxis()
     axes.set_xlabel("times as fast as the textbook loop")
+    if len(machines) > 1:
+        axes.figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
 
 
 def _line(axes: Any, rows: list[Row]) -> None:
     """Draw a cohort's step over that of one student, beside what separate runs would take."""
-    rows = sorted(rows, key=lambda row: row["students"])
-    counts = [row["students"] for row in rows]
+    counts = sorted({row["students"] for row in rows})
     axes.plot(counts, counts, color="#999999", linestyle=":", label="each run alone")
-    axes.plot(counts, [1 / middle(row) for row in rows], "o-", color="#4c72b0", label="a cohort")
+    machines = by_machine(rows)
+    for number, (machine, own) in enumerate(machines.items()):
+        points = sorted((row["students"], 1 / middle(row)) for row in own)
+        label = f"a cohort, {machine}" if len(machines) > 1 else "a cohort"
+        axes.plot(*zip(*points, strict=True), "o-", color=COLOURS[number % 4], label=label)
     axes.set_xticks(counts)
     axes.set_xlabel("students in a cohort")
     axes.set_ylabel("steps of one student")

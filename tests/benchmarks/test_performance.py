@@ -21,8 +21,19 @@ from stillhouse import data, models
 Measure = Callable[[], dict[str, Any]]
 
 
+OTHER = {
+    "processor": "Another",
+    "cores": 64,
+    "python": "3",
+    "torch": "2",
+    "source": "",
+    "dry_run": False,
+}
+
+
 def row(ratio: float, part: str = "round-cost", name: str = "small pair, fp32") -> dict[str, Any]:
-    return {"part": part, "name": name, "pairs": [[1.0, ratio], [1.0, ratio], [2.0, 2 * ratio]]}
+    pairs = [[1.0, ratio], [1.0, ratio], [2.0, 2 * ratio]]
+    return {"part": part, "name": name, "pairs": pairs, "by": OTHER}
 
 
 def test_pairs_take_turns_and_change_their_order() -> None:
@@ -106,6 +117,10 @@ def test_the_quick_check_fails_where_a_ratio_fell(
     file.write_text(json.dumps({"rows": [row(2.1, name="a"), row(20.0, "data", "a")]}))
     assert bench.main(quick) == 1
     assert "data, a: 9.00 times as fast, 20.00 before" in capsys.readouterr().out
+    by = bench.facts(Work(3, tmp_path))
+    here, there = {**row(9.0, "data", "a"), "by": by}, row(20.0, "data", "a")
+    file.write_text(json.dumps({"rows": [here, there]}))
+    assert bench.main(quick) == 0  # another machine's ratio says nothing of this one's
     assert before != file.read_bytes()  # written by this test alone
     assert not (tmp_path / "performance.md").exists()
 
@@ -125,6 +140,22 @@ def test_what_was_left_out_is_tried_again_and_what_is_gone_is_dropped(
     assert fake == {"round-cost a": 2, "round-cost b": 1, "data a": 1, "data b": 2}
     names = {(one["part"], one["name"]) for one in json.loads(file.read_text())["rows"]}
     assert names == {(part, name) for part in ("round-cost", "data") for name in "ab"}
+
+
+def test_rows_of_other_machines_stay_beside_those_of_this_one(
+    tmp_path: Path, fake: dict[str, int]
+) -> None:
+    fake["data b"] = 1
+    file = tmp_path / "performance.json"
+    file.write_text(json.dumps({"format": 1, "rows": [row(3.5, name="a")]}))
+    assert bench.main(["--out", str(tmp_path), "--work", str(tmp_path)]) == 0
+    found = json.loads(file.read_text())["rows"]
+    assert [(one["name"], middle(one)) for one in found if one["part"] == "round-cost"] == [
+        *(("a", 3.5), ("a", 2.0), ("b", 2.0))
+    ]
+    text = (tmp_path / "performance.md").read_text()
+    first, second = text.split("On Another, 64 cores:")[1].split("\nOn ", 1)
+    assert "| a | 3.50 |" in first and "| a | 2.00 |" in second
 
 
 def test_an_unknown_part_is_refused(tmp_path: Path) -> None:

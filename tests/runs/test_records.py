@@ -59,7 +59,7 @@ def test_a_loss_that_no_float_holds_is_named(tmp_path: Path, number: str) -> Non
         ('{"epoch": 2, "test": {"accuracy": 105.0}}', "'test.accuracy'"),
         ('{"epoch": "2", "test": {"accuracy": 5.0}}', "'epoch'"),
         ('{"epoch": 2,\n"test": {"accuracy": 5.0}}', "not a JSON record"),
-        ('{"epoch": 2, "test": {"accuracy": 5.0}},{}', "not a JSON record"),
+        (",".join(['{"epoch": 2, "test": {"accuracy": 5.0}}'] * 2), "not a JSON record"),
     ],
 )
 def test_a_record_that_is_not_sound_is_named(tmp_path: Path, second: str, fault: str) -> None:

@@ -116,6 +116,9 @@ def test_a_cohort_is_divided_as_far_as_it_must(
         r"2 parts, one after another",
         said.pop(),
     )
+    small_gpu(needed[0] * 2.02)
+    assert fitting(runs, GPU, 2, said.append) == [runs] and not said
+    assert len(fitting(runs, GPU, 3, said.append)) == 2
     small_gpu(needed[2])
     assert fitting(runs, GPU, 2, said.append) == [[one] for one in runs]
 
