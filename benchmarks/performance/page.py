@@ -200,7 +200,9 @@ def _line(axes: Any, rows: list[Row]) -> None:
     for number, (machine, own) in enumerate(machines.items()):
         points = sorted((row["students"], 1 / middle(row)) for row in own)
         label = f"a cohort, {machine}" if len(machines) > 1 else "a cohort"
-        axes.plot(*zip(*points, strict=True), "o-", color=COLOURS[number % 4], label=label)
+        axes.plot(
+            *zip(*points, strict=True), "o-", color=COLOURS[number % len(COLOURS)], label=label
+        )
     axes.set_xticks(counts)
     axes.set_xlabel("students in a cohort")
     axes.set_ylabel("steps of one student")
