@@ -133,6 +133,7 @@ def test_what_cannot_be_predicted_is_tried(
     small_gpu(1)
     monkeypatch.setattr(memory, "untrained", fail)
     monkeypatch.setattr(memory, "facts", lambda: Uncached())
+    assert fitting(runs[:1], GPU, 1, said.append) == [runs[:1]] and not said
     assert fitting(runs, GPU, 1, said.append) == [runs]
     assert said == ["the GPU memory of 2 runs is not predicted: ValueError: no step on a CPU"]
 

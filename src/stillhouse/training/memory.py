@@ -134,7 +134,7 @@ def fitting(
     `share` workers use the GPU. `say` is called with what is decided, and where the memory cannot
     be predicted: then the runs stay together, and training shows whether they fit.
     """
-    if device.type != "cuda":
+    if device.type != "cuda" or len(runs) == 1:
         return [runs]
     graphs, allowed = graphed(runs[0].training, device), room(device, share)
     try:
