@@ -27,8 +27,9 @@ from stillhouse.exchange.archive import Archive, archive_of
 from stillhouse.rounds.find import open_round
 from stillhouse.show.report.analysis import shrunk
 from stillhouse.show.report.build import read_material
-from stillhouse.show.report.content import Material, document
+from stillhouse.show.report.content import document
 from stillhouse.show.report.markdown import markdown
+from stillhouse.show.report.material import Material
 
 HOME = ROOT / "docs" / "comparison"
 PAGE = ROOT / "docs" / "comparison.md"

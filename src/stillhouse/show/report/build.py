@@ -19,10 +19,11 @@ from stillhouse.rounds.cost import processes, recorded_costs
 from stillhouse.rounds.survey import Survey, survey_round
 from stillhouse.rounds.workspace import Workspace
 from stillhouse.runs.files import write_atomic
-from stillhouse.show.report.content import Material, document
+from stillhouse.show.report.content import document
 from stillhouse.show.report.document import Document
 from stillhouse.show.report.html import page
 from stillhouse.show.report.markdown import fill, markdown
+from stillhouse.show.report.material import Material
 from stillhouse.show.report.serve import PageServer
 from stillhouse.stats.frame import frame
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from stillhouse import data
 from stillhouse.config.diff import diff_rounds
 from stillhouse.config.schema import Round, Training
-from stillhouse.diagnosis.case import Case
 from stillhouse.diagnosis.codes import LEVELS
 from stillhouse.diagnosis.finding import Finding
 from stillhouse.diagnosis.report import report as diagnosed
 from stillhouse.exchange.archive import archive_of
 from stillhouse.rounds.provenance import footnotes, unknown_fields
 from stillhouse.rounds.survey import Cell, Survey
-from stillhouse.rounds.workspace import Workspace
 from stillhouse.show.report.analysis import analysis_sections
 from stillhouse.show.report.document import (
     Block,
@@ -27,11 +24,11 @@ from stillhouse.show.report.document import (
     Section,
     Task,
 )
+from stillhouse.show.report.material import Material
 from stillhouse.show.report.pictures import forest, grid
 from stillhouse.show.report.provenance import provenance
 from stillhouse.show.report.runs import all_runs, run_section
 from stillhouse.stats.arms import Arm, arms
-from stillhouse.stats.frame import Frame
 from stillhouse.tables import Item, Listing, Table
 
 MOST_OBSERVATIONS = 7
@@ -41,27 +38,6 @@ FORMULAS = {
     "convex": "(1 - alpha) * CE + alpha * distillation loss",
     "additive": "CE + alpha / (1 - alpha) * distillation loss",
 }
-
-
-@dataclass(frozen=True)
-class Material:
-    """All that a report is made from, read once.
-
-    `earlier` is the round that `compares_to` names, `left` how long the rest will take.
-    """
-
-    workspace: Workspace
-    survey: Survey
-    frames: tuple[Frame, ...]
-    cases: tuple[Case, ...]
-    observations: tuple[Finding, ...]
-    earlier: Round | None = None
-    left: str = ""
-
-    @property
-    def round(self) -> Round:
-        """The round that is reported on."""
-        return self.survey.round
 
 
 def document(material: Material) -> Document:

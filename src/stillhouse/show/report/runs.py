@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from stillhouse.diagnosis.case import Case
 from stillhouse.errors import RunError, printable
 from stillhouse.rounds.survey import Cell, Survey
 from stillhouse.show.report.document import Block, Paragraph, RunSection
+from stillhouse.show.report.material import Material
 from stillhouse.show.report.pictures import curves
 from stillhouse.tables import Listing, Table
-
-if TYPE_CHECKING:
-    from stillhouse.show.report.content import Material
 
 DECIMALS = 2
 LOG_LINES = 12
