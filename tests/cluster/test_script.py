@@ -88,9 +88,10 @@ def run_script(tmp_path: Path, texts: list[str], gpus: int = 0) -> tuple[list[li
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")
     seen = sorted(map(json.loads, (tmp_path / "seen").read_text().splitlines()), key=str)
+    share = ["--share", "2"] if gpus else []  # three processes on two
     words = [
         ["-P", "-m", "stillhouse", "train", "--root", str(place.root), "--data-root", texts[2],
-         "--until", seen[0][0][9], "--", str(place.round), text]
+         "--until", seen[0][0][9], *share, "--", str(place.round), text]
         for text in texts
     ]  # fmt: skip
     assert sorted(one for one, _ in seen) == sorted(words)

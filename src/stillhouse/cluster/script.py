@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from stillhouse.cluster.jobs import Request
@@ -50,8 +51,9 @@ def body(request: Request, site: Site, place: Workplace, folder: Path) -> list[s
     if request.resources.gpus > 1:
         count = ",".join(map(str, range(request.resources.gpus)))
         lines.append(f'IFS=, read -ra gpus <<< "${{CUDA_VISIBLE_DEVICES:-{count}}}"')
+    share = ceil(len(request.groups) / (request.resources.gpus or len(request.groups)))
     for slot, group in enumerate(request.groups):
-        command = train_command(group, site, place)
+        command = train_command(group, site, place, share)
         if request.resources.gpus > 1:
             card = slot % request.resources.gpus
             command = f"CUDA_VISIBLE_DEVICES=${{gpus[{card}]}} {command}"
@@ -77,9 +79,14 @@ def python(site: Site) -> str:
     return site.environment.python or sys.executable
 
 
-def train_command(group: tuple[str, ...], site: Site, place: Workplace) -> str:
-    """Return the command that trains one group, for bash, with `until` set."""
+def train_command(group: tuple[str, ...], site: Site, place: Workplace, share: int = 1) -> str:
+    """Return the command that trains one group, for bash, with `until` set.
+
+    `share` processes use its GPU.
+    """
     words = [python(site), "-P", "-m", "stillhouse", "train", "--root", str(place.root)]
     if site.data:
         words += ["--data-root", site.data]
-    return f'{shlex.join(words)} --until "$until" -- {shlex.join([str(place.round), *group])}'
+    beside = f" --share {share}" if share > 1 else ""
+    runs = shlex.join([str(place.round), *group])
+    return f'{shlex.join(words)} --until "$until"{beside} -- {runs}'

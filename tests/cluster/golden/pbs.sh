@@ -23,9 +23,9 @@ source /apps/conda/bin/activate 'my env'
 export HTTPS_PROXY=http://proxy:3128
 children=()
 trap 'kill -TERM "${children[@]}" 2>/dev/null' TERM INT
-python -P -m stillhouse train --root /home/me/beta --data-root '/data/my sets' --until "$until" -- /home/me/beta/rounds/beta.yaml Cifar10/logit/ResNet112_to_ResNet56/0 Cifar10/rkd/ResNet112_to_ResNet56/0 &
+python -P -m stillhouse train --root /home/me/beta --data-root '/data/my sets' --until "$until" --share 2 -- /home/me/beta/rounds/beta.yaml Cifar10/logit/ResNet112_to_ResNet56/0 Cifar10/rkd/ResNet112_to_ResNet56/0 &
 children+=($!)
-python -P -m stillhouse train --root /home/me/beta --data-root '/data/my sets' --until "$until" -- /home/me/beta/rounds/beta.yaml Cifar10/pure/ResNet112/1 &
+python -P -m stillhouse train --root /home/me/beta --data-root '/data/my sets' --until "$until" --share 2 -- /home/me/beta/rounds/beta.yaml Cifar10/pure/ResNet112/1 &
 children+=($!)
 code=0
 for child in "${children[@]}"; do
